@@ -1,0 +1,103 @@
+"""Whose run folder it is: place, lock and settings."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from alive.config import Config
+from alive.errors import RunError
+
+_MAY_CHANGE = frozenset({"steps", "out", "checkpoint_every", "keep_checkpoints"})
+"""Settings a resume may change: they say how long and where to, not what is computed."""
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Reads the settings a run was started with, as nested plain values.
+
+    Raises:
+        RunError: The folder holds no run, or its ``config.json`` is damaged.
+    """
+    file = Path(path) / "config.json"
+    try:
+        loaded: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path} holds no run (it has no config.json)") from None
+    except ValueError as error:
+        raise RunError(f"{file} is damaged ({error}); choose another --out") from error
+    return loaded
+
+
+def check_place(path: Path, resume: bool) -> None:
+    """Refuses a folder that is not this run's.
+
+    Raises:
+        RunError: It is a file, holds another run, or (on a resume) holds none.
+    """
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} is a file; --out must name a folder")
+    if resume:
+        read_config(path)
+        return
+    if (path / "config.json").exists():
+        raise RunError(
+            f"{path} holds another run; continue it with --resume, or choose another --out"
+        )
+    if path.is_dir() and any(entry.name != "lock" for entry in path.iterdir()):
+        raise RunError(f"{path} is not empty and holds no run; choose another --out")
+
+
+def take_lock(path: Path) -> IO[str]:
+    """Takes the folder's lock, which the system drops when the process ends, however it ends.
+
+    Raises:
+        RunError: Another process holds it; its pid is named.
+    """
+    handle = (path / "lock").open("a+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.seek(0)
+        holder = handle.read().strip() or "unknown"
+        handle.close()
+        raise RunError(
+            f"{path} is being written by another process (pid {holder}); wait for it or stop it"
+        ) from None
+    handle.truncate(0)
+    handle.write(str(os.getpid()))
+    handle.flush()
+    return handle
+
+
+def check_config(path: Path, config: Config) -> None:
+    """Compares the settings with those the run was started with.
+
+    Raises:
+        RunError: One that decides what is computed differs; each difference is printed.
+    """
+    lines = [
+        line
+        for line in difference(read_config(path), config.model_dump(mode="json"))
+        if line.split(":")[0] not in _MAY_CHANGE
+    ]
+    if lines:
+        raise RunError(
+            f"{path} was started with other settings:\n  " + "\n  ".join(lines) + "\n"
+            "Resume with the settings it was started with, or choose another --out."
+        )
+
+
+def difference(was: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Lists ``section.key: was -> now`` for every leaf that differs."""
+    lines: list[str] = []
+    for key in sorted({*was, *now}):
+        before, after = was.get(key), now.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            lines += difference(before, after, f"{prefix}{key}.")
+        elif before != after:
+            lines.append(f"{prefix}{key}: {json.dumps(before)} -> {json.dumps(after)}")
+    return lines

@@ -1,0 +1,196 @@
+"""Episodes as Parquet: a row an attempt, a shard a step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alive.store.atomic import sync_folder
+from alive.types import Attempt, Episode, Review, Role, Task
+
+EPISODE_COLUMNS: dict[str, str] = {
+    "step": "int32",
+    "document_id": "string",
+    "source": "string",
+    "domain": "string",
+    "task_id": "string",
+    "passage": "string",
+    "span": "string",
+    "origin": "string",
+    "pose_text": "string",
+    "role": "string",
+    "attempt_index": "int32",
+    "policy_version": "int32",
+    "prompt": "string",
+    "completion": "string",
+    "stop": "string",
+    "prompt_tokens": "int32",
+    "completion_tokens": "int32",
+    "extracted": "string",
+    "correct": "bool",
+    "critique": "string",
+    "verdict": "bool",
+    "score": "float64",
+    "faulty_step": "int32",
+    "privileged": "bool",
+    "leaks": "bool",
+    "feedback": "string",
+    "pass_rate": "float64",
+    "pose_words": "string",
+    "weight": "float64",
+    "dropped": "string",
+}
+"""Column -> Arrow type, in file order; docs/data-format.md says what each means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What learning made of one attempt.
+
+    Attributes:
+        feedback: The words it was trained under; None for the plain prompt or no training.
+        weight: Its record's weight in the loss; 0 when it was not trained on.
+        dropped: Why it was not trained on; empty when it was.
+        pose_words: What the poser was told about the task, the pass rate in words.
+    """
+
+    feedback: str | None = None
+    weight: float = 0.0
+    dropped: str = ""
+    pose_words: str = ""
+
+
+TrainingKey = tuple[str, int, Role]
+"""(task id, attempt index, ``solve`` or ``revise``): names one attempt of a step."""
+
+Decode = Callable[[Sequence[int]], str]
+"""Token ids -> text, special tokens shown."""
+
+
+def episode_rows(
+    episodes: Sequence[Episode], training: Mapping[TrainingKey, Trained], decode: Decode
+) -> list[dict[str, Any]]:
+    """Flattens episodes to one row an attempt, solves before revisions, in the order they ran."""
+    rows: list[dict[str, Any]] = []
+    for episode in episodes:
+        tasks = {task.id: task for task in episode.tasks}
+        reviews = {(r.task_id, r.attempt_index): r for group in episode.reviews for r in group}
+        solves = [attempt for group in episode.attempts for attempt in group]
+        rates = {
+            group[0].task_id: sum(attempt.correct for attempt in group) / len(group)
+            for group in episode.attempts
+            if group
+        }
+        for attempt in (*solves, *episode.revisions):
+            task = tasks[attempt.task_id]
+            role: Role = "revise" if attempt.rollout.prompt.role == "revise" else "solve"
+            key = (attempt.task_id, attempt.index, role)
+            rows.append(
+                {
+                    "step": episode.step,
+                    "document_id": episode.document.id,
+                    "source": episode.document.source,
+                    **_task_cells(task, rates[task.id]),
+                    **_attempt_cells(attempt, role, decode),
+                    **_review_cells(reviews.get((attempt.task_id, attempt.index))),
+                    **_training_cells(training.get(key, Trained())),
+                }
+            )
+    return rows
+
+
+def write_shard(folder: Path, step: int, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Writes a step's rows to ``step-000012.parquet``, atomically.
+
+    Raises:
+        OSError: When the disk refuses; no torn shard is left under the final name.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / f"step-{step:06d}.parquet"
+    temporary = folder / f".{path.name}.tmp"
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in EPISODE_COLUMNS.items()])
+    table = pa.Table.from_pylist([_printable(row) for row in rows], schema=schema)
+    try:
+        with temporary.open("wb") as handle:
+            pq.write_table(table, handle, compression="zstd")
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(folder)
+    return path
+
+
+def drop_shards(folder: Path, step: int) -> None:
+    """Deletes the shards of ``step`` and later, and temporary files."""
+    for path in folder.glob("step-*.parquet"):
+        if int(path.stem.removeprefix("step-")) >= step:
+            path.unlink()
+    for path in folder.glob(".*.tmp"):
+        path.unlink()
+
+
+def _task_cells(task: Task, pass_rate: float) -> dict[str, Any]:
+    return {
+        "domain": task.domain,
+        "task_id": task.id,
+        "passage": task.passage,
+        "span": task.span,
+        "origin": task.origin,
+        "pose_text": None if task.pose is None else task.pose.text,
+        "pass_rate": pass_rate,
+    }
+
+
+def _attempt_cells(attempt: Attempt, role: Role, decode: Decode) -> dict[str, Any]:
+    rollout = attempt.rollout
+    return {
+        "role": role,
+        "attempt_index": attempt.index,
+        "policy_version": rollout.policy_version,
+        "prompt": decode(rollout.prompt.ids),
+        "completion": rollout.text,
+        "stop": rollout.stop,
+        "prompt_tokens": len(rollout.prompt.ids),
+        "completion_tokens": len(rollout.completion_ids),
+        "extracted": attempt.answer,
+        "correct": attempt.correct,
+    }
+
+
+def _review_cells(review: Review | None) -> dict[str, Any]:
+    if review is None:
+        names = ("critique", "verdict", "score", "faulty_step", "privileged", "leaks")
+        return dict.fromkeys(names)
+    return {
+        "critique": review.text,
+        "verdict": review.verdict,
+        "score": review.score,
+        "faulty_step": review.faulty_step,
+        "privileged": review.privileged,
+        "leaks": review.leaks,
+    }
+
+
+def _training_cells(trained: Trained) -> dict[str, Any]:
+    return {
+        "feedback": trained.feedback,
+        "pose_words": trained.pose_words,
+        "weight": trained.weight,
+        "dropped": trained.dropped,
+    }
+
+
+def _printable(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Replaces lone surrogates (JSON corpora can hold them), which UTF-8 cannot carry."""
+    return {
+        name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        for name, value in row.items()
+    }
