@@ -1,0 +1,228 @@
+"""Turns templates and untrusted text into token ids: the only place that touches a tokenizer.
+
+Template text is trusted and encoded once, special tokens recognised. What fills a placeholder is
+encoded apart, as plain text, so that no special or control token can come from it, whatever it
+says. The price is that tokens never merge across a placeholder's edge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from alive.errors import ModelError
+from alive.prompts.neutral import ControlTokens, neutralise
+from alive.prompts.templates import Segment, Slot, TemplateSet, load_templates
+from alive.types import Prompt, Role
+from alive.words import Words
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["Renderer", "make_renderer"]
+
+_Frame = tuple[tuple[int, ...] | Slot, ...]
+
+
+def make_renderer(tokenizer: PreTrainedTokenizerBase, prompts_folder: str | Path = "") -> Renderer:
+    """Returns the renderer for a model: the seed's set where its role tokens exist, else chat.
+
+    Raises:
+        ConfigError: A user's prompt file is wrong (see ``load_templates``).
+        ModelError: The tokenizer has no token that could end a completion.
+    """
+    seed = "<|solve|>" in tokenizer.get_added_vocab()
+    return Renderer(tokenizer, load_templates("seed" if seed else "chat", prompts_folder))
+
+
+class Renderer:
+    """Renders every prompt of the game for one tokenizer and one template set.
+
+    Attributes:
+        templates: The set in use.
+        words: What conditions and critiques say.
+        stop_ids: Token ids that end a completion; the first is the one we teach.
+        pad_id: Token id for padding. May equal a stop id: mask by length, never by this id.
+
+    Raises:
+        ModelError: The tokenizer has no token that could end a completion.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, templates: TemplateSet) -> None:
+        self.templates = templates
+        self.words: Words = templates.words
+        self._tokenizer = tokenizer
+        self._controls = ControlTokens(tokenizer.get_added_vocab())
+        # A tokenizer without byte fallback writes an unknown character as its unk token.
+        unknown = {tokenizer.unk_token_id} - {tokenizer.eos_token_id, tokenizer.bos_token_id}
+        specials = {int(i) for i in tokenizer.all_special_ids}
+        self._forbidden = (specials | self._controls.ids) - unknown
+        self.stop_ids = self._stop_ids()
+        pad = tokenizer.pad_token_id
+        self.pad_id = int(pad) if isinstance(pad, int) else self.stop_ids[0]
+        self._frames: dict[tuple[str, bool], _Frame] = {}
+
+    def pose(self, document: str, condition: str | None) -> Prompt:
+        """Asks for one span of a document, under the condition's words where given."""
+        return self._prompt("pose", "pose", condition, document=self._clean(document))
+
+    def solve(self, passage: str, condition: str | None) -> Prompt:
+        r"""Asks for the hidden text of a passage, in which only our own ``\mask{}`` stands."""
+        return self._prompt("solve", "solve", condition, passage=self._passage(passage))
+
+    def review(self, passage: str, attempt: str, span: str | None) -> Prompt:
+        """Asks for a review of an attempt: privileged when the span is given, else blind."""
+        slots = {"passage": self._passage(passage), "attempt": self._clean(attempt)}
+        if span is None:
+            return self._prompt("review", "review", None, **slots)
+        return self._prompt("review", "review_privileged", None, span=self._clean(span), **slots)
+
+    def revise(self, passage: str, attempt: str, review: str) -> Prompt:
+        """Asks for a second attempt after a review."""
+        return self._prompt(
+            "revise",
+            "revise",
+            None,
+            passage=self._passage(passage),
+            attempt=self._clean(attempt),
+            review=self._controls.neutralise(neutralise(review, keep_lines=True)),
+        )
+
+    def complete(self, text: str) -> tuple[int, ...]:
+        """Encodes a completion that no policy sampled, its end token included. Untrusted text."""
+        return (*self._encode_untrusted(text), self.stop_ids[0])
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Decodes token ids without special tokens."""
+        text = self._tokenizer.decode(
+            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return cast(str, text)
+
+    def count_tokens(self, text: str) -> int:
+        """Counts the tokens of untrusted text."""
+        return len(self._encode_untrusted(text))
+
+    def _prompt(self, role: Role, template: str, condition: str | None, **slots: str) -> Prompt:
+        if condition is not None:
+            # Words are one line: a line break would let them open a section of their own.
+            slots["words"] = self._clean(" ".join(condition.split()))
+        key = (template, condition is not None)
+        if key not in self._frames:
+            self._frames[key] = self._frame(*key)
+        ids = chain.from_iterable(
+            self._encode_untrusted(slots[part.name]) if isinstance(part, Slot) else part
+            for part in self._frames[key]
+        )
+        return Prompt(role=role, ids=tuple(ids), condition=condition)
+
+    def _clean(self, text: str) -> str:
+        return self._controls.neutralise(neutralise(text))
+
+    def _passage(self, passage: str) -> str:
+        return self._controls.neutralise(neutralise(passage, keep_mask=True))
+
+    def _frame(self, name: str, conditioned: bool) -> _Frame:
+        segments = self.templates.segments(name, conditioned=conditioned)
+        if self.templates.style == "chat":
+            segments = self._chat(segments)
+        lead = [] if self.templates.style == "chat" and self._has_chat() else self._opening()
+        parts: list[tuple[int, ...] | Slot] = [tuple(lead)] if lead else []
+        for segment in segments:
+            parts.append(segment if isinstance(segment, Slot) else self._encode_trusted(segment))
+        return tuple(parts)
+
+    def _chat(self, segments: Sequence[Segment]) -> list[Segment]:
+        """Frames a user message by the model's chat template, or as plain text without one."""
+        if not self._has_chat():
+            return [f"{self.templates.system}\n\n", *segments, "\n\n"]
+        names = [s.name for s in segments if isinstance(s, Slot)]
+        marks = {f"alive{i}slot{name}": Slot(name) for i, name in enumerate(names)}
+        order = iter(marks)
+        user = "".join(next(order) if isinstance(s, Slot) else s for s in segments)
+        text = self._apply(user, reply=None)
+        pieces = re.split(f"({'|'.join(marks)})", text)
+        if [piece for piece in pieces if piece in marks] != list(marks):
+            raise ModelError("the model's chat template drops or repeats part of the user message")
+        return [marks.get(piece, piece) for piece in pieces if piece]
+
+    def _apply(self, user: str, reply: str | None) -> str:
+        """Renders one exchange by the tokenizer's chat template, as text."""
+        from jinja2 import TemplateError
+
+        system = self.templates.system
+        turns = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+        merged = [{"role": "user", "content": f"{system}\n\n{user}"}]
+        for messages in (turns, merged):
+            if reply is not None:
+                messages.append({"role": "assistant", "content": reply})
+        # Reasoning must stay in the attempt, where the reviewer can see it: thinking is off.
+        options = {
+            "tokenize": False,
+            "add_generation_prompt": reply is None,
+            "enable_thinking": False,
+        }
+        try:
+            text = self._tokenizer.apply_chat_template(turns, **options)
+        except TemplateError:
+            # Some templates refuse a system message; its text then opens the user's.
+            text = self._tokenizer.apply_chat_template(merged, **options)
+        return cast(str, text)
+
+    def _has_chat(self) -> bool:
+        return bool(self._tokenizer.chat_template)
+
+    def _opening(self) -> list[int]:
+        """Returns what the tokenizer puts before plain text: a bos token, or nothing."""
+        bos = self._tokenizer.bos_token_id
+        ids = self._tokenizer.encode("", add_special_tokens=True)
+        return [bos] if ids and ids[0] == bos and isinstance(bos, int) else []
+
+    def _stop_ids(self) -> tuple[int, ...]:
+        tokenizer = self._tokenizer
+        stops: list[int] = []
+        if self.templates.end:
+            end = tokenizer.get_added_vocab().get(self.templates.end)
+            if end is None:
+                raise ModelError(
+                    f"the tokenizer has no token {self.templates.end!r}, which ends a completion "
+                    f"in the prompt set {self.templates.version}"
+                )
+            stops.append(end)
+        elif self.templates.style == "chat" and self._has_chat():
+            # A base model's eos may differ from the token that ends a turn in its chat template.
+            tail = self._apply("question", reply="alivereplyend").partition("alivereplyend")[2]
+            stops += [i for i in self._encode_trusted(tail) if i in self._controls.ids][:1]
+        if isinstance(tokenizer.eos_token_id, int):
+            stops.append(tokenizer.eos_token_id)
+        if not stops:
+            raise ModelError("the tokenizer has no end token; set eos_token in its folder")
+        return tuple(dict.fromkeys(stops))
+
+    def _encode_trusted(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _encode_plain(self, text: str) -> list[int]:
+        # verbose=False: a long document is counted and cut elsewhere, not warned about here.
+        return list(
+            self._tokenizer.encode(
+                text, add_special_tokens=False, split_special_tokens=True, verbose=False
+            )
+        )
+
+    def _encode_untrusted(self, text: str) -> list[int]:
+        """Encodes text so that no special or control token can come of it."""
+        # Lone surrogates are not text; a fast tokenizer would refuse the whole prompt for one.
+        text = text.encode("utf-8", "replace").decode("utf-8")
+        if not text:
+            return []
+        ids = self._encode_plain(text)
+        if self._forbidden.isdisjoint(ids):
+            return ids
+        # Added tokens that are not special are matched even so: cut the text inside each of them.
+        ids = list(chain.from_iterable(map(self._encode_plain, self._controls.cut(text))))
+        # What is left could only come of a normaliser or a vocabulary entry; it is dropped.
+        return [i for i in ids if i not in self._forbidden]

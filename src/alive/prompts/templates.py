@@ -1,0 +1,207 @@
+"""Loads a prompt set: a folder of text files and ``words.toml``, each of which a user can override.
+
+A template is a ``string.Template``: ``$passage`` or ``${passage}`` is filled in, ``$$`` is a dollar
+sign, and braces and backslashes are ordinary text.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from string import Template
+from typing import Literal
+
+from alive.errors import ConfigError
+from alive.seeding import digest
+from alive.words import FAULT_KINDS, Words
+
+__all__ = ["Segment", "Slot", "TemplateSet", "load_templates"]
+
+PLACEHOLDERS: Mapping[str, frozenset[str]] = {
+    "pose": frozenset({"condition", "document"}),
+    "solve": frozenset({"condition", "passage"}),
+    "review": frozenset({"passage", "attempt"}),
+    "review_privileged": frozenset({"passage", "attempt", "span"}),
+    "revise": frozenset({"passage", "attempt", "review"}),
+}
+"""What each template must hold, and all it may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place in a template that untrusted text fills."""
+
+    name: str
+
+
+Segment = str | Slot
+"""Trusted template text, or a place for untrusted text."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSet:
+    """A loaded prompt set.
+
+    Attributes:
+        version: The set's version line, e.g. ``seed-1``.
+        style: ``raw``: a template is the whole prompt; ``chat``: it is the user's message.
+        end: Token that ends a completion; empty: the tokenizer's own.
+        system: System message of a chat set.
+        condition: Segments that say the condition's words.
+        templates: Segments of each template, with ``Slot("condition")`` not yet expanded.
+        words: What conditions and critiques say.
+        digest: Names the exact content, overrides included, for the run's record.
+    """
+
+    version: str
+    style: Literal["raw", "chat"]
+    end: str
+    system: str
+    condition: tuple[Segment, ...]
+    templates: Mapping[str, tuple[Segment, ...]]
+    words: Words
+    digest: str
+
+    def segments(self, name: str, *, conditioned: bool) -> list[Segment]:
+        """Returns a template with its condition said, or left out."""
+        expanded: list[Segment] = []
+        for segment in self.templates[name]:
+            if segment == Slot("condition"):
+                expanded.extend(self.condition if conditioned else ())
+            else:
+                expanded.append(segment)
+        return expanded
+
+
+def load_templates(name: Literal["chat", "seed"], folder: str | Path = "") -> TemplateSet:
+    """Loads a shipped set with a user's files on top.
+
+    Args:
+        name: The shipped set.
+        folder: Files of the same names replace the shipped ones; empty: none.
+
+    Raises:
+        ConfigError: The folder is missing; a file has an unknown name or is not UTF-8; a template
+            lacks a placeholder or has an unknown one; ``words.toml`` is malformed.
+    """
+    shipped = resources.files("alive.prompts") / name
+    known = sorted(file.name for file in shipped.iterdir() if file.is_file())
+    overrides = _overrides(Path(folder), known) if folder else {}
+    texts = {file: _read(overrides.get(file, shipped / file)) for file in known}
+    paths = {file: str(overrides.get(file, f"{name}/{file}")) for file in known}
+    table = _toml(texts["words.toml"], paths["words.toml"])
+    templates = {
+        role: _segments(texts[f"{role}.txt"], paths[f"{role}.txt"], PLACEHOLDERS[role])
+        for role in PLACEHOLDERS
+    }
+    style = table["style"]
+    if style not in ("raw", "chat"):
+        raise ConfigError(f"{paths['words.toml']}: style is {style!r}; use 'raw' or 'chat'")
+    return TemplateSet(
+        version=table["version"],
+        style="chat" if style == "chat" else "raw",
+        end=table.get("end", ""),
+        system=texts.get("system.txt", "").strip(),
+        condition=_segments(table["condition"], paths["words.toml"], frozenset({"words"})),
+        templates=templates,
+        words=_words(table, paths["words.toml"]),
+        digest=digest(*(part for file in known for part in (file, texts[file]))),
+    )
+
+
+def _overrides(folder: Path, known: list[str]) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such prompts folder; it may hold {', '.join(known)}")
+    found = {path.name: path for path in sorted(folder.iterdir()) if path.name[0] != "."}
+    for name, path in found.items():
+        if name not in known:
+            raise ConfigError(f"{path}: not a file of this prompt set{_nearest(name, known)}")
+    return found
+
+
+def _read(file: Path | Traversable) -> str:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from None
+    # Editors end files with a newline that no one means to be part of a prompt.
+    return text.removesuffix("\n")
+
+
+def _segments(text: str, path: str, wanted: frozenset[str]) -> tuple[Segment, ...]:
+    segments: list[Segment] = []
+    literal, end = "", 0
+    for match in Template.pattern.finditer(text):
+        literal += text[end : match.start()]
+        end = match.end()
+        name = match["named"] or match["braced"]
+        if match["escaped"]:
+            literal += "$"
+        elif name in wanted:
+            segments += [literal, Slot(name)] if literal else [Slot(name)]
+            literal = ""
+        else:
+            line = text.count("\n", 0, match.start()) + 1
+            what = f"unknown placeholder ${name}" if name else "a lone $"
+            raise ConfigError(
+                f"{path}:{line}: {what}{_nearest(name or '', wanted)}; write $$ for a dollar sign"
+            )
+    literal += text[end:]
+    segments += [literal] if literal else []
+    for name in sorted(wanted - {s.name for s in segments if isinstance(s, Slot)}):
+        raise ConfigError(f"{path}: the placeholder ${name} is missing; put it where it belongs")
+    return tuple(segments)
+
+
+def _toml(text: str, path: str) -> dict[str, str]:
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from None
+    required = ("version", "style", "condition", "words", "faults")
+    _check_keys(table, required, path, optional=("end",))
+    words = [field.name for field in fields(Words) if field.name != "faults"]
+    for section, keys in (("words", words), ("faults", list(FAULT_KINDS))):
+        if not isinstance(table[section], dict):
+            raise ConfigError(f"{path}: [{section}] must be a table")
+        _check_keys(table[section], keys, f"{path} [{section}]")
+    return table
+
+
+def _check_keys(
+    table: Mapping[str, object],
+    required: Iterable[str],
+    where: str,
+    optional: tuple[str, ...] = (),
+) -> None:
+    required = list(required)
+    for key, value in table.items():
+        if key not in (*required, *optional):
+            raise ConfigError(f"{where}: unknown key {key!r}{_nearest(key, required)}")
+        if not isinstance(value, str | dict):
+            raise ConfigError(f"{where}: {key!r} must be text in quotes")
+    for key in required:
+        if key not in table:
+            raise ConfigError(f"{where}: the key {key!r} is missing")
+
+
+def _words(table: Mapping[str, object], path: str) -> Words:
+    words, faults = table["words"], table["faults"]
+    assert isinstance(words, dict) and isinstance(faults, dict)
+    for key, wanted in (("step_right", {"step"}), ("step_wrong", {"step", "kind"})):
+        _segments(words[key], f"{path} {key}", frozenset(wanted))
+    for kind, phrase in faults.items():
+        _segments(phrase, f"{path} {kind!r}", frozenset({"step"}))
+    return Words(**words, faults=faults)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,69 @@
+"""The words of the game: what conditions, utilities and template critiques say.
+
+They are loaded from a prompt set's ``words.toml``, so that a user can change them without code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Everything the game says that is not part of a role's template.
+
+    Attributes:
+        solve_positive: Condition under which attempts are sampled, before a critique exists.
+        solve_negative: Its opposite, for checking that the two separate.
+        pose_positive: Condition under which spans are proposed.
+        pose_negative: Its opposite.
+        unusable: Said of a proposal that fails the validity gate.
+        not_recoverable: p = 0.
+        mostly_unrecoverable: 0 < p < 2/N.
+        very_hard: p <= 0.25.
+        challenging: p <= 0.75.
+        easy: p < 1.
+        trivial: p = 1.
+        step_right: A checked step in a template critique; ``$step`` is its 1-based number.
+        step_wrong: The first faulty step; ``$step`` and ``$kind``.
+        faults: Summary for each kind of fault; ``$step`` is the faulty step.
+        all_right: Summary of a working without a fault.
+        generic_right: Analysis of a right attempt whose steps cannot be checked.
+        generic_wrong: Analysis of a wrong one.
+        generic_right_summary: Summary of a right attempt whose steps cannot be checked.
+        generic_wrong_summary: Summary of a wrong one.
+        content_free: A review without content, the control of self-correction.
+    """
+
+    solve_positive: str
+    solve_negative: str
+    pose_positive: str
+    pose_negative: str
+    unusable: str
+    not_recoverable: str
+    mostly_unrecoverable: str
+    very_hard: str
+    challenging: str
+    easy: str
+    trivial: str
+    step_right: str
+    step_wrong: str
+    faults: Mapping[str, str]
+    all_right: str
+    generic_right: str
+    generic_wrong: str
+    generic_right_summary: str
+    generic_wrong_summary: str
+    content_free: str
+
+
+FAULT_KINDS = (
+    "wrong tens",
+    "wrong units",
+    "wrong sum",
+    "wrong order",
+    "wrong number",
+    "wrong answer",
+)
+"""What a template critique can say of the first faulty step."""
