@@ -1,0 +1,201 @@
+"""Settings from where users write them: a preset, TOML files, and ``--set section.key=value``."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from alive.config import Config
+from alive.errors import ConfigError
+
+Layer = tuple[str, Mapping[str, Any]]
+"""Where settings come from, for messages, and the settings as nested plain values."""
+
+
+def load_config(
+    preset: str | None = None, files: Sequence[Path] = (), overrides: Sequence[str] = ()
+) -> Config:
+    """Builds the settings of a run: preset, then TOML files in order, then overrides.
+
+    Args:
+        preset: A name of ``preset_names``; None for the plain defaults.
+        files: TOML files with the layout of ``Config``.
+        overrides: ``section.key=value``; the value in TOML syntax, or a bare string.
+
+    Raises:
+        ConfigError: Names the key, where it was set, and the nearest name or the allowed values.
+    """
+    layers: list[Layer] = []
+    if preset is not None:
+        layers.append((f"preset {preset}", _read_preset(preset)))
+    layers += [(str(file), _read_file(file)) for file in files]
+    layers += [(f"--set {text}", _parse_override(text)) for text in overrides]
+    return build_config(layers)
+
+
+def build_config(layers: Sequence[Layer]) -> Config:
+    """Merges layers, later ones on top, and checks the whole.
+
+    Raises:
+        ConfigError: See ``load_config``.
+    """
+    merged: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for source, values in layers:
+        for key, value in _leaves(values):
+            _check_known(key, source)
+            origin[key] = source
+            _put(merged, key, value)
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(item, origin) for item in error.errors())) from None
+
+
+def preset_names() -> list[str]:
+    """Returns the names of the shipped presets."""
+    folder = resources.files("alive") / "presets"
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def known_keys() -> dict[str, str]:
+    """Returns every setting as ``section.key`` with its description."""
+    keys: dict[str, str] = {}
+    for name, field in Config.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            for inner, inner_field in field.annotation.model_fields.items():
+                keys[f"{name}.{inner}"] = inner_field.description or ""
+        else:
+            keys[name] = field.description or ""
+    return keys
+
+
+def _read_preset(name: str) -> dict[str, Any]:
+    if name not in preset_names():
+        raise ConfigError(
+            f"--preset {name}: no such preset{_nearest(name, preset_names())}; "
+            f"there are {', '.join(preset_names())}"
+        )
+    text = (resources.files("alive") / "presets" / f"{name}.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such settings file") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from None
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, equals, raw = text.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise ConfigError(f"--set {text}: write it as section.key=value")
+    nested: dict[str, Any] = {}
+    _put(nested, key, _toml_value(raw.strip()))
+    return nested
+
+
+def _toml_value(raw: str) -> Any:
+    """Reads one TOML value; what is not TOML is a string, so that paths need no quotes."""
+    try:
+        parsed = tomllib.loads(f"value = {raw}")
+    except tomllib.TOMLDecodeError:
+        return raw
+    return parsed["value"] if set(parsed) == {"value"} else raw
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _put(nested: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        nested = nested.setdefault(section, {})
+    nested[last] = value
+
+
+def _check_known(key: str, source: str) -> None:
+    known = known_keys()
+    if key in known:
+        return
+    if any(name.startswith(f"{key}.") for name in known):
+        raise ConfigError(f"{source}: {key} is a section; set one of its keys, as {key}.KEY=VALUE")
+    # A key without its section ("learning_rate") is the commonest slip; match on the last part too.
+    tails = [name for name in known if name.split(".")[-1] == key.split(".")[-1]]
+    hint = f" (did you mean {tails[0]}?)" if tails else _nearest(key, list(known))
+    raise ConfigError(f"{source}: unknown setting {key}{hint}")
+
+
+def _nearest(name: str, choices: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "a string",
+    "tuple_type": 'a list, such as ["a", "b"]',
+}
+
+
+def _explain(error: ErrorDetails, origin: Mapping[str, str]) -> str:
+    parts = [str(part) for part in error["loc"]]
+    key = next((".".join(parts[:n]) for n in (2, 1) if ".".join(parts[:n]) in origin), "")
+    where = origin.get(key, "settings")
+    kind = error["type"]
+    if kind == "literal_error":
+        wanted = "one of " + ", ".join(repr(choice) for choice in get_args(_field(key).annotation))
+    else:
+        wanted = _EXPECTED.get(kind) or _range(key) or error["msg"].lower()
+    return f"{where}: {key or '.'.join(parts)} must be {wanted}, not {error['input']!r}"
+
+
+def _field(key: str) -> FieldInfo:
+    *sections, last = key.split(".")
+    model: Any = Config
+    for section in sections:
+        model = model.model_fields[section].annotation
+    field: FieldInfo = model.model_fields[last]
+    return field
+
+
+def _range(key: str) -> str:
+    """Says the allowed range of a number, from the constraints its type carries."""
+    signs = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    words = [
+        f"{signs[name]} {getattr(item, name):g}"
+        for item in _field(key).metadata
+        for name in signs
+        if getattr(item, name, None) is not None
+    ]
+    return " and ".join(words)

@@ -1,0 +1,136 @@
+"""Settings: layers, and a message for each way to get one wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alive.config import Config
+from alive.errors import ConfigError
+from alive.settings import known_keys, load_config, preset_names
+
+
+def test_later_layers_win(tmp_path: Path) -> None:
+    first = tmp_path / "a.toml"
+    second = tmp_path / "b.toml"
+    first.write_text("seed = 1\n[game]\nmasks_per_document = 2\nsolutions_per_mask = 3\n")
+    second.write_text("seed = 2\n[game]\nmasks_per_document = 5\n")
+    config = load_config("smollm2", [first, second], ["game.masks_per_document=6"])
+    assert config.seed == 2
+    assert config.game.masks_per_document == 6
+    assert config.game.solutions_per_mask == 3
+    assert config.model.id == "smollm2"
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("seed=3", "seed", 3),
+        ("out=runs/a b", "out", "runs/a b"),
+        ('out="runs/x"', "out", "runs/x"),
+        ("model.id=org/name", "model.id", "org/name"),
+        ("learn.learning_rate=2e-5", "learn.learning_rate", 2e-5),
+        ("learn.max_grad_norm=1", "learn.max_grad_norm", 1.0),
+        ("evaluate.self_correct=false", "evaluate.self_correct", False),
+        ('corpus.paths=["a","b.txt"]', "corpus.paths", ("a", "b.txt")),
+    ],
+)
+def test_override_values(override: str, key: str, value: object) -> None:
+    found: object = load_config(overrides=[override])
+    for part in key.split("."):
+        found = getattr(found, part)
+    assert found == value
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "game.mask_per_document=2",
+            "unknown setting game.mask_per_document (did you mean game.masks_per_document?)",
+        ),
+        ("learning_rate=1", "unknown setting learning_rate (did you mean learn.learning_rate?)"),
+        ("sede=1", "unknown setting sede (did you mean seed?)"),
+        ("zzzz=1", "unknown setting zzzz"),
+        ("game=1", "game is a section; set one of its keys, as game.KEY=VALUE"),
+        ("seed.inner=1", "unknown setting seed.inner"),
+        ("seed", "write it as section.key=value"),
+        ("steps=0", "steps must be at least 1, not 0"),
+        ("steps=many", "steps must be a whole number, not 'many'"),
+        ("steps=1.5", "steps must be a whole number, not 1.5"),
+        ("game.random_share=1.5", "game.random_share must be at least 0 and at most 1, not 1.5"),
+        ("sampling.temperature=0", "sampling.temperature must be above 0, not 0"),
+        ("sampling.temperature=nan", "sampling.temperature must be above 0, not nan"),
+        (
+            "model.dtype=float16",
+            "model.dtype must be one of 'auto', 'float32', 'bfloat16', not 'float16'",
+        ),
+        (
+            "evaluate.self_correct=perhaps",
+            "evaluate.self_correct must be true or false, not 'perhaps'",
+        ),
+        ("corpus.paths=a.txt", 'corpus.paths must be a list, such as ["a", "b"], not \'a.txt\''),
+        ("model.id=3", "model.id must be a string, not 3"),
+    ],
+)
+def test_override_mistakes(override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(overrides=[override])
+    assert str(caught.value).startswith(f"--set {override}: ")
+    assert message in str(caught.value)
+    assert "pydantic" not in str(caught.value)
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("steps = 0\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, [file], ["seed=-1"])
+    assert sorted(str(caught.value).splitlines()) == [
+        "--set seed=-1: seed must be at least 0, not -1",
+        f"{file}: steps must be at least 1, not 0",
+    ]
+
+
+def test_file_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such settings file"):
+        load_config(None, [tmp_path / "none.toml"])
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(None, [tmp_path])
+    torn = tmp_path / "torn.toml"
+    torn.write_text("seed = \n")
+    with pytest.raises(ConfigError, match=r"torn\.toml: not a TOML file: .*line 1"):
+        load_config(None, [torn])
+    unknown = tmp_path / "unknown.toml"
+    unknown.write_text("[gane]\nresamples = 1\n")
+    with pytest.raises(ConfigError, match=r"unknown\.toml: unknown setting gane.resamples .did"):
+        load_config(None, [unknown])
+
+
+def test_unknown_preset() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean paper\?\); there are paper, quickstart"):
+        load_config("papper")
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_loads(name: str) -> None:
+    assert isinstance(load_config(name), Config)
+
+
+def test_paper_preset_holds_the_papers_numbers() -> None:
+    config = load_config("paper")
+    assert config.game.documents_per_step == 1
+    assert config.game.masks_per_document == 8
+    assert config.game.solutions_per_mask == 16
+    assert config.warmup.steps == 256
+
+
+def test_quickstart_plays_the_papers_group_sizes() -> None:
+    config = load_config("quickstart")
+    assert (config.game.masks_per_document, config.game.solutions_per_mask) == (8, 16)
+    assert config.model.id == "seed"
+
+
+def test_every_setting_is_described() -> None:
+    assert [key for key, text in known_keys().items() if not text] == []
