@@ -19,6 +19,7 @@ import select
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from functools import lru_cache
 
 from alive.errors import AliveError
@@ -155,11 +156,12 @@ def _serve() -> None:
     import signal
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    from latex2sympy2_extended import NormalizationConfig
     from math_verify import LatexExtractionConfig, parse, verify
 
     # units=False: it drops what it takes for a unit, and then 2 am is 2 pm.
-    latex = [LatexExtractionConfig(normalization_config=NormalizationConfig(units=False))]
+    reading = LatexExtractionConfig()
+    cleaning = replace(reading.normalization_config, units=False)
+    latex = [replace(reading, normalization_config=cleaning)]
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     out.write(b"ready\n")
     for line in sys.stdin.buffer:

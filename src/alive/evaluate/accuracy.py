@@ -1,0 +1,41 @@
+"""Attempts at a suite: one greedy one under the plain prompt, or several at temperature 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from alive.config import SamplingConfig
+from alive.roles import solve
+from alive.types import Attempt, Sampler, SamplingParams, Task
+
+if TYPE_CHECKING:
+    from alive.prompts.render import Renderer
+
+__all__ = ["greedy_attempts", "sampled_attempts"]
+
+
+def greedy_attempts(
+    sampler: Sampler,
+    renderer: Renderer,
+    tasks: Sequence[Task],
+    sampling: SamplingConfig,
+    seed: int,
+) -> tuple[Attempt, ...]:
+    """Returns one greedy attempt a task under the plain prompt: what accuracy is measured on."""
+    params = SamplingParams(sampling.solve_tokens, temperature=0.0)
+    groups = solve.solve(sampler, renderer, tasks, 1, params, None, seed)
+    return tuple(group[0] for group in groups)
+
+
+def sampled_attempts(
+    sampler: Sampler,
+    renderer: Renderer,
+    tasks: Sequence[Task],
+    n: int,
+    sampling: SamplingConfig,
+    seed: int,
+) -> tuple[tuple[Attempt, ...], ...]:
+    """Returns ``n`` attempts a task under the plain prompt at temperature 1, untruncated."""
+    params = SamplingParams(sampling.solve_tokens, temperature=1.0, top_p=1.0)
+    return solve.solve(sampler, renderer, tasks, n, params, None, seed)

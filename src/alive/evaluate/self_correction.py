@@ -1,0 +1,146 @@
+"""Self-correction: attempt, blind review, second attempt. No label is used before the count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alive.config import SamplingConfig
+from alive.roles import review, solve
+from alive.types import Attempt, Review, Sampler, SamplingParams, Task
+
+if TYPE_CHECKING:
+    from alive.prompts.render import Renderer
+
+__all__ = ["Correction", "SelfCorrection", "count_corrections", "self_correct"]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What became of one attempt.
+
+    Attributes:
+        first: The attempt.
+        review: Its blind review.
+        revision: The second attempt; None where the review says right or did not parse.
+    """
+
+    first: Attempt
+    review: Review
+    revision: Attempt | None
+
+    @property
+    def final_correct(self) -> bool:
+        """Whether the answer that stands in the end is right."""
+        return (self.revision or self.first).correct
+
+
+@dataclass(frozen=True, slots=True)
+class SelfCorrection:
+    """Counts over a set of corrections.
+
+    Attributes:
+        n_wrong: First attempts that are wrong.
+        n_right: First attempts that are right.
+        corrected: Wrong, then right.
+        harmed: Right, then wrong.
+        revised: Attempts that were revised at all.
+        unparsed: Reviews without a verdict; their attempts stand.
+    """
+
+    n_wrong: int
+    n_right: int
+    corrected: int
+    harmed: int
+    revised: int
+    unparsed: int
+
+    @property
+    def rate(self) -> float | None:
+        """Corrected / n_wrong, 0..1; None if no first attempt is wrong."""
+        return self.corrected / self.n_wrong if self.n_wrong else None
+
+    @property
+    def harm(self) -> float | None:
+        """Harmed / n_right, 0..1; None if no first attempt is right."""
+        return self.harmed / self.n_right if self.n_right else None
+
+    @property
+    def net(self) -> float:
+        """Accuracy after minus before, -1..1."""
+        return (self.corrected - self.harmed) / (self.n_wrong + self.n_right)
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """Returns counts and shares for the record."""
+        return {
+            "rate": self.rate,
+            "harm": self.harm,
+            "net": self.net,
+            "n_wrong": self.n_wrong,
+            "n_right": self.n_right,
+            "corrected": self.corrected,
+            "harmed": self.harmed,
+            "revised": self.revised,
+            "unparsed": self.unparsed,
+        }
+
+
+def self_correct(
+    sampler: Sampler,
+    renderer: Renderer,
+    tasks: Sequence[Task],
+    attempts: Sequence[Attempt],
+    sampling: SamplingConfig,
+    seed: int,
+) -> tuple[Correction, ...]:
+    """Reviews each attempt blindly, and revises (greedily) those the review calls wrong.
+
+    Args:
+        sampler: The policy, as solver, reviewer and reviser.
+        renderer: Its prompts.
+        tasks: One an attempt.
+        attempts: The first attempts, in the same order.
+        sampling: Token limits.
+        seed: Of the draws; greedy decoding does not depend on it.
+    """
+    judging = SamplingParams(sampling.review_tokens, temperature=0.0)
+    solving = SamplingParams(sampling.solve_tokens, temperature=0.0)
+    reviews = review.review(sampler, renderer, tasks, attempts, False, judging, seed)
+    chosen = [index for index, verdict in enumerate(reviews) if verdict.verdict is False]
+    revisions: dict[int, Attempt] = {}
+    if chosen:
+        second = solve.revise(
+            sampler,
+            renderer,
+            [tasks[index] for index in chosen],
+            [attempts[index] for index in chosen],
+            [reviews[index] for index in chosen],
+            solving,
+            seed,
+        )
+        revisions = dict(zip(chosen, second, strict=True))
+    return tuple(
+        Correction(first, judged, revisions.get(index))
+        for index, (first, judged) in enumerate(zip(attempts, reviews, strict=True))
+    )
+
+
+def count_corrections(corrections: Sequence[Correction]) -> SelfCorrection:
+    """Counts what changed.
+
+    Raises:
+        ValueError: There is nothing to count.
+    """
+    if not corrections:
+        raise ValueError("self-correction needs at least one attempt")
+    right = [c for c in corrections if c.first.correct]
+    wrong = [c for c in corrections if not c.first.correct]
+    return SelfCorrection(
+        n_wrong=len(wrong),
+        n_right=len(right),
+        corrected=sum(c.final_correct for c in wrong),
+        harmed=sum(not c.final_correct for c in right),
+        revised=sum(c.revision is not None for c in corrections),
+        unparsed=sum(c.review.verdict is None for c in corrections),
+    )
