@@ -1,0 +1,1 @@
+"""What samples and learns: the torch rooms."""

