@@ -1,0 +1,273 @@
+"""The poser: chooses spans worth hiding, behind a hard gate of validity.
+
+A proposal that fails the gate has utility zero, never a penalty (docs/algorithm.md). What the poser
+leaves open after its resamples, and always a small share, is filled with random spans.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Container, Sequence
+from dataclasses import dataclass, replace
+
+from alive.config import GameConfig
+from alive.feedback import leaks, positive_condition
+from alive.prompts import Renderer, neutralise_mask
+from alive.roles.spans import STOP_WORDS, around, candidates, occurrences, span_type
+from alive.seeding import derive, digest
+from alive.types import (
+    MASK,
+    Document,
+    Origin,
+    Prompt,
+    Rollout,
+    Sampler,
+    SamplingParams,
+    Task,
+)
+from alive.verify import extract_answer, matches, normalise
+
+__all__ = ["Posed", "blind_guesses", "invalid_reason", "mask", "pose", "random_spans", "task_id"]
+
+MAX_OCCURRENCES = 7
+MIN_CONTEXT_WORDS = 5
+MIN_CONTEXT_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Posed:
+    """What came of posing on one document.
+
+    Attributes:
+        tasks: At most M tasks, distinct spans; fewer only where the document has no more.
+        rollouts: Every proposal, in order, used or not.
+        reasons: For each rollout why its span was refused; None where it became a task.
+    """
+
+    tasks: tuple[Task, ...]
+    rollouts: tuple[Rollout, ...]
+    reasons: tuple[str | None, ...]
+
+    @property
+    def proposed_valid(self) -> int:
+        """Number of tasks that the poser itself proposed."""
+        return sum(task.origin == "poser" for task in self.tasks)
+
+    @property
+    def random_filled(self) -> int:
+        """Number of tasks filled at random."""
+        return len(self.tasks) - self.proposed_valid
+
+    @property
+    def invalid(self) -> dict[str, int]:
+        """Number of proposals refused, by reason."""
+        return dict(Counter(reason for reason in self.reasons if reason is not None))
+
+
+def pose(
+    sampler: Sampler,
+    renderer: Renderer,
+    document: Document,
+    game: GameConfig,
+    params: SamplingParams,
+    seed: int,
+    memory: Container[str] = (),
+    guesses: Sequence[str] = (),
+) -> Posed:
+    """Poses M tasks on a document.
+
+    Args:
+        sampler: The policy.
+        renderer: Renders the prompt.
+        document: The raw text.
+        game: M, the random share, resamples and the gate's limits.
+        params: How proposals are drawn.
+        seed: Seed of this call.
+        memory: Ids of tasks (``task_id``) not to be posed again.
+        guesses: What the policy answers without any passage (``blind_guesses``).
+
+    Returns:
+        The tasks, poser's first, and every proposal with what came of it.
+    """
+    prompt = renderer.pose(document.text, positive_condition("pose", renderer.words))
+    board = _Board(document, game, memory, guesses)
+    m = game.masks_per_document
+    wanted = m - round(game.random_share * m)
+    for round_index in range(game.resamples + 1):
+        missing = wanted - len(board.tasks)
+        if missing < 1:
+            break
+        round_seed = derive(seed, "pose", document.id, round_index)
+        for rollout in sampler.sample([prompt], missing, params, round_seed)[0]:
+            board.propose(rollout)
+    board.fill(m, derive(seed, "random", document.id))
+    return Posed(tuple(board.tasks), tuple(board.rollouts), tuple(board.reasons))
+
+
+def blind_guesses(
+    sampler: Sampler, renderer: Renderer, n: int, params: SamplingParams, seed: int
+) -> tuple[str, ...]:
+    """Returns what the policy answers, in at least half of ``n`` tries, with no passage at all.
+
+    A span among these is guessable without reading, and no task. One call a step serves every
+    document. [I] The paper asks for spans that need the passage; this is our test of it.
+    """
+    prompt: Prompt = renderer.solve(MASK, None)
+    answers = [
+        normalise(answer)
+        for rollout in sampler.sample([prompt], n, params, derive(seed, "blind"))[0]
+        if (answer := extract_answer(rollout.text)) is not None
+    ]
+    return tuple(answer for answer, count in Counter(answers).items() if 2 * count >= n)
+
+
+def task_id(document: Document, span: str) -> str:
+    """Returns the stable id of a task, by which a memory knows it."""
+    return digest("task", document.id, span)
+
+
+def mask(document_text: str, span: str) -> str:
+    r"""Hides every whole occurrence of a span; the text's own ``\mask{`` is broken first.
+
+    Raises:
+        ValueError: The span does not stand in the text as whole words.
+    """
+    parts = around(document_text, span)
+    if len(parts) == 1:
+        raise ValueError(f"the span {span!r} does not stand in the text")
+    return MASK.join(map(neutralise_mask, parts))
+
+
+def invalid_reason(
+    document_text: str, span: str, game: GameConfig, taken: Collection[str]
+) -> str | None:
+    """Applies the validity gate; returns why a span is refused, or None where it is valid.
+
+    Args:
+        document_text: The whole text.
+        span: The proposal, exactly as it would be hidden.
+        game: The gate's limits.
+        taken: Spans already posed on this document; the new one must differ from all, once
+            normalised.
+    """
+    words = span.split()
+    if not words or span != span.strip():
+        return "empty"
+    if span not in document_text:
+        return "not in the text"
+    if len(words) > game.max_span_words or len(span) > game.max_span_share * len(document_text):
+        return "too long"
+    if not re.search(r"[^\W_]", span) or all(_bare(word) in STOP_WORDS for word in words):
+        return "only stop-words or punctuation"
+    if _holds_marker(span):
+        return "holds a marker"
+    places = occurrences(document_text, span)
+    if not places:
+        return "not whole words"
+    if len(places) > MAX_OCCURRENCES:
+        return "too frequent"
+    if normalise(span) in {normalise(other) for other in taken}:
+        return "taken"
+    left = around(document_text, span)
+    if sum(len(re.findall(r"\w+", part)) for part in left) < MIN_CONTEXT_WORDS or sum(
+        map(len, left)
+    ) < MIN_CONTEXT_SHARE * len(document_text):
+        return "too little context"
+    # Part by part: the words on both sides of a hidden place are no phrase.
+    return "still in the text" if any(leaks(part, span) for part in left) else None
+
+
+def random_spans(
+    document: Document, game: GameConfig, taken: Collection[str], seed: int
+) -> list[str]:
+    """Returns the number, name and key-term spans that pass the gate, in a seeded order.
+
+    The types take turns, so that a prefix of the list mixes them. No two are equal once normalised.
+    """
+    found: list[str] = []
+    for span in candidates(document.text, seed):
+        if invalid_reason(document.text, span, game, [*taken, *found]) is None:
+            found.append(span)
+    return found
+
+
+class _Board:
+    """The tasks posed so far on one document, and what was refused."""
+
+    def __init__(
+        self,
+        document: Document,
+        game: GameConfig,
+        memory: Container[str],
+        guesses: Sequence[str],
+    ) -> None:
+        self.document, self.game = document, game
+        self.memory, self.guesses = memory, guesses
+        self.tasks: list[Task] = []
+        self.rollouts: list[Rollout] = []
+        self.reasons: list[str | None] = []
+
+    def propose(self, rollout: Rollout) -> None:
+        span = _proposed_span(rollout.text)
+        reason = self._refuse(span)
+        self.rollouts.append(rollout)
+        self.reasons.append(reason)
+        if reason is None:
+            self.tasks.append(replace(self._task(span, "poser"), pose=rollout))
+
+    def fill(self, m: int, seed: int) -> None:
+        """Fills up to ``m`` tasks at random; a span type above its share waits until the last."""
+        spans = random_spans(self.document, self.game, self._spans(), seed)
+        for strict in (True, False):
+            for span in spans:
+                if len(self.tasks) >= m:
+                    return
+                reason = self._refuse(span)
+                if reason is None or (reason == "type too common" and not strict):
+                    self.tasks.append(self._task(span, "random"))
+
+    def _refuse(self, span: str) -> str | None:
+        taken = self._spans()
+        reason = invalid_reason(self.document.text, span, self.game, taken)
+        if reason is not None:
+            return reason
+        if task_id(self.document, span) in self.memory:
+            return "posed before"
+        if any(matches(guess, span) for guess in self.guesses):
+            return "guessable"
+        most = max(1, int(self.game.max_type_share * self.game.masks_per_document))
+        same = sum(span_type(other) == span_type(span) for other in taken)
+        return "type too common" if same >= most else None
+
+    def _spans(self) -> list[str]:
+        return [task.span for task in self.tasks]
+
+    def _task(self, span: str, origin: Origin) -> Task:
+        document = self.document
+        return Task(
+            id=task_id(document, span),
+            document_id=document.id,
+            passage=mask(document.text, span),
+            span=span,
+            origin=origin,
+            domain=document.domain,
+        )
+
+
+def _proposed_span(text: str) -> str:
+    """Returns the span alone: the completion's first line without quotes around it."""
+    line = next((line.strip() for line in text.split("\n") if line.strip()), "")
+    for opening, closing in ('""', "''", "``", "“”", "**"):
+        if len(line) > 2 and line[0] == opening and line[-1] == closing:
+            line = line[1:-1].strip()
+    return line
+
+
+def _bare(word: str) -> str:
+    return re.sub(r"[\W_]+", "", word).casefold()
+
+
+def _holds_marker(span: str) -> bool:
+    """A span that says what the protocol parses could not be asked for or checked cleanly."""
+    return re.search(r"\\(?:mask|boxed)\s*\{|<\s*/?\s*EF\s*>|\n", span, re.IGNORECASE) is not None

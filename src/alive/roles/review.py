@@ -1,0 +1,141 @@
+"""The reviewer: judges an attempt in words, with the hidden span in view or blind.
+
+Privileged and blind are two views of one role (docs/algorithm.md): the privileged view's words
+train the blind one. A verdict comes from the reviewer's own completion and from nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alive.feedback import review_leaks
+from alive.prompts import REVIEW_LINE, Renderer
+from alive.seeding import derive
+from alive.types import Attempt, Prompt, Review, Rollout, Sampler, SamplingParams, Task
+
+__all__ = ["ParsedReview", "from_text", "parse_review", "review"]
+
+_VERDICT = re.compile(r"(right|wrong)[ \t*_.]*", re.IGNORECASE)
+_SCORE = re.compile(r"(\d{1,2}(?:\.\d+)?)(?:[ \t]*/[ \t]*10)?[ \t*_.]*")
+_LISTED = re.compile(r"^[ \t]*(\d{1,3})[ \t]+wrong\b", re.IGNORECASE | re.MULTILINE)
+_NAMED = re.compile(r"\bstep[ \t]+(\d{1,3})\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedReview:
+    """What a review says, strictly read.
+
+    Attributes:
+        summary: The summary line; empty unless there is exactly one.
+        verdict: True for right, False for wrong; None unless there is exactly one verdict line
+            and it says one of the two words.
+        faulty_step: 1-based first faulty step; None when right, unparsed or not named.
+        score: 0..10; None unless there is exactly one score line with such a number.
+    """
+
+    summary: str
+    verdict: bool | None
+    faulty_step: int | None
+    score: float | None
+
+
+def parse_review(text: str) -> ParsedReview:
+    """Reads a reviewer's own completion. Anything missing, doubled or odd counts as unparsed."""
+    fields: dict[str, list[str]] = {"summary": [], "verdict": [], "score": []}
+    analysis: list[str] = []
+    for line in text.split("\n"):
+        label = REVIEW_LINE.match(line)
+        if label is None:
+            analysis.append(line)
+        else:
+            fields[label["label"].lower()].append(line[label.end() :].strip())
+    one = {name: values[0] if len(values) == 1 else "" for name, values in fields.items()}
+    said = _VERDICT.fullmatch(one["verdict"])
+    verdict = None if said is None else said[1].lower() == "right"
+    number = _SCORE.fullmatch(one["score"])
+    score = float(number[1]) if number and float(number[1]) <= 10 else None
+    faulty = None
+    if verdict is False:
+        found = _LISTED.search("\n".join(analysis)) or _NAMED.search(one["summary"])
+        found = found or _NAMED.search("\n".join(analysis))
+        faulty = int(found[1]) if found else None
+    return ParsedReview(one["summary"], verdict, faulty, score)
+
+
+def review(
+    sampler: Sampler,
+    renderer: Renderer,
+    tasks: Sequence[Task],
+    attempts: Sequence[Attempt],
+    privileged: bool,
+    params: SamplingParams,
+    seed: int,
+) -> tuple[Review, ...]:
+    """Reviews each attempt; identical completions to the same task are reviewed once and shared.
+
+    Args:
+        sampler: The policy.
+        renderer: Renders the prompts.
+        tasks: One task an attempt, in the attempts' order.
+        attempts: What is judged.
+        privileged: Whether the reviewer sees the hidden span.
+        params: How reviews are drawn.
+        seed: Seed of this call.
+
+    Returns:
+        One review an attempt, in order.
+
+    Raises:
+        ValueError: Tasks and attempts differ in number or do not belong together.
+    """
+    _check_pairs(tasks, attempts)
+    prompts: dict[tuple[str, str], Prompt] = {}
+    for task, attempt in zip(tasks, attempts, strict=True):
+        key = (task.id, attempt.rollout.text)
+        if key not in prompts:
+            span = task.span if privileged else None
+            prompts[key] = renderer.review(task.passage, attempt.rollout.text, span)
+    if not prompts:
+        return ()
+    view = "privileged" if privileged else "blind"
+    groups = sampler.sample(list(prompts.values()), 1, params, derive(seed, "review", view))
+    written = {key: group[0] for key, group in zip(prompts, groups, strict=True)}
+    return tuple(
+        from_text(task, attempt, rollout.text, rollout=rollout, privileged=privileged)
+        for task, attempt in zip(tasks, attempts, strict=True)
+        for rollout in [written[task.id, attempt.rollout.text]]
+    )
+
+
+def from_text(
+    task: Task,
+    attempt: Attempt,
+    text: str,
+    *,
+    rollout: Rollout | None = None,
+    privileged: bool = True,
+) -> Review:
+    """Builds the review of an attempt from a critique's text, the policy's or a teacher's."""
+    parsed = parse_review(text)
+    return Review(
+        task_id=task.id,
+        attempt_index=attempt.index,
+        rollout=rollout,
+        text=text,
+        summary=parsed.summary,
+        verdict=parsed.verdict,
+        faulty_step=parsed.faulty_step,
+        score=parsed.score,
+        privileged=privileged,
+        leaks=review_leaks(text, task.span),
+    )
+
+
+def _check_pairs(tasks: Sequence[Task], attempts: Sequence[Attempt]) -> None:
+    if len(tasks) != len(attempts):
+        raise ValueError(f"{len(tasks)} tasks for {len(attempts)} attempts")
+    for task, attempt in zip(tasks, attempts, strict=True):
+        if task.id != attempt.task_id:
+            raise ValueError(f"attempt at task {attempt.task_id} was paired with task {task.id}")

@@ -1,0 +1,83 @@
+"""Spans of a text: where they stand, what type they are, and which could be hidden at random."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from itertools import chain, zip_longest
+from typing import Literal
+
+from alive.seeding import derive
+
+__all__ = ["STOP_WORDS", "SpanType", "around", "candidates", "occurrences", "span_type"]
+
+SpanType = Literal["number", "name", "term"]
+
+_STOP = """a about after again all also am an and any are as at be because been before being both but by
+    can could did do does each either else ever every few for from had has have having he her here
+    hers him his how i if in into is it its just least less like may me might more most much must my
+    no nor not now of off on once one only or other our out over own per same she should since so
+    some such than that the their them then there these they this those through thus to too under
+    until up upon us very was we were what when where which while who whom whose why will with would
+    yes yet you your"""
+STOP_WORDS = frozenset(_STOP.split())
+
+_NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?!\w)(?![.,]\d)")
+_NAME = re.compile(r"\b[^\W\d_a-z][^\W\d_]+(?: [^\W\d_a-z][^\W\d_]+){0,3}\b")
+_TERM = re.compile(r"\b[^\W\d_]{5,}\b")
+
+
+def occurrences(text: str, span: str) -> list[tuple[int, int]]:
+    """Returns the (start, end) of every occurrence of a span as whole words or a whole number."""
+    if not span:
+        return []
+    before = after = ""
+    if _is_word(span[0]):
+        # Behind a decimal point or a thousands comma there is only a part of a number.
+        before = r"(?<!\w)" + (r"(?<!\d[.,])" if span[0].isdigit() else "")
+    if _is_word(span[-1]):
+        after = r"(?!\w)" + (r"(?![.,]\d)" if span[-1].isdigit() else "")
+    return [match.span() for match in re.finditer(f"{before}{re.escape(span)}{after}", text)]
+
+
+def span_type(span: str) -> SpanType:
+    """Classifies a span: a number, a capitalised name, or any other term."""
+    if any(char.isdigit() for char in span):
+        return "number"
+    return "name" if span[:1].isupper() else "term"
+
+
+def around(text: str, span: str) -> list[str]:
+    """Returns what stands before, between and after the occurrences of a span."""
+    places = occurrences(text, span)
+    ends = [0, *(end for _, end in places)]
+    starts = [*(start for start, _ in places), len(text)]
+    return [text[a:b] for a, b in zip(ends, starts, strict=True)]
+
+
+def candidates(text: str, seed: int) -> Iterator[str]:
+    """Yields distinct numbers, names and key terms of a text, types in turn, order seeded."""
+    numbers = _distinct(_NUMBER, text)
+    names = [name for name in _distinct(_NAME, text) if not _opens_sentence(text, name)]
+    terms = [t for t in _distinct(_TERM, text) if t.casefold() not in STOP_WORDS and t.islower()]
+    for index, spans in enumerate((numbers, names, terms)):
+        random.Random(derive(seed, "candidates", index)).shuffle(spans)
+    turns = chain.from_iterable(zip_longest(numbers, names, terms))
+    return (span for span in turns if span is not None)
+
+
+def _distinct(pattern: re.Pattern[str], text: str) -> list[str]:
+    return list(dict.fromkeys(match[0] for match in pattern.finditer(text)))
+
+
+def _opens_sentence(text: str, name: str) -> bool:
+    """A lone capitalised word that only ever opens a sentence or a line need not be a name."""
+    if " " in name:
+        return False
+    openings = re.findall(rf"(?:^|[.!?:]\s+|\n\s*){re.escape(name)}\b", text)
+    return len(openings) >= len(occurrences(text, name))
+
+
+def _is_word(char: str) -> bool:
+    return char.isalnum() or char == "_"
