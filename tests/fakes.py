@@ -1,0 +1,68 @@
+"""Stand-ins for the policy and its tokenizer: a sampler that follows a script, and plain bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from alive.types import Prompt, Role, Rollout, SamplingParams
+
+Script = Callable[[Prompt, str, int], str]
+"""(prompt, its text, index in the group) -> completion."""
+
+
+def encode(text: str) -> tuple[int, ...]:
+    """One id a byte."""
+    return tuple(text.encode())
+
+
+def decode(ids: Sequence[int]) -> str:
+    return bytes(ids).decode()
+
+
+@dataclass
+class ScriptedSampler:
+    """Completes prompts by a script; remembers every call.
+
+    Attributes:
+        script: Writes the completions.
+        read: Turns a prompt's ids into the text the script sees; bytes unless told otherwise.
+        calls: (prompts, n, params, seed) of each call.
+    """
+
+    script: Script
+    read: Callable[[Sequence[int]], str] = decode
+    calls: list[tuple[tuple[Prompt, ...], int, SamplingParams, int]] = field(default_factory=list)
+
+    def sample(
+        self, prompts: Sequence[Prompt], n: int, params: SamplingParams, seed: int
+    ) -> list[list[Rollout]]:
+        self.calls.append((tuple(prompts), n, params, seed))
+        return [[self._rollout(prompt, index) for index in range(n)] for prompt in prompts]
+
+    def _rollout(self, prompt: Prompt, index: int) -> Rollout:
+        text = self.script(prompt, self.read(prompt.ids), index)
+        ids = encode(text)
+        return Rollout(prompt, ids, (-1.0,) * len(ids), text, "stop", 0)
+
+
+class PlainRenderer:
+    """Renders each role's parts one a line, as bytes: no tokenizer, no template."""
+
+    stop_ids = (0,)
+    pad_id = 0
+
+    def pose(self, document: str, condition: str | None) -> Prompt:
+        return self._prompt("pose", condition, document)
+
+    def solve(self, passage: str, condition: str | None) -> Prompt:
+        return self._prompt("solve", condition, passage)
+
+    def review(self, passage: str, attempt: str, span: str | None) -> Prompt:
+        return self._prompt("review", None, passage, attempt, span or "")
+
+    def revise(self, passage: str, attempt: str, review: str) -> Prompt:
+        return self._prompt("revise", None, passage, attempt, review)
+
+    def _prompt(self, role: Role, condition: str | None, *parts: str) -> Prompt:
+        return Prompt(role, encode("\n".join((role, *parts))), condition)
