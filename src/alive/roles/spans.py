@@ -14,7 +14,8 @@ __all__ = ["STOP_WORDS", "SpanType", "around", "candidates", "occurrences", "spa
 
 SpanType = Literal["number", "name", "term"]
 
-_STOP = """a about after again all also am an and any are as at be because been before being both but by
+_STOP = """
+    a about after again all also am an and any are as at be because been before being both but by
     can could did do does each either else ever every few for from had has have having he her here
     hers him his how i if in into is it its just least less like may me might more most much must my
     no nor not now of off on once one only or other our out over own per same she should since so

@@ -1,0 +1,109 @@
+"""Fixtures for the whole suite: tiny tokenizers built in code, and a scripted sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from alive.types import Prompt, Rollout, SamplingParams
+
+SEED_TOKENS = [
+    *("<EF>", "</EF>", "<|text|>", "<|pose|>", "<|solve|>"),
+    *("<|answer|>", "<|review|>", "<|revise|>", "<|end|>", "<|pad|>"),
+]
+CHAT_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+CHATML = (
+    "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nDefault system.<|im_end|>\n"
+    "{% endif %}{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+LINES = [
+    "Tom has 23 apples and buys 14 more. 23+14=37\n37-9=28\n\\boxed{28}",
+    "1 ok\n2 wrong tens\nSummary: step 2 is wrong in the tens\nVerdict: wrong\nScore: 5",
+]
+
+
+def _byte_level(special: list[str]):
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=special,
+        show_progress=False,
+    )
+    backend.train_from_iterator(LINES, trainer)
+    return backend
+
+
+@pytest.fixture(scope="session")
+def seed_tokenizer():
+    """Byte-level BPE with the seed's role tokens, 320 entries at most."""
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(
+        tokenizer_object=_byte_level(SEED_TOKENS),
+        eos_token="<|end|>",
+        pad_token="<|pad|>",
+        extra_special_tokens=SEED_TOKENS[:8],
+    )
+
+
+@pytest.fixture(scope="session")
+def chat_tokenizer():
+    """The same with a ChatML template, eos other than the turn's end, and a non-special token."""
+    from tokenizers import AddedToken
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=_byte_level(CHAT_TOKENS),
+        eos_token="<|endoftext|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens=CHAT_TOKENS[1:],
+        chat_template=CHATML,
+    )
+    tokenizer.add_tokens([AddedToken("<tool_call>", special=False, normalized=False)])
+    return tokenizer
+
+
+@pytest.fixture(scope="session")
+def plain_tokenizer():
+    """The same without a chat template: a base model's."""
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(
+        tokenizer_object=_byte_level(CHAT_TOKENS[:1]), eos_token="<|endoftext|>"
+    )
+
+
+class ScriptedSampler:
+    """Completes prompts by a function of (prompt text, index in the group).
+
+    Attributes:
+        calls: (prompts, n, params, seed) of every call, in order.
+    """
+
+    def __init__(self, tokenizer, script: Callable[[str, int], str]) -> None:
+        self.tokenizer, self.script = tokenizer, script
+        self.calls: list[tuple[list[Prompt], int, SamplingParams, int]] = []
+
+    def sample(
+        self, prompts: Sequence[Prompt], n: int, params: SamplingParams, seed: int
+    ) -> list[list[Rollout]]:
+        self.calls.append((list(prompts), n, params, seed))
+        return [[self._rollout(prompt, index) for index in range(n)] for prompt in prompts]
+
+    def _rollout(self, prompt: Prompt, index: int) -> Rollout:
+        text = self.script(self.tokenizer.decode(prompt.ids), index)
+        ids = tuple(self.tokenizer.encode(text, add_special_tokens=False))
+        return Rollout(prompt, ids, (-1.0,) * len(ids), text, "stop", 0)
+
+
+@pytest.fixture
+def scripted(seed_tokenizer):
+    """Builds a ``ScriptedSampler`` over the seed tokenizer from a script."""
+    return lambda script: ScriptedSampler(seed_tokenizer, script)
