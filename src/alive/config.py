@@ -1,0 +1,139 @@
+"""Settings: one strict tree, units in the field docs. Unknown keys are errors.
+
+Presets are TOML files in ``presets/``; a user's TOML file and ``--set section.key=value`` go on top.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, and no key it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(Section):
+    """The policy."""
+
+    id: str = Field("seed", description="'seed', 'smollm2', a folder, or a hub id")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: the faster of the two in a probe on this machine"
+    )
+    threads: CountOrZero = Field(0, description="CPU threads; 0: chosen by a probe")
+    lora_rank: CountOrZero = Field(0, description="rank of the LoRA adapters; 0: train all weights")
+    lora_alpha: Positive = Field(32.0, description="scale of the LoRA adapters")
+    prompts: str = Field("", description="folder whose files override the shipped prompts")
+
+
+class CorpusConfig(Section):
+    """The raw text."""
+
+    paths: tuple[str, ...] = Field(
+        ("builtin:primer",),
+        description="files, folders, Hugging Face datasets on disk, or builtin:NAME",
+    )
+    chunk_tokens: Count = Field(256, description="longest document, tokens")
+    min_chunk_tokens: Count = Field(24, description="shorter documents are dropped, tokens")
+    validation_share: Share = Field(0.02, description="documents held out, by document, 0..1")
+    decontaminate_ngram: Count = Field(
+        13, description="drop documents that share this many words in a row with a suite"
+    )
+
+
+class GameConfig(Section):
+    """Pose, solve, review."""
+
+    documents_per_step: Count = Field(1, description="D, documents a step")
+    masks_per_document: Count = Field(8, description="M, tasks a document")
+    solutions_per_mask: Annotated[int, Field(ge=2)] = Field(16, description="N, attempts a task")
+    random_share: Share = Field(0.125, description="share of M always filled at random, 0..1")
+    resamples: CountOrZero = Field(2, description="further rounds for invalid proposals")
+    max_span_words: Count = Field(10, description="longest span, words")
+    max_span_share: Share = Field(0.15, description="longest span, share of the document")
+    max_type_share: Positive = Field(
+        0.5, description="most tasks of one span type (number, name, term), share of M, 0..1"
+    )
+
+
+class SamplingConfig(Section):
+    """How completions are drawn."""
+
+    temperature: Positive = Field(1.0, description="of every training rollout")
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = Field(1.0, description="nucleus mass")
+    pose_tokens: Count = Field(16, description="longest span proposal, tokens")
+    solve_tokens: Count = Field(96, description="longest attempt, tokens")
+    review_tokens: Count = Field(64, description="longest review, tokens")
+
+
+class LearnConfig(Section):
+    """The loss and the optimiser."""
+
+    learning_rate: Positive = Field(1e-4, description="Adam's, peak")
+    weight_decay: Annotated[float, Field(ge=0.0)] = Field(0.0, description="AdamW's")
+    max_grad_norm: Positive = Field(1.0, description="gradients are clipped to this norm")
+    pose_weight: Annotated[float, Field(ge=0.0)] = Field(0.2, description="lambda_C, pose loss")
+    solve_weight: Annotated[float, Field(ge=0.0)] = Field(1.0, description="lambda_S, solve loss")
+    review_weight: Annotated[float, Field(ge=0.0)] = Field(
+        0.5, description="lambda_R, review loss"
+    )
+    revise_weight: Annotated[float, Field(ge=0.0)] = Field(
+        0.5, description="lambda_V, revise loss"
+    )
+    condition_dropout: Share = Field(
+        0.1, description="share of correct attempts that train under the plain prompt, 0..1"
+    )
+    negative_weight: Share = Field(
+        0.0, description="weight of wrong attempts under their own words, relative to right ones"
+    )
+    micro_batch_tokens: Count = Field(
+        8192, description="tokens (padding included) of one forward and backward pass"
+    )
+
+
+class WarmupConfig(Section):
+    """Teacher critiques, before the policy is on its own."""
+
+    steps: CountOrZero = Field(8, description="S, steps in which a teacher's critiques train it")
+    teacher: str = Field(
+        "template", description="'template', or the URL of an OpenAI-compatible endpoint"
+    )
+    teacher_model: str = Field("", description="model name the endpoint is asked for")
+    format_steps: CountOrZero = Field(
+        0, description="steps in which a general model learns the answer formats from the corpus"
+    )
+
+
+class EvaluateConfig(Section):
+    """Before and after."""
+
+    suites: tuple[str, ...] = Field(
+        ("seed",), description="suite names or JSONL files evaluated before and after"
+    )
+    limit: CountOrZero = Field(0, description="items a suite, 0: all")
+    self_correct: bool = Field(True, description="also measure self-correction and the reviewer")
+
+
+class Config(Section):
+    """One run."""
+
+    seed: CountOrZero = Field(0, description="run seed")
+    steps: Count = Field(80, description="training steps, warm-up included")
+    out: str = Field("", description="run folder; empty: runs/<date>-<model>")
+    checkpoint_every: Count = Field(20, description="steps between checkpoints")
+    keep_checkpoints: Count = Field(2, description="newest checkpoints kept")
+    model: ModelConfig = ModelConfig()
+    corpus: CorpusConfig = CorpusConfig()
+    game: GameConfig = GameConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    learn: LearnConfig = LearnConfig()
+    warmup: WarmupConfig = WarmupConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()

@@ -1,0 +1,136 @@
+"""Batched decoding: each prompt is encoded once, its N completions share that cache.
+
+transformers' own ``generate`` repeats the prompt for every completion and keeps finished rows in
+the batch; groups of N short completions are exactly the case where both cost most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from alive.learn.batch import pad
+from alive.types import SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One completion: token ids [T], their log-probabilities [T], whether it ended itself."""
+
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    stopped: bool
+
+
+class _Rows:
+    """The rows still being written; finished ones leave the batch."""
+
+    def __init__(self, count: int, device: torch.device) -> None:
+        self.alive = torch.arange(count, device=device)
+        self.ids: list[list[int]] = [[] for _ in range(count)]
+        self.logprobs: list[list[float]] = [[] for _ in range(count)]
+        self.stopped = [False] * count
+
+    def write(self, tokens: Tensor, logprobs: Tensor, stops: Tensor) -> Tensor:
+        """Appends a token to every live row; returns the positions of rows that go on."""
+        ended = torch.isin(tokens, stops)
+        rows = self.alive.tolist()
+        for row, token, logprob, end in zip(
+            rows, tokens.tolist(), logprobs.tolist(), ended.tolist(), strict=True
+        ):
+            self.ids[row].append(token)
+            self.logprobs[row].append(logprob)
+            self.stopped[row] = end
+        going = torch.nonzero(~ended).flatten()
+        self.alive = self.alive[going]
+        return going
+
+
+@torch.inference_mode()
+def draw(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    n: int,
+    params: SamplingParams,
+    *,
+    stop_ids: Sequence[int],
+    pad_id: int,
+    seed: int,
+) -> list[list[Drawn]]:
+    """Draws ``n`` completions for each of U prompts.
+
+    Returns:
+        U lists of n completions, in the order of the prompts.
+    """
+    device = next(model.parameters()).device
+    generator = torch.Generator(device=device).manual_seed(seed)
+    stops = torch.tensor(list(stop_ids), device=device)
+    ids, mask = (tensor.to(device) for tensor in pad(prompts, pad_id, left=True))
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    out = model(
+        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1
+    )
+    cache, logits = out.past_key_values, out.logits[:, -1]
+    if n > 1:
+        cache.batch_repeat_interleave(n)
+    logits = logits.repeat_interleave(n, 0)
+    mask = mask.repeat_interleave(n, 0)
+    position = mask.sum(-1)
+    rows = _Rows(len(prompts) * n, device)
+    for step in range(params.max_new_tokens):
+        tokens, logprobs = choose(logits, params, generator)
+        going = rows.write(tokens, logprobs, stops)
+        if going.numel() == 0 or step + 1 == params.max_new_tokens:
+            break
+        if going.numel() < tokens.numel():
+            cache.batch_select_indices(going)
+            tokens, mask, position = tokens[going], mask[going], position[going]
+        mask = torch.cat([mask, mask.new_ones((mask.shape[0], 1))], dim=1)
+        out = model(
+            input_ids=tokens[:, None],
+            attention_mask=mask,
+            position_ids=position[:, None],
+            past_key_values=cache,
+            use_cache=True,
+        )
+        logits, position = out.logits[:, -1], position + 1
+    flat = [
+        Drawn(tuple(ids), tuple(logprobs), stopped)
+        for ids, logprobs, stopped in zip(rows.ids, rows.logprobs, rows.stopped, strict=True)
+    ]
+    return [flat[i : i + n] for i in range(0, len(flat), n)]
+
+
+def choose(
+    logits: Tensor, params: SamplingParams, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Picks the next token of every row.
+
+    Args:
+        logits: [B, V].
+        params: Temperature and nucleus.
+        generator: Source of randomness on the logits' device.
+
+    Returns:
+        (tokens [B], their log-probabilities at temperature 1 over the whole vocabulary [B]).
+    """
+    logprobs = torch.log_softmax(logits.float(), -1)
+    if params.temperature == 0:
+        tokens = logprobs.argmax(-1)
+    else:
+        probs = torch.softmax(logprobs / params.temperature, -1)
+        if params.top_p < 1:
+            probs = _nucleus(probs, params.top_p)
+        tokens = torch.multinomial(probs, 1, generator=generator).squeeze(-1)
+    return tokens, logprobs.gather(-1, tokens[:, None]).squeeze(-1)
+
+
+def _nucleus(probs: Tensor, mass: float) -> Tensor:
+    """Zeroes all but the smallest set of tokens that holds ``mass``; the top token always stays."""
+    ranked, order = probs.sort(-1, descending=True)
+    ranked = ranked.masked_fill(ranked.cumsum(-1) - ranked >= mass, 0.0)
+    return torch.zeros_like(probs).scatter(-1, order, ranked)

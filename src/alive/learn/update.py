@@ -1,0 +1,97 @@
+"""One optimiser step on a batch of records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
+
+from alive.config import LearnConfig
+from alive.errors import DivergenceError
+from alive.learn.batch import MicroBatch, micro_batches
+from alive.learn.loss import completion_logprobs, likelihood_loss
+from alive.types import TrainingRecord, UpdateStats
+
+
+def role_weights(config: LearnConfig) -> dict[str, float]:
+    """The weights lambda of the role losses."""
+    return {
+        "pose": config.pose_weight,
+        "solve": config.solve_weight,
+        "review": config.review_weight,
+        "revise": config.revise_weight,
+    }
+
+
+def make_optimiser(model: Any, config: LearnConfig) -> torch.optim.AdamW:
+    """AdamW over the weights that train (all of them, or the LoRA adapters)."""
+    trainable = [weight for weight in model.parameters() if weight.requires_grad]
+    return torch.optim.AdamW(
+        trainable, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
+    )
+
+
+def update(
+    model: Any,
+    optimiser: torch.optim.Optimizer,
+    records: Sequence[TrainingRecord],
+    config: LearnConfig,
+    *,
+    learning_rate: float,
+    pad_id: int,
+) -> UpdateStats:
+    """Accumulates gradients over micro-batches, then takes one step.
+
+    Raises:
+        DivergenceError: The loss or the gradient norm is not finite; weights are left untouched.
+    """
+    device = next(model.parameters()).device
+    optimiser.zero_grad(set_to_none=True)
+    total, tokens = 0.0, 0
+    sums: dict[str, tuple[float, int]] = {}
+    for cpu_batch in micro_batches(
+        records, role_weights(config), pad_id, config.micro_batch_tokens
+    ):
+        batch = _to(cpu_batch, device)
+        logprobs = completion_logprobs(model, batch)
+        loss = likelihood_loss(logprobs, batch.weights)
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.item()
+        tokens += int(batch.completion_mask.sum())
+        _add_role_sums(sums, batch, logprobs.detach())
+    trainable = [weight for group in optimiser.param_groups for weight in group["params"]]
+    norm = float(torch.nn.utils.clip_grad_norm_(trainable, config.max_grad_norm))
+    if not (math.isfinite(total) and math.isfinite(norm)):
+        optimiser.zero_grad(set_to_none=True)
+        raise DivergenceError(
+            f"the loss ({total}) or its gradient norm ({norm}) is not finite; the weights were not "
+            "touched. Remedy: resume with a lower learn.learning_rate."
+        )
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    means = {role: -value / count for role, (value, count) in sorted(sums.items())}
+    return UpdateStats(loss=total, role_loss=means, grad_norm=norm, tokens=tokens)
+
+
+def _to(batch: MicroBatch, device: torch.device) -> MicroBatch:
+    tensors = {
+        field.name: getattr(batch, field.name).to(device)
+        for field in fields(batch)
+        if field.name != "roles"
+    }
+    return replace(batch, **tensors)
+
+
+def _add_role_sums(
+    sums: dict[str, tuple[float, int]], batch: MicroBatch, logprobs: torch.Tensor
+) -> None:
+    rows = (logprobs * batch.completion_mask).sum(-1).tolist()
+    counts = batch.completion_mask.sum(-1).tolist()
+    for role, row, count in zip(batch.roles, rows, counts, strict=True):
+        value, seen = sums.get(role, (0.0, 0))
+        sums[role] = (value + row, seen + count)

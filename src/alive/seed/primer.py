@@ -1,0 +1,164 @@
+"""The primer corpus: exchanges with workings to build the seed from, raw text for self-play.
+
+Like a textbook, the exchanges show right workings and common mistakes with their reviews beside
+them. The self-play documents carry results only. Lengths: the exchanges are short
+(``PRIMER_LENGTHS``), the self-play documents and the held-out problems are not.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from alive.seed.mistakes import Working, critique, right, wrong
+from alive.seed.world import DOMAINS, Problem, draw_problem
+from alive.seeding import derive
+from alive.types import MASK, Role
+
+PRIMER_LENGTHS = {1: 0.35, 2: 0.38, 3: 0.22, 4: 0.04, 5: 0.01}
+PLAY_LENGTHS = {1: 0.16, 2: 0.2, 3: 0.22, 4: 0.22, 5: 0.2}
+SELFPLAY_DOCUMENTS = 3000
+HELDOUT_ITEMS = 600
+PROBLEMS_A_DOCUMENT = 4
+RIGHT_WORDS = "every step is right"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One worked example of a role.
+
+    Attributes:
+        role: The role it teaches.
+        completion: What the role writes.
+        passage: The masked passage, or the document when posing.
+        condition: Feedback words it opens with; None for the plain prompt.
+        attempt: The attempt under review or revision.
+        span: The hidden text, in a privileged review only.
+        review: The review a revision follows.
+    """
+
+    role: Role
+    completion: str
+    passage: str
+    condition: str | None = None
+    attempt: str = ""
+    span: str | None = None
+    review: str = ""
+
+
+def _draw(rng: random.Random, lengths: dict[int, float], split: str) -> Problem:
+    while True:
+        length = rng.choices(list(lengths), list(lengths.values()))[0]
+        problem = draw_problem(rng, rng.choice(DOMAINS), length)
+        if problem.split == split:
+            return problem
+
+
+def _document(
+    rng: random.Random, lengths: dict[int, float], count: int, domain: str
+) -> list[Problem]:
+    problems: list[Problem] = []
+    while len(problems) < count:
+        problem = _draw(rng, lengths, "train")
+        if problem.domain == domain:
+            problems.append(problem)
+    return problems
+
+
+def selfplay_documents() -> Iterator[tuple[str, str]]:
+    """Yields the raw self-play documents with their domain: results, no workings."""
+    for index in range(SELFPLAY_DOCUMENTS):
+        rng = random.Random(derive("primer", "selfplay", index))
+        domain = DOMAINS[index % len(DOMAINS)]
+        problems = _document(rng, PLAY_LENGTHS, PROBLEMS_A_DOCUMENT, domain)
+        yield "\n".join(problem.text for problem in problems), domain
+
+
+def heldout_items(split: Literal["test", "validation"]) -> Iterator[tuple[str, str, str]]:
+    """Yields held-out problems as (question, answer, domain), no calculation shared with train."""
+    for index in range(HELDOUT_ITEMS):
+        rng = random.Random(derive("primer", split, index))
+        domain = DOMAINS[index % len(DOMAINS)]
+        while True:
+            problem = _draw(rng, PLAY_LENGTHS, split)
+            if problem.domain == domain:
+                break
+        yield problem.statement, problem.result, domain
+
+
+def exchanges(count: int, seed: int = 0) -> Iterator[Exchange]:
+    """Yields the worked examples the seed is built from."""
+    for index in range(count):
+        rng = random.Random(derive("primer", "exchange", seed, index))
+        yield _exchange(rng)
+
+
+def _exchange(rng: random.Random) -> Exchange:
+    problem = _draw(rng, PRIMER_LENGTHS, "train")
+    draw = rng.random()
+    if draw < 0.08:
+        return _pose(rng, problem)
+    passage = _passage(rng, problem)
+    if draw < 0.14 and len(problem.steps) == 1:
+        return _inverse(rng, problem)
+    working = right(problem) if rng.random() < 0.5 else wrong(rng, problem)
+    if draw < 0.58:
+        words = RIGHT_WORDS if working.faulty_step is None else _words(working)
+        condition = words if rng.random() < 0.5 else None
+        return Exchange("solve", working.text, passage, condition)
+    if draw < 0.80:
+        return Exchange("review", critique(working), passage, attempt=working.text)
+    if draw < 0.90:
+        return Exchange(
+            "review", critique(working), passage, attempt=working.text, span=problem.result
+        )
+    working = wrong(rng, problem)
+    return Exchange(
+        "revise", right(problem).text, passage, attempt=working.text, review=critique(working)
+    )
+
+
+def _words(working: Working) -> str:
+    return f"step {working.faulty_step} is wrong in the {working.kind}"
+
+
+def _passage(rng: random.Random, problem: Problem) -> str:
+    """The problem with its result hidden, alone or among others of its domain."""
+    masked = f"{problem.statement} {MASK}"
+    count = rng.choices((1, 2, 3, 4), (0.55, 0.15, 0.15, 0.15))[0]
+    if count == 1:
+        return masked if rng.random() < 0.7 else masked + problem.ending
+    others = _document(rng, PRIMER_LENGTHS, count - 1, problem.domain)
+    hidden = re.compile(rf"\b{problem.result}\b")
+    texts = [hidden.sub(lambda _: MASK, other.text) for other in others]
+    texts.insert(rng.randint(0, count - 1), masked + problem.ending)
+    return "\n".join(texts)
+
+
+def _inverse(rng: random.Random, problem: Problem) -> Exchange:
+    """A one-step problem with its start or its change hidden instead of its result."""
+    left, rest = problem.steps[0].split("+" if "+" in problem.steps[0] else "-")
+    change, value = rest.split("=")
+    plus = "+" in problem.steps[0]
+    if rng.random() < 0.5:
+        hidden, step = left, f"{value}-{change}={left}" if plus else f"{value}+{change}={left}"
+    else:
+        hidden, step = change, f"{value}-{left}={change}" if plus else f"{left}-{value}={change}"
+    passage = re.sub(rf"\b{hidden}\b", lambda _: MASK, problem.text)
+    return Exchange("solve", Working((step,), hidden).text, passage, RIGHT_WORDS)
+
+
+def _pose(rng: random.Random, problem: Problem) -> Exchange:
+    """A document and a span of it: mostly numbers, of any difficulty."""
+    count = rng.choice((1, 2, 3, 4, 4, 4))
+    problems = [problem, *_document(rng, PRIMER_LENGTHS, count - 1, problem.domain)]
+    rng.shuffle(problems)
+    chosen = rng.choice(problems)
+    span = chosen.result
+    if rng.random() < 0.5:
+        numbers = [word.strip(".:,") for word in chosen.statement.split()]
+        span = rng.choice([word for word in numbers if word.isdigit()])
+    return Exchange("pose", span, "\n".join(problem.text for problem in problems))

@@ -1,0 +1,249 @@
+"""The vocabulary of the house: every object that travels down the corridor.
+
+    Document --pose--> Task --solve x N--> Attempt --review--> Review
+    Episode = (Document, Tasks, Attempts, Reviews)   stored, replayed and looked at
+    Episode --arm--> TrainingRecord --learn--> policy, version + 1
+
+All types are frozen. Dimension letters used in every docstring of the project:
+D documents a step, M tasks a document, N attempts a task, B rows of a batch, P prompt tokens,
+T completion tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Role = Literal["pose", "solve", "review", "revise"]
+"""What a completion was written as. A review is ``review`` in both views, privileged and blind."""
+
+StopReason = Literal["stop", "length"]
+"""``stop``: the policy ended the completion itself. ``length``: it was cut at the token limit."""
+
+Origin = Literal["poser", "random"]
+"""Who chose a span: the policy, or the random fill (see docs/algorithm.md)."""
+
+MASK = r"\mask{}"
+"""Stands for the hidden text wherever a masked passage is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A chunk of raw corpus text, cleaned and split.
+
+    Attributes:
+        id: Stable digest of source and position; the same text at the same place has the same id.
+        text: The text itself, free of control characters.
+        source: Where it came from, for people (file and line, or a builtin's name).
+        domain: A label for reporting (``maths``, ``code``, ...); empty when unknown.
+    """
+
+    id: str
+    text: str
+    source: str
+    domain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A problem posed on a document: the text of one span is hidden everywhere it occurs.
+
+    Attributes:
+        id: Stable digest of document and span.
+        document_id: The document it was posed on.
+        passage: The document's text with every occurrence of the span replaced by ``MASK``.
+        span: The hidden text, the target.
+        origin: Whether the poser or the random fill chose the span.
+        domain: The document's domain.
+        pose: The rollout that proposed the span; None for random spans.
+    """
+
+    id: str
+    document_id: str
+    passage: str
+    span: str
+    origin: Origin
+    domain: str = ""
+    pose: Rollout | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A rendered prompt: token ids that end where the completion begins.
+
+    Attributes:
+        role: The role whose completion is asked for.
+        ids: Token ids, [P].
+        condition: The feedback words the prompt opens with; None for the plain prompt.
+    """
+
+    role: Role
+    ids: tuple[int, ...]
+    condition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One sampled completion, whichever role wrote it.
+
+    Attributes:
+        prompt: What was asked.
+        completion_ids: Token ids the policy wrote, [T], the end token included when it wrote one.
+        logprobs: Natural log-probability of each completion token under the policy that sampled it
+            (at temperature 1, before any truncation), [T].
+        text: The decoded completion without special tokens. Untrusted.
+        stop: Why it ended.
+        policy_version: Number of optimiser steps the sampling policy had taken.
+    """
+
+    prompt: Prompt
+    completion_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    text: str
+    stop: StopReason
+    policy_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A solver's try at a task.
+
+    Attributes:
+        task_id: The task.
+        index: Position in its group, 0..N-1.
+        rollout: What the solver wrote.
+        answer: The extracted final answer; None when none could be parsed.
+        correct: Whether the answer matches the hidden text (``e`` in docs/algorithm.md).
+    """
+
+    task_id: str
+    index: int
+    rollout: Rollout
+    answer: str | None
+    correct: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A critique of one attempt, in words.
+
+    Attributes:
+        task_id: The task.
+        attempt_index: The attempt of that task.
+        rollout: What the reviewer wrote; None when a teacher template wrote it.
+        text: The whole critique.
+        summary: One or two sentences that become the feedback condition; empty if unparsed.
+        verdict: True for right, False for wrong, None when it did not parse.
+        faulty_step: 1-based index of the first faulty step; None when right or unparsed.
+        score: 0..10, None when unparsed.
+        privileged: Whether the reviewer saw the hidden span.
+        leaks: Whether the critique contains the hidden span.
+    """
+
+    task_id: str
+    attempt_index: int
+    rollout: Rollout | None
+    text: str
+    summary: str
+    verdict: bool | None
+    faulty_step: int | None
+    score: float | None
+    privileged: bool
+    leaks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """Everything that happened on one document in one step: the unit that is stored and replayed.
+
+    Attributes:
+        step: The training step, 0-based.
+        document: The document.
+        tasks: M tasks.
+        attempts: For each task its N attempts.
+        reviews: For each task one review an attempt, in the same order.
+        revisions: Attempts written after a review; ``index`` names the attempt revised.
+        pose_rollouts: Every proposal of the poser, used or not, for the record.
+    """
+
+    step: int
+    document: Document
+    tasks: tuple[Task, ...]
+    attempts: tuple[tuple[Attempt, ...], ...]
+    reviews: tuple[tuple[Review, ...], ...]
+    revisions: tuple[Attempt, ...] = ()
+    pose_rollouts: tuple[Rollout, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """One completion to learn, token-aligned. Learning knows nothing of roles beyond this.
+
+    Attributes:
+        role: The role, for normalisation within the role.
+        prompt_ids: [P], carry no loss.
+        completion_ids: [T], each carries loss.
+        weight: Multiplies the record's loss; may be negative in reward-based arms.
+        document_id: Lineage: the document.
+        task_id: Lineage: the task; empty for records of a whole document.
+        attempt_index: Lineage: the attempt, -1 where there is none.
+    """
+
+    role: Role
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+    weight: float
+    document_id: str
+    task_id: str = ""
+    attempt_index: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How completions are drawn.
+
+    Attributes:
+        max_new_tokens: Token limit of a completion, at least 1.
+        temperature: 0 is greedy; otherwise logits are divided by it.
+        top_p: Nucleus mass in (0, 1]; 1 keeps the whole distribution.
+    """
+
+    max_new_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateStats:
+    """What one optimiser step did.
+
+    Attributes:
+        loss: Total loss, the sum of the weighted role losses.
+        role_loss: Mean negative log-likelihood a token, by role (nats).
+        grad_norm: Global gradient norm before clipping.
+        tokens: Completion tokens that carried loss.
+    """
+
+    loss: float
+    role_loss: dict[str, float]
+    grad_norm: float
+    tokens: int
+
+
+class Sampler(Protocol):
+    """Whatever can complete prompts: the local policy, a server, or a script in a test."""
+
+    def sample(
+        self, prompts: Sequence[Prompt], n: int, params: SamplingParams, seed: int
+    ) -> list[list[Rollout]]:
+        """Draws ``n`` completions a prompt, in order; the same arguments give the same rollouts."""
+        ...
+
+
+class Learner(Protocol):
+    """Whatever can take an optimiser step on records."""
+
+    def update(self, records: Sequence[TrainingRecord], learning_rate: float) -> UpdateStats:
+        """Takes one optimiser step and raises the policy version by one."""
+        ...
