@@ -1,0 +1,197 @@
+"""The whole protocol on a scripted policy, with every count worked by hand."""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+import pytest
+from fakes import PlainRenderer, ScriptedSampler
+
+from alive.config import SamplingConfig
+from alive.errors import SuiteError
+from alive.evaluate import (
+    EvaluationResult,
+    FrozenAttempt,
+    Suite,
+    SuiteItem,
+    differences,
+    evaluate,
+)
+from alive.prompts.render import Renderer
+from alive.types import Prompt
+from alive.verify import extract_answer, matches
+
+RENDERER = cast(Renderer, PlainRenderer())
+SAMPLING = SamplingConfig(solve_tokens=50, review_tokens=30)
+
+# problem: (domain, answer, first box, verdict and score said of the first box, box of the revision)
+SCRIPT = {
+    "p0": ("maths", "10", "10", "right 9", ""),  # right, passed
+    "p1": ("maths", "11", "12", "wrong 2", "11"),  # wrong, caught, corrected
+    "p2": ("maths", "12", "13", "wrong 2", "14"),  # wrong, caught, still wrong
+    "p3": ("logic", "13", "13", "wrong 4", "99"),  # right, accused, harmed
+    "p4": ("logic", "14", "15", "right 8", "14"),  # wrong, passed: never revised
+    "p5": ("logic", "15", "16", "unsure", "15"),  # wrong, unparsed: stands
+}
+SUITE = Suite("s", tuple(SuiteItem(f"s/{q}", q, row[1], row[0]) for q, row in SCRIPT.items()))
+
+
+def policy(prompt: Prompt, text: str, index: int) -> str:
+    role, passage, *_ = text.split("\n")
+    _, answer, first, said, revised = SCRIPT[passage.split()[0]]
+    if role == "solve":
+        # Of a group of samples the first is the greedy one, all others are right.
+        return f"so \\boxed{{{first if index == 0 else answer}}}"
+    if role == "revise":
+        return f"again \\boxed{{{revised}}}"
+    if said == "unsure":
+        return "I cannot tell"
+    verdict, score = said.split()
+    return f"1 seen\nSummary: seen\nVerdict: {verdict}\nScore: {score}"
+
+
+def run(**settings: object) -> EvaluationResult:
+    return evaluate(ScriptedSampler(policy), RENDERER, [SUITE], SAMPLING, 7, **settings)  # type: ignore[arg-type]
+
+
+def test_accuracy_in_total_and_by_domain() -> None:
+    found = run(with_self_correction=False)
+    assert found.total.accuracy.mean == pytest.approx(2 / 6)
+    assert found.domains["maths"].accuracy.mean == pytest.approx(1 / 3)
+    assert found.domains["logic"].accuracy.n == 3
+    assert found.total.accuracy.low < 2 / 6 < found.total.accuracy.high
+    assert found.total.self_correction is None
+    assert found.frozen == ()
+    assert "review" not in found.rows[0]
+
+
+def test_sampled_accuracy_is_a_mean_over_problems() -> None:
+    # Of 4 samples all are right for the 2 solved problems, 3 for the other 4.
+    found = run(with_self_correction=False, samples=4)
+    assert found.total.sampled_accuracy is not None
+    assert found.total.sampled_accuracy.mean == pytest.approx((2 * 1 + 4 * 0.75) / 6)
+    assert found.as_dict()["sampled_accuracy"] == found.total.sampled_accuracy.mean
+
+
+def test_self_correction_counts() -> None:
+    found = run()
+    total = found.total.self_correction
+    assert total is not None
+    assert total.as_dict() == {
+        "rate": 1 / 4,
+        "harm": 1 / 2,
+        "net": 0.0,
+        "n_wrong": 4,
+        "n_right": 2,
+        "corrected": 1,
+        "harmed": 1,
+        "revised": 3,
+        "unparsed": 1,
+    }
+    maths = found.domains["maths"].self_correction
+    assert maths is not None
+    assert (maths.rate, maths.harm, maths.net) == (1 / 2, 0.0, pytest.approx(1 / 3))
+
+
+def test_reviewer_scores() -> None:
+    scores = run().total.reviewer
+    assert scores is not None
+    # Right: p0 passed, p3 not. Wrong: p4 passed, p1 p2 not, p5 unparsed.
+    assert (scores.n_right, scores.n_wrong, scores.unparsed) == (2, 4, 1)
+    assert (scores.tpr, scores.fpr, scores.j) == (1 / 2, 1 / 4, 1 / 4)
+    # Scores: .9 right, .2 wrong twice, .4 right, .8 wrong: (.1 + .2*2 + .6 + .8) / 5.
+    assert scores.ece == pytest.approx(1.9 / 5)
+
+
+def test_the_result_is_json_and_recounts_from_its_rows() -> None:
+    found = run()
+    record = json.loads(json.dumps(found.as_dict()))
+    assert record["accuracy"] == pytest.approx(1 / 3)
+    assert record["reviewer_j"] == 0.25
+    assert record["domains"]["logic"]["self_correction"]["harm"] == 1.0
+    rows = json.loads(json.dumps(found.rows))
+    recounted = [matches(extract_answer(r["completion"]), r["answer"]) for r in rows]
+    assert recounted == [r["correct"] for r in rows]
+    assert [r["revised_correct"] for r in rows] == [True, True, False, False, False, False]
+    assert [r["verdict"] for r in rows] == [True, False, False, False, True, None]
+    assert rows[1]["revision"] == "again \\boxed{11}"
+    assert rows[0]["revision"] is None
+
+
+def test_frozen_attempts_are_judged_again_and_survive_storage() -> None:
+    before = run()
+    rows = json.loads(json.dumps([item.as_row() for item in before.frozen]))
+    restored = tuple(FrozenAttempt.from_row(row) for row in rows)
+    assert [item.as_row() for item in restored] == rows
+
+    def better(prompt: Prompt, text: str, index: int) -> str:
+        role, passage, attempt, *_ = (*text.split("\n"), "")
+        answer = SCRIPT[passage.split()[0]][1]
+        if role != "review":
+            return f"so \\boxed{{{answer}}}"
+        right = matches(extract_answer(attempt), answer)
+        return f"Summary: x\nVerdict: {'right' if right else 'wrong'}\nScore: {10 * right}"
+
+    sampler = ScriptedSampler(better)
+    after = evaluate(sampler, RENDERER, [SUITE], SAMPLING, 7, frozen=restored)
+    assert after.total.accuracy.mean == 1.0
+    assert after.total.self_correction is not None
+    assert after.total.self_correction.rate is None  # nothing was wrong
+    assert after.total.self_correction.harm == 0.0
+    scores = after.total.reviewer
+    assert scores is not None
+    assert (scores.n_right, scores.n_wrong, scores.j, scores.ece) == (2, 4, 1.0, 0.0)
+    assert after.frozen == restored
+
+    changes = differences(before, after, seed=1)
+    assert changes["total"].mean == pytest.approx(4 / 6)
+    assert changes["maths"].mean == pytest.approx(2 / 3)
+    assert list(changes) == ["maths", "logic", "total"]
+
+
+def test_prompts_are_plain_and_sent_all_at_once() -> None:
+    sampler = ScriptedSampler(policy)
+    evaluate(sampler, RENDERER, [SUITE], SAMPLING, 7, samples=2)
+    sent = [
+        (prompts[0].role, len(prompts), n, params.temperature, params.max_new_tokens)
+        for prompts, n, params, _ in sampler.calls
+    ]
+    assert sent == [
+        ("solve", 6, 1, 0.0, 50),
+        ("solve", 6, 2, 1.0, 50),
+        ("review", 6, 1, 0.0, 30),
+        ("revise", 3, 1, 0.0, 50),
+        ("solve", 6, 1, 1.0, 50),
+        ("review", 6, 1, 0.0, 30),
+    ]
+    assert all(prompt.condition is None for call in sampler.calls for prompt in call[0])
+    assert len({seed for *_, seed in sampler.calls}) == len(sampler.calls)
+
+
+def test_a_blind_review_never_sees_the_answer() -> None:
+    sampler = ScriptedSampler(policy)
+    evaluate(sampler, RENDERER, [SUITE], SAMPLING, 7)
+    reviews = [p for prompts, *_ in sampler.calls for p in prompts if p.role == "review"]
+    shown = {bytes(p.ids).decode() for p in reviews}
+    assert "review\np1 \\mask{}\nso \\boxed{12}\n" in shown
+    assert not any("11" in text for text in shown)
+
+
+def test_without_both_kinds_there_is_no_j() -> None:
+    suite = Suite("s", SUITE.items[:1])
+    found = evaluate(ScriptedSampler(policy), RENDERER, [suite], SAMPLING, 7)
+    assert found.as_dict()["reviewer_j"] is None
+
+
+def test_a_problem_twice_is_an_error_and_so_is_none() -> None:
+    with pytest.raises(SuiteError, match="'s/p0' is in the evaluation twice"):
+        evaluate(ScriptedSampler(policy), RENDERER, [SUITE, SUITE], SAMPLING, 7)
+    with pytest.raises(SuiteError, match="nothing to evaluate"):
+        evaluate(ScriptedSampler(policy), RENDERER, [], SAMPLING, 7)
+
+
+def test_differences_need_the_same_problems() -> None:
+    other = evaluate(ScriptedSampler(policy), RENDERER, [Suite("s", SUITE.items[:2])], SAMPLING, 7)
+    with pytest.raises(ValueError, match="same problems"):
+        differences(run(), other, seed=1)
