@@ -181,7 +181,7 @@ def test_matching_arbitrary_texts_is_symmetric(first: str, second: str) -> None:
     assert matches(first, second) == matches(second, first)
 
 
-NUMBERS = st.decimals(-10**6, 10**6, places=3).map(lambda d: f"{d:f}")
+NUMBERS = st.decimals(-(10**6), 10**6, places=3).map(lambda d: f"{d:f}")
 SPELLINGS = st.sampled_from(["{}", "{:f}", "${}", "{}%", "{} cm", "{:,}", "{} dollars", "{:.1f}"])
 
 
