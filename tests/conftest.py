@@ -1,12 +1,8 @@
-"""Fixtures for the whole suite: tiny tokenizers built in code, and a scripted sampler."""
+"""Fixtures for the whole suite: tiny tokenizers built in code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import pytest
-
-from alive.types import Prompt, Rollout, SamplingParams
 
 SEED_TOKENS = [
     *("<EF>", "</EF>", "<|text|>", "<|pose|>", "<|solve|>"),
@@ -78,32 +74,3 @@ def plain_tokenizer():
     return PreTrainedTokenizerFast(
         tokenizer_object=_byte_level(CHAT_TOKENS[:1]), eos_token="<|endoftext|>"
     )
-
-
-class ScriptedSampler:
-    """Completes prompts by a function of (prompt text, index in the group).
-
-    Attributes:
-        calls: (prompts, n, params, seed) of every call, in order.
-    """
-
-    def __init__(self, tokenizer, script: Callable[[str, int], str]) -> None:
-        self.tokenizer, self.script = tokenizer, script
-        self.calls: list[tuple[list[Prompt], int, SamplingParams, int]] = []
-
-    def sample(
-        self, prompts: Sequence[Prompt], n: int, params: SamplingParams, seed: int
-    ) -> list[list[Rollout]]:
-        self.calls.append((list(prompts), n, params, seed))
-        return [[self._rollout(prompt, index) for index in range(n)] for prompt in prompts]
-
-    def _rollout(self, prompt: Prompt, index: int) -> Rollout:
-        text = self.script(self.tokenizer.decode(prompt.ids), index)
-        ids = tuple(self.tokenizer.encode(text, add_special_tokens=False))
-        return Rollout(prompt, ids, (-1.0,) * len(ids), text, "stop", 0)
-
-
-@pytest.fixture
-def scripted(seed_tokenizer):
-    """Builds a ``ScriptedSampler`` over the seed tokenizer from a script."""
-    return lambda script: ScriptedSampler(seed_tokenizer, script)

@@ -1,0 +1,109 @@
+"""A span is found in whatever form it is written, and format is not mistaken for it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alive.feedback import leaks, review_leaks
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("it is 28", "28"),
+        ("it is 28.", "28"),
+        ("37-9=28", "28"),
+        ("28.0 apples", "28"),
+        ("twenty-eight", "28"),
+        ("Twenty eight of them", "28"),
+        ("one hundred and five", "105"),
+        ("two thousand three hundred", "2,300"),
+        ("it has 28 legs", "twenty-eight"),
+        (r"\boxed{28}", "28"),
+        ("$28$", "28"),
+        (r"\text{ 28 }", "28"),
+        ("1{,}400", "1400"),
+        (r"1\,400", "1400"),
+        ("1,400", "1400"),
+        (r"\frac{56}{2}", "28"),
+        (r"\frac12", "0.5"),
+        (r"\dfrac{3}{4}", "3/4"),
+        ("0.75", "3/4"),
+        (".5", "0.5"),
+        ("$5 off", "$5"),
+        ("zero", "0"),
+        ("THE Red-fox ran", "red fox"),
+        (r"the \textbf{red} fox", "Red fox"),
+        ("five red pens", "5 red pens"),
+        ("a+", "+"),
+        ("twenty and three", "3"),
+        ("twenty and three", "20"),
+    ],
+)
+def test_leaks(text, span):
+    assert leaks(text, span)
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("128 and 280", "28"),
+        ("0.28 or 3.28", "28"),
+        ("x28", "28"),
+        ("twenty nine, eight", "28"),
+        ("twenty. Then there are eighty", "28"),
+        ("one hundred and six", "105"),
+        ("the step is wrong", "28"),
+        ("redder foxes", "red fox"),
+        ("", "28"),
+        ("anything", ""),
+        ("23/0", "7"),
+        ("9" * 5000, "28"),
+    ],
+)
+def test_does_not_leak(text, span):
+    assert not leaks(text, span)
+
+
+def test_long_digits_are_compared_as_text():
+    assert leaks("n = " + "9" * 400, "9" * 400)
+    assert not leaks("n = " + "9" * 401, "9" * 400)
+
+
+SEED = "1 ok\n2 wrong tens\nSummary: step 2 is wrong in the tens\nVerdict: wrong\nScore: 5"
+
+
+@pytest.mark.parametrize("span", ["1", "2", "5", "wrong", "Verdict"])
+def test_a_reviews_own_numbers_are_not_leaks(span):
+    assert review_leaks(SEED, span) == (span == "wrong")  # a word of the analysis stays a leak
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        (SEED + "\nit should be 28", "28"),
+        (SEED.replace("step 2", "step 28"), "28"),
+        (SEED.replace("Score: 5", "Score: 28"), "28"),
+        (SEED.replace("Verdict: wrong", "Verdict: Paris"), "paris"),
+        ("28 ok\nSummary: s", "28"),
+        ("1 ok\n7 wrong tens", "7"),
+        ("1 28", "28"),
+    ],
+)
+def test_leaks_hidden_in_the_format_are_found(text, span):
+    assert review_leaks(text, span)
+
+
+@given(st.integers(0, 99), st.text("abc .\n", max_size=8), st.text("abc .\n", max_size=8))
+def test_a_number_among_words_leaks(number, before, after):
+    assert leaks(f"{before} {number} {after}", str(number))
+
+
+@given(st.text(), st.text())
+def test_any_text_is_checked_without_error(text, span):
+    assert leaks(text, span) in (True, False)
+    assert review_leaks(text, span) in (True, False)
+    if span.strip():
+        assert leaks(f"{text}\n{span}\n", span) or not leaks(span, span)

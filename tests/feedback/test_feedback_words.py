@@ -1,0 +1,107 @@
+"""Pass rates, conditions and filters, with numbers worked by hand."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alive.feedback import (
+    class_weights,
+    keep_review,
+    negative_condition,
+    pass_rate_words,
+    poser_utility,
+    positive_condition,
+    solve_condition,
+)
+from alive.prompts import load_templates
+from alive.types import Review
+
+WORDS = load_templates("seed").words
+
+
+def review(summary="step 2 is wrong", verdict=False, leaks=False):
+    return Review("t", 0, None, "text", summary, verdict, 2, 5.0, True, leaks)
+
+
+@pytest.mark.parametrize(
+    ("valid", "right", "n", "words", "utility"),
+    [
+        (False, 8, 16, "unusable", 0.0),
+        (True, 0, 16, "not recoverable", 0.0),
+        (True, 1, 16, "mostly unrecoverable", 0.0),
+        (True, 2, 16, "very hard", 0.875),
+        (True, 4, 16, "very hard", 0.75),
+        (True, 5, 16, "challenging", 0.6875),
+        (True, 12, 16, "challenging", 0.25),
+        (True, 13, 16, "easy", 0.1875),
+        (True, 16, 16, "trivial", 0.0),
+        (True, 1, 4, "mostly unrecoverable", 0.0),
+        (True, 2, 4, "challenging", 0.5),
+        (True, 1, 2, "mostly unrecoverable", 0.0),
+    ],
+)
+def test_pass_rates_in_words_and_utility(valid, right, n, words, utility):
+    assert pass_rate_words(valid, right / n, n, WORDS) == words
+    assert poser_utility(valid, right / n, n) == utility
+
+
+def test_conditions():
+    assert positive_condition("pose", WORDS) == "challenging"
+    assert positive_condition("solve", WORDS) == "every step is right"
+    assert negative_condition("pose", WORDS) == "trivial"
+    assert negative_condition("solve", WORDS) == "step 1 is wrong in the tens"
+
+
+@pytest.mark.parametrize(
+    ("summary", "words"),
+    [
+        ("every step is right", "every step is right"),
+        ("Step 1 is right.\n Step 2\tis not.", "Step 1 is right. Step 2 is not."),
+        ("Right, and very concise.", None),
+        ("Step 2 is wrong. The answer is too long.", "Step 2 is wrong."),
+        ("It belongs to along the shortage? No: shortage of eggs.", None),
+        ("It belongs along the road.", "It belongs along the road."),
+        ("", None),
+        ("w" * 300, "w" * 240),
+        ("wrong " * 60, ("wrong " * 40).strip()),
+    ],
+)
+def test_solve_condition(summary, words):
+    assert solve_condition(review(summary)) == words
+
+
+def test_a_leaking_review_is_no_condition():
+    assert solve_condition(review(leaks=True)) is None
+
+
+@given(st.text())
+def test_a_condition_is_one_short_line(summary):
+    words = solve_condition(review(summary))
+    assert words is None or (0 < len(words) <= 240 and words.splitlines() == [words])
+
+
+def test_only_honest_reviews_are_kept():
+    assert keep_review(review(verdict=False), False)
+    assert keep_review(review(verdict=True), True)
+    assert not keep_review(review(verdict=True), False)  # deceptive
+    assert not keep_review(review(verdict=None), False)  # unparsed
+    assert not keep_review(review(summary=""), False)
+    assert not keep_review(review(leaks=True), False)
+
+
+def test_class_weights_by_hand():
+    assert class_weights([True, False, False, False]) == [2.0, 2 / 3, 2 / 3, 2 / 3]
+    assert class_weights([True, True]) == [1.0, 1.0]
+    assert class_weights([False]) == [1.0]
+    assert class_weights([]) == []
+
+
+@given(st.lists(st.booleans(), min_size=1))
+def test_classes_weigh_the_same(correct):
+    weights = class_weights(correct)
+    assert sum(weights) == pytest.approx(len(correct))
+    right = sum(w for w, e in zip(weights, correct, strict=True) if e)
+    if 0 < sum(correct) < len(correct):
+        assert right == pytest.approx(len(correct) / 2)
