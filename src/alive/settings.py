@@ -33,12 +33,23 @@ def load_config(
     Raises:
         ConfigError: Names the key, where it was set, and the nearest name or the allowed values.
     """
+    return build_config(config_layers(preset, files, overrides))
+
+
+def config_layers(
+    preset: str | None, files: Sequence[Path], overrides: Sequence[str]
+) -> list[Layer]:
+    """Reads the layers ``load_config`` merges.
+
+    Raises:
+        ConfigError: A layer cannot be read.
+    """
     layers: list[Layer] = []
     if preset is not None:
         layers.append((f"preset {preset}", _read_preset(preset)))
     layers += [(str(file), _read_file(file)) for file in files]
     layers += [(f"--set {text}", _parse_override(text)) for text in overrides]
-    return build_config(layers)
+    return layers
 
 
 def build_config(layers: Sequence[Layer]) -> Config:

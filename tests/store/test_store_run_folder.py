@@ -10,7 +10,7 @@ import pytest
 
 from alive.config import Config, GameConfig, ModelConfig
 from alive.errors import RunError
-from alive.store import RunFolder, default_out, newest_model, read_config
+from alive.store import RunFolder, default_out, is_run, newest_model, read_config
 
 
 def save_nothing(folder: Path) -> None:
@@ -44,15 +44,25 @@ def test_refuses_foreign_files(tmp_path: Path) -> None:
 
 
 def test_resume_needs_a_run(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"holds no run \(it has no config.json\)"):
+    with pytest.raises(RunError, match="holds no run"):
         RunFolder.create(tmp_path / "nothing", Config(), resume=True)
     assert not (tmp_path / "nothing").exists()
 
 
 def test_damaged_config_is_said(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
     (tmp_path / "config.json").write_text('{"seed": ')
     with pytest.raises(RunError, match="is damaged"):
         read_config(tmp_path)
+
+
+def test_a_model_folder_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    assert not is_run(tmp_path)
+    with pytest.raises(RunError, match="is not empty and holds no run"):
+        RunFolder.create(tmp_path, Config())
+    with pytest.raises(RunError, match="holds no run"):
+        RunFolder.create(tmp_path, Config(), resume=True)
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:

@@ -16,17 +16,26 @@ _MAY_CHANGE = frozenset({"steps", "out", "checkpoint_every", "keep_checkpoints"}
 """Settings a resume may change: they say how long and where to, not what is computed."""
 
 
+_EMPTY_RUN = frozenset({"lock", "episodes", "checkpoints", ".config.json.tmp"})
+"""What a run killed before it wrote its settings leaves; such a folder is free to use."""
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether a folder holds a run (a model folder has a ``config.json`` too)."""
+    return (Path(path) / "config.json").is_file() and (Path(path) / "checkpoints").is_dir()
+
+
 def read_config(path: str | Path) -> dict[str, Any]:
     """Reads the settings a run was started with, as nested plain values.
 
     Raises:
         RunError: The folder holds no run, or its ``config.json`` is damaged.
     """
+    if not is_run(path):
+        raise RunError(f"{path} holds no run")
     file = Path(path) / "config.json"
     try:
         loaded: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"{path} holds no run (it has no config.json)") from None
     except ValueError as error:
         raise RunError(f"{file} is damaged ({error}); choose another --out") from error
     return loaded
@@ -43,11 +52,11 @@ def check_place(path: Path, resume: bool) -> None:
     if resume:
         read_config(path)
         return
-    if (path / "config.json").exists():
+    if is_run(path):
         raise RunError(
             f"{path} holds another run; continue it with --resume, or choose another --out"
         )
-    if path.is_dir() and any(entry.name != "lock" for entry in path.iterdir()):
+    if path.is_dir() and {e.name for e in path.iterdir()} - _EMPTY_RUN:
         raise RunError(f"{path} is not empty and holds no run; choose another --out")
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from alive.store.atomic import sync_folder
-from alive.types import Attempt, Episode, Review, Role, Task
+from alive.types import Attempt, Episode, Review, Role, Task, Trained, TrainingKey
 
 EPISODE_COLUMNS: dict[str, str] = {
     "step": "int32",
@@ -45,26 +44,6 @@ EPISODE_COLUMNS: dict[str, str] = {
 }
 """Column -> Arrow type, in file order; docs/data-format.md says what each means."""
 
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What learning made of one attempt.
-
-    Attributes:
-        feedback: The words it was trained under; None for the plain prompt or no training.
-        weight: Its record's weight in the loss; 0 when it was not trained on.
-        dropped: Why it was not trained on; empty when it was.
-        pose_words: What the poser was told about the task, the pass rate in words.
-    """
-
-    feedback: str | None = None
-    weight: float = 0.0
-    dropped: str = ""
-    pose_words: str = ""
-
-
-TrainingKey = tuple[str, int, Role]
-"""(task id, attempt index, ``solve`` or ``revise``): names one attempt of a step."""
 
 Decode = Callable[[Sequence[int]], str]
 """Token ids -> text, special tokens shown."""

@@ -23,13 +23,11 @@ from alive.store.claim import check_config, check_place, difference, take_lock
 from alive.store.environment import describe_environment
 from alive.store.episodes import (
     Decode,
-    Trained,
-    TrainingKey,
     drop_shards,
     episode_rows,
     write_shard,
 )
-from alive.types import Episode
+from alive.types import Episode, Trained, TrainingKey
 
 
 class RunFolder:

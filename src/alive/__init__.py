@@ -1,0 +1,29 @@
+"""ALIVE: one policy poses, solves, reviews and learns, from raw text.
+
+``alive.train(config)`` runs the whole game; ``alive.evaluate(model, suites)`` measures a model;
+``alive.solve(model, problem)`` shows an attempt, its review and its revision.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alive.api import evaluate, solve
+    from alive.loop import train
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "evaluate", "solve", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public function on first use, so that ``import alive`` stays instant."""
+    if name == "train":
+        from alive.loop import train
+
+        return train
+    if name in ("evaluate", "solve"):
+        from alive import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'alive' has no attribute {name!r}")

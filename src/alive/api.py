@@ -1,0 +1,178 @@
+"""What a program calls: evaluate a model, solve a problem, and the model behind a name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alive.config import Config, ModelConfig, SamplingConfig
+from alive.errors import UserError
+from alive.seeding import derive, digest
+from alive.settings import build_config, load_config, preset_names
+from alive.types import Attempt, Review, Sampler, SamplingParams
+
+if TYPE_CHECKING:
+    from alive.evaluate import EvaluationResult
+    from alive.prompts.render import Renderer
+
+__all__ = ["Policy", "Solution", "evaluate", "open_policy", "solve"]
+
+_GENERAL_TOKENS = 256
+"""Longest attempt of a model that no preset knows: room for a few steps of worked reasoning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A loaded model, ready to be asked.
+
+    Attributes:
+        sampler: Completes prompts.
+        renderer: Writes its prompts.
+        sampling: Token limits that suit it.
+    """
+
+    sampler: Sampler
+    renderer: Renderer
+    sampling: SamplingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """An attempt, and what review and revision made of it.
+
+    Attributes:
+        attempts: The first attempt and each revision, in order.
+        reviews: The blind review of each attempt that was reviewed, in order.
+    """
+
+    attempts: tuple[Attempt, ...]
+    reviews: tuple[Review, ...]
+
+    @property
+    def answer(self) -> str | None:
+        """The last attempt's answer; None when none could be parsed."""
+        return self.attempts[-1].answer
+
+
+def open_policy(model: str | Path, max_tokens: int = 0) -> Policy:
+    """Loads the model behind a name.
+
+    Args:
+        model: A run folder (its newest sound checkpoint is used), ``seed``, ``smollm2``, a model
+            folder or a hub id.
+        max_tokens: Longest attempt, tokens; 0 for the run's or the model's usual limit.
+
+    Raises:
+        RunError: The run has no sound checkpoint.
+        ModelError: The model cannot be used.
+    """
+    from alive.engines.local import load_policy
+
+    chosen, sampling = _settings_for(str(model))
+    if max_tokens:
+        sampling = sampling.model_copy(update={"solve_tokens": max_tokens})
+    sampler, renderer = load_policy(chosen)
+    return Policy(sampler, renderer, sampling)
+
+
+def evaluate(
+    model: str | Path | Policy,
+    suites: Sequence[str] = ("seed",),
+    *,
+    limit: int = 0,
+    self_correct: bool = False,
+    seed: int = 0,
+    max_tokens: int = 0,
+) -> EvaluationResult:
+    """Measures a model on suites.
+
+    Args:
+        model: As ``open_policy`` takes it, or an open policy.
+        suites: Built-in names or JSONL files.
+        limit: Problems a suite, 0 for all.
+        self_correct: Also measure self-correction and the blind reviewer.
+        seed: Of generated suites, samples and intervals.
+        max_tokens: Longest attempt, tokens; 0 for the usual limit.
+
+    Raises:
+        SuiteError: A suite is missing or malformed.
+        UserError: The model cannot be used.
+    """
+    from alive.evaluate import evaluate as measure
+    from alive.evaluate import load_suite
+
+    # Suites first: a mistyped one should not cost the loading of a model.
+    loaded = [load_suite(name, limit, seed) for name in suites]
+    policy = model if isinstance(model, Policy) else open_policy(model, max_tokens)
+    return measure(
+        policy.sampler,
+        policy.renderer,
+        loaded,
+        policy.sampling,
+        seed,
+        with_self_correction=self_correct,
+    )
+
+
+def solve(
+    model: str | Path | Policy,
+    problem: str,
+    *,
+    revise: int = 1,
+    seed: int = 0,
+    max_tokens: int = 0,
+) -> Solution:
+    """Attempts a problem greedily, reviews it blind and revises what is not called right.
+
+    Args:
+        model: As ``open_policy`` takes it, or an open policy.
+        problem: The problem in words.
+        revise: Most revisions; each follows a blind review. 0 reviews the attempt and stops.
+        seed: Seed of the call.
+        max_tokens: Longest attempt, tokens; 0 for the usual limit.
+
+    Raises:
+        UserError: The problem is empty, or the model cannot be used.
+    """
+    from alive.evaluate import SuiteItem, as_task
+    from alive.roles.review import review
+    from alive.roles.solve import revise as write_revision
+    from alive.roles.solve import solve as attempt_tasks
+
+    if not problem.strip():
+        raise UserError("the problem is empty; write it in quotes after the model's name")
+    policy = model if isinstance(model, Policy) else open_policy(model, max_tokens)
+    sampler, renderer = policy.sampler, policy.renderer
+    thinking = SamplingParams(policy.sampling.solve_tokens, temperature=0.0)
+    judging = SamplingParams(policy.sampling.review_tokens, temperature=0.0)
+    task = as_task(SuiteItem(digest("problem", problem), problem.strip(), "", ""))
+    first = attempt_tasks(sampler, renderer, [task], 1, thinking, None, derive(seed, "solve"))
+    attempts = [first[0][0]]
+    reviews: list[Review] = []
+    for turn in range(max(revise, 1)):
+        draw = derive(seed, "turn", turn)
+        reviews += review(sampler, renderer, [task], attempts[-1:], False, judging, draw)
+        if reviews[-1].verdict or turn >= revise:
+            break
+        attempts += write_revision(
+            sampler, renderer, [task], attempts[-1:], reviews[-1:], thinking, draw
+        )
+    return Solution(tuple(attempts), tuple(reviews))
+
+
+def _settings_for(model: str) -> tuple[ModelConfig, SamplingConfig]:
+    """Returns how to load a model and how long it may write."""
+    from alive.store import is_run, newest_model, read_config
+
+    if is_run(model):
+        config = build_config([(f"{model}/config.json", read_config(model))])
+        # A checkpoint's adapters are merged into its weights.
+        update = {"id": str(newest_model(model)), "lora_rank": 0}
+        return config.model.model_copy(update=update), config.sampling
+    known = {load_config(name).model.id: load_config(name) for name in preset_names()}
+    if model in known:
+        return known[model].model, known[model].sampling
+    sampling = SamplingConfig(solve_tokens=_GENERAL_TOKENS, review_tokens=_GENERAL_TOKENS)
+    return Config().model.model_copy(update={"id": model}), sampling

@@ -1,0 +1,73 @@
+"""The command line. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from alive import __version__
+from alive.cli.evaluate import eval_command
+from alive.cli.plan import plan_command
+from alive.cli.solve import solve_command
+from alive.cli.train import train_command
+from alive.errors import AliveError
+
+__all__ = ["group", "main", "run"]
+
+_EXAMPLES = """
+\b
+Examples:
+  alive train                                       the seed model, in minutes, on a CPU
+  alive train --preset smollm2 --corpus notes/      a real language model on your text
+  alive eval runs/mine --suite seed --self-correct  what the run taught it
+  alive solve seed "12+30="                         attempt, blind review, revision
+  alive plan --preset paper                         what a run would cost
+"""
+
+
+@click.group(
+    epilog=_EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="alive")
+def group() -> None:
+    """One policy poses, solves, reviews and learns, from raw text."""
+
+
+group.add_command(train_command)
+group.add_command(eval_command)
+group.add_command(solve_command)
+group.add_command(plan_command)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs a command line and returns its exit code.
+
+    An AliveError becomes one message on stderr and its own code (2 for the user's mistakes); with
+    ``--verbose`` its traceback too. An interrupt gives 130. Anything else is a bug and is raised.
+    """
+    try:
+        group.main(args=list(arguments), prog_name="alive", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except AliveError as error:
+        if "--verbose" in arguments:
+            import traceback
+
+            traceback.print_exception(error)
+        click.echo(f"alive: {error}", err=True)
+        return error.exit_code
+    return 0
+
+
+def main() -> None:
+    """Entry point of the ``alive`` command."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,5 @@
+"""``python -m alive.cli``."""
+
+from alive.cli import main
+
+main()

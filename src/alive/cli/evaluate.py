@@ -1,0 +1,87 @@
+"""``alive eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from alive.cli.options import max_tokens_option, seed_option, verbose_option
+
+_EXAMPLES = """
+\b
+Examples:
+  alive eval seed --suite seed --self-correct
+  alive eval runs/mine --suite seed:code --suite reasoning-gym:chain_sum --limit 100
+  alive eval smollm2 --suite gsm8k/test.jsonl --limit 50 --json result.json
+"""
+
+
+@click.command("eval", epilog=_EXAMPLES)
+@click.argument("model", metavar="MODEL|RUN")
+@click.option(
+    "--suite",
+    "suites",
+    multiple=True,
+    required=True,
+    metavar="NAME|FILE.jsonl",
+    help="seed, seed:DOMAIN, reasoning-gym:NAME, or JSONL with question and answer; repeatable.",
+)
+@click.option("--limit", type=click.IntRange(min=0), default=0, help="Problems a suite, 0: all.")
+@click.option(
+    "--self-correct", is_flag=True, help="Also review each attempt blind, revise, and compare."
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the measures and every completion here.",
+)
+@max_tokens_option
+@seed_option
+@verbose_option
+def eval_command(
+    model: str,
+    suites: tuple[str, ...],
+    limit: int,
+    self_correct: bool,
+    json_file: Path | None,
+    max_tokens: int | None,
+    seed: int,
+) -> None:
+    """Measure a model, or a run's newest checkpoint, on suites of problems.
+
+    Accuracy is greedy, under the plain prompt, with a 95 % bootstrap interval.
+    """
+    from rich.console import Console
+
+    from alive.api import evaluate
+    from alive.cli.tables import measures
+    from alive.errors import UserError
+    from alive.store.atomic import storage, write_json
+
+    if json_file is not None and not json_file.parent.is_dir():
+        raise UserError(f"--json {json_file}: there is no folder {json_file.parent}")
+    result = evaluate(
+        model,
+        suites,
+        limit=limit,
+        self_correct=self_correct,
+        seed=seed,
+        max_tokens=max_tokens or 0,
+    )
+    measured = result.as_dict()
+    console = Console()
+    console.print(measures(measured))
+    if json_file is not None:
+        record = {
+            "model": model,
+            "suites": list(suites),
+            "limit": limit,
+            "seed": seed,
+            **measured,
+            "completions": [dict(row) for row in result.rows],
+        }
+        with storage(json_file, "Nothing else was written."):
+            write_json(json_file, record)
+        console.print(f"written: {json_file}", highlight=False, soft_wrap=True)

@@ -1,0 +1,39 @@
+"""``alive plan``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from alive.cli.options import collect_settings, settings_options
+
+_EXAMPLES = """
+\b
+Examples:
+  alive plan
+  alive plan --preset paper
+  alive plan --preset paper --set model.lora_rank=16 --set learn.micro_batch_tokens=4096
+"""
+
+
+@click.command("plan", epilog=_EXAMPLES)
+@settings_options
+def plan_command(**options: Any) -> None:
+    """Say what a run will cost before it starts: memory, tokens and time.
+
+    The time comes from a short calibration where the model is on this machine and fits. Exits with
+    0 whether or not the run fits; `alive train` refuses one that does not.
+    """
+    from rich.console import Console
+
+    from alive.cli.tables import plan_table
+    from alive.plan import calibrated, make_plan, remedy
+
+    config = collect_settings(**options)
+    plan = calibrated(make_plan(config), config)
+    console = Console()
+    console.print(plan_table(plan))
+    advice = remedy(plan)
+    if advice:
+        console.print(advice, markup=False, highlight=False, soft_wrap=True)

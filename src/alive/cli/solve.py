@@ -1,0 +1,42 @@
+"""``alive solve``."""
+
+from __future__ import annotations
+
+import click
+
+from alive.cli.options import max_tokens_option, seed_option, verbose_option
+
+_EXAMPLES = """
+\b
+Examples:
+  alive solve seed "12+30="
+  alive solve runs/mine "Tom has 12 pens and buys 30 more. He has" --revise 2
+"""
+
+
+@click.command("solve", epilog=_EXAMPLES)
+@click.argument("model", metavar="MODEL|RUN")
+@click.argument("problem")
+@click.option(
+    "--revise",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Most revisions; each follows a blind review that does not say right.",
+)
+@max_tokens_option
+@seed_option
+@verbose_option
+def solve_command(model: str, problem: str, revise: int, max_tokens: int | None, seed: int) -> None:
+    """Attempt a problem, review the attempt without knowing the answer, revise it."""
+    from rich.console import Console
+
+    from alive.api import solve
+    from alive.cli.tables import solution_panels
+
+    solution = solve(model, problem, revise=revise, seed=seed, max_tokens=max_tokens or 0)
+    console = Console()
+    for panel in solution_panels(solution):
+        console.print(panel)
+    # The answer is the model's text: printed as it is, never read as markup.
+    console.print("answer:", solution.answer or "none", markup=False, highlight=False)

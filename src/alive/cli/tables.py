@@ -1,0 +1,102 @@
+"""Results as tables and panels. Model text is shown as plain text, never as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from alive.api import Solution
+    from alive.plan import Plan
+
+_MEASURES = {
+    "accuracy": "accuracy",
+    "self_correction.rate": "wrong made right",
+    "self_correction.harm": "right made wrong",
+    "self_correction.net": "net of revising",
+    "reviewer_j": "reviewer J",
+}
+"""Key in a result -> what a reader is told."""
+
+
+def measures(result: Mapping[str, Any]) -> Table:
+    """Shows one evaluation: a row a domain, and the total."""
+    rows = {**result.get("domains", {}), "total": result}
+    shown = [key for key in _MEASURES if any(_find(row, key) is not None for row in rows.values())]
+    table = Table()
+    table.add_column("domain")
+    table.add_column("n", justify="right")
+    for key in shown:
+        table.add_column(_MEASURES[key], justify="right")
+    for name, row in rows.items():
+        cells = [_cell(row, key) for key in shown]
+        table.add_row(Text(name), str(row.get("n", "")), *cells, end_section=False)
+    return table
+
+
+def before_after(summary: Mapping[str, Any]) -> Table:
+    """Shows a run's two evaluations side by side: a row a domain and measure."""
+    before, after = summary["before"], summary["after"]
+    befores = {**before.get("domains", {}), "total": before}
+    afters = {**after.get("domains", {}), "total": after}
+    table = Table(title="before and after")
+    for name in ("domain", "measure"):
+        table.add_column(name)
+    for name in ("before", "after", "change"):
+        table.add_column(name, justify="right")
+    for domain, row in befores.items():
+        for key, label in _MEASURES.items():
+            old, new = _find(row, key), _find(afters.get(domain, {}), key)
+            if old is None and new is None:
+                continue
+            change = "" if old is None or new is None else f"{100 * (new - old):+.1f}"
+            table.add_row(Text(domain), label, _percent(old), _percent(new), change)
+        table.add_section()
+    return table
+
+
+def solution_panels(solution: Solution) -> Iterator[Panel]:
+    """Shows each attempt and its blind review, in the order they were written."""
+    for index, attempt in enumerate(solution.attempts):
+        title = f"revision {index}" if index else "attempt"
+        yield Panel(Text(attempt.rollout.text), title=title, title_align="left")
+        if index < len(solution.reviews):
+            review = solution.reviews[index]
+            said = {True: "right", False: "wrong", None: "no verdict"}[review.verdict]
+            yield Panel(
+                Text(review.text), title=f"blind review: {said}", title_align="left", style="dim"
+            )
+
+
+def plan_table(plan: Plan) -> Table:
+    """Shows what a run will cost."""
+    table = Table(title=Text(plan.model), show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for label, value in plan.lines():
+        table.add_row(label, value)
+    return table
+
+
+def _find(row: Mapping[str, Any], key: str) -> float | None:
+    value: Any = row
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value if isinstance(value, (int, float)) else None
+
+
+def _cell(row: Mapping[str, Any], key: str) -> str:
+    shown = _percent(_find(row, key))
+    interval = row.get(f"{key}_interval")
+    if interval and None not in interval:
+        shown += f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+    # rich would read the brackets as markup.
+    return shown.replace("[", r"\[")
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"

@@ -1,0 +1,64 @@
+"""``alive train``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from alive.cli.options import collect_settings, settings_options
+from alive.errors import RunError
+
+_EXAMPLES = """
+\b
+Examples:
+  alive train
+  alive train --preset smollm2 --corpus builtin:python-docs --steps 2
+  alive train --corpus notes/ book.txt --out runs/mine --set game.masks_per_document=4
+  alive train --resume --out runs/mine
+"""
+
+
+@click.command("train", epilog=_EXAMPLES)
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Run folder to write.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@settings_options
+def train_command(out: Path | None, resume: bool, **options: Any) -> None:
+    """Play the game on raw text and leave a better checkpoint in a run folder.
+
+    A resumed run takes its settings from its folder; those given again must agree.
+    """
+    from rich.console import Console
+
+    from alive.cli.tables import before_after
+    from alive.plan import make_plan, require_fit
+    from alive.store import default_out, read_config
+
+    if resume and out is None:
+        raise RunError(f"--resume needs the run's folder: --out FOLDER{_newest_run()}")
+    base = (f"{out}/config.json", read_config(out)) if resume and out else None
+    config = collect_settings(**options, base=base)
+    folder = out or Path(config.out or default_out(config.model.id, datetime.now()))
+    config = config.model_copy(update={"out": str(folder)})
+    require_fit(make_plan(config))
+    # Imported last: it loads torch, and a wrong setting should be told at once.
+    from alive.loop import train
+
+    console = Console()
+    try:
+        summary = train(config, resume, console)
+    except KeyboardInterrupt:
+        click.echo(f"\nstopped; go on with: alive train --resume --out {folder}", err=True)
+        raise
+    if "before" in summary and "after" in summary:
+        console.print(before_after(summary))
+    console.print(f"run folder: {folder}", highlight=False, soft_wrap=True)
+
+
+def _newest_run() -> str:
+    runs = [path.parent for path in Path("runs").glob("*/config.json")]
+    if not runs:
+        return ""
+    return f" (the newest here is {max(runs, key=lambda path: path.stat().st_mtime)})"

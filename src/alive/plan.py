@@ -1,0 +1,316 @@
+"""What a run will cost before it starts: memory, disk, tokens, and time where it can be measured.
+
+Every figure is an upper bound or a stated estimate: completions are counted at their token limits
+and memory at its peak. The formulas are inferred from what the engine and the learner keep.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from alive.config import Config
+from alive.engines.shape import ModelShape, read_shape
+from alive.errors import ModelError, UserError
+from alive.seeding import derive
+
+__all__ = ["Plan", "Rates", "calibrated", "make_plan", "measure_rates", "remedy", "require_fit"]
+
+_RUNTIME = 600_000_000
+"""Bytes of a process that has imported torch, transformers and pyarrow and holds no model."""
+
+_GB = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What this machine does with this model, tokens a second.
+
+    Attributes:
+        sample: Completion tokens sampled.
+        train: Tokens of records, prompts included, trained on.
+    """
+
+    sample: float
+    train: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The cost of a run.
+
+    Attributes:
+        config: The run's settings.
+        shape: The model's sizes.
+        memory: Bytes by part.
+        peak: Bytes at the worst moment: some parts exclude each other.
+        available: Bytes of memory that can be had now.
+        disk: Bytes of the checkpoints kept, one more while it is being written.
+        disk_free: Bytes free where the run folder will be.
+        sampled: Completion tokens sampled a step, at most.
+        trained: Tokens of records a step, prompts included, at most.
+        rates: Measured speed; None where none was measured.
+        note: Why there is no speed; empty if there is one.
+    """
+
+    config: Config
+    shape: ModelShape
+    memory: dict[str, int]
+    peak: int
+    available: int
+    disk: int
+    disk_free: int
+    sampled: int
+    trained: int
+    rates: Rates | None = None
+    note: str = "not calibrated"
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.config.model.id
+
+    @property
+    def fits(self) -> bool:
+        """Whether memory and disk suffice."""
+        return self.peak <= self.available and self.disk <= self.disk_free
+
+    @property
+    def step_seconds(self) -> float | None:
+        """Seconds a step, at most; None without measured rates."""
+        if self.rates is None:
+            return None
+        return self.sampled / self.rates.sample + self.trained / self.rates.train
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Returns label and value pairs, for people."""
+        steps = self.config.steps
+        rows = [("parameters", f"{self.shape.parameters:,}")]
+        rows.append(("trained parameters", f"{trained_parameters(self.config, self.shape):,}"))
+        rows += [(f"memory: {name}", _gb(size)) for name, size in self.memory.items()]
+        rows.append(("memory, peak", _gb(self.peak)))
+        rows.append(("memory, available here", _gb(self.available)))
+        rows.append(("disk for checkpoints", _gb(self.disk)))
+        rows.append(("disk, free here", _gb(self.disk_free)))
+        rows.append(("steps", f"{steps:,}"))
+        rows.append(("tokens sampled a step, at most", f"{self.sampled:,}"))
+        rows.append(("tokens trained a step, at most", f"{self.trained:,}"))
+        rows.append(("tokens in all, at most", f"{steps * (self.sampled + self.trained):,}"))
+        seconds = self.step_seconds
+        if seconds is None:
+            rows.append(("time", self.note))
+        else:
+            rows.append(("time a step, at most", _duration(seconds)))
+            rows.append(("time in all, at most", _duration(seconds * steps)))
+        rows.append(("fits this machine", "yes" if self.fits else "no"))
+        return rows
+
+
+def make_plan(config: Config, shape: ModelShape | None = None) -> Plan:
+    """Estimates a run's cost without loading weights.
+
+    Args:
+        config: The run's settings.
+        shape: The model's sizes; None reads them.
+
+    Raises:
+        ModelError: The model's sizes cannot be read.
+    """
+    shape = shape or read_shape(config.model.id)
+    memory, peak = _memory(config, shape)
+    sampled, trained = _tokens(config)
+    width = _width(config)
+    moments = 2 * trained_parameters(config, shape)
+    return Plan(
+        config=config,
+        shape=shape,
+        memory=memory,
+        peak=peak,
+        available=_available_memory(),
+        disk=(config.keep_checkpoints + 1) * (shape.parameters + moments) * width,
+        disk_free=shutil.disk_usage(_existing(Path(config.out or "runs"))).free,
+        sampled=sampled,
+        trained=trained,
+    )
+
+
+def trained_parameters(config: Config, shape: ModelShape) -> int:
+    """Returns how many weights take gradients."""
+    rank = config.model.lora_rank
+    return shape.lora_parameters(rank) if rank else shape.parameters
+
+
+def remedy(plan: Plan) -> str:
+    """Says what would make a run fit, only ever something that was recomputed and does.
+
+    Returns:
+        A sentence or two; empty if the run fits.
+    """
+    if plan.fits:
+        return ""
+    if plan.peak <= plan.available:
+        return (
+            f"The checkpoints need {_gb(plan.disk)} and {_gb(plan.disk_free)} are free: choose "
+            "--out on another disk, or lower keep_checkpoints."
+        )
+    short = f"It needs {_gb(plan.peak)} of memory and {_gb(plan.available)} are available. "
+    for words, config in _cheaper(plan.config):
+        if make_plan(config, plan.shape).peak <= plan.available:
+            return f"{short}It would fit with {words}."
+    return (
+        f"{short}Neither LoRA nor small micro-batches make it fit: take a smaller model or a "
+        "machine with more memory."
+    )
+
+
+def require_fit(plan: Plan) -> None:
+    """Refuses a run that cannot fit.
+
+    Raises:
+        UserError: It does not fit; says by how much, and what would.
+    """
+    if not plan.fits:
+        raise UserError(f"{plan.model} does not fit this machine. {remedy(plan)}")
+
+
+def calibrated(plan: Plan, config: Config) -> Plan:
+    """Adds measured speed, where the model is on this machine and fits."""
+    name = config.model.id
+    if not plan.fits:
+        return replace(plan, note="not measured: it does not fit")
+    if name not in ("seed", "smollm2") and not Path(name).expanduser().is_dir():
+        return replace(plan, note="not measured: the weights are not on this machine")
+    try:
+        return replace(plan, rates=measure_rates(config), note="")
+    except ModelError as error:
+        return replace(plan, note=f"not measured: {error}")
+
+
+def measure_rates(config: Config) -> Rates:
+    """Samples and trains a few hundred tokens and times them; the weights are thrown away.
+
+    Raises:
+        ModelError: The model cannot be loaded.
+    """
+    from alive.engines.local import load_policy
+    from alive.types import SamplingParams, TrainingRecord
+
+    policy, renderer = load_policy(config.model)
+    game = config.game
+    passage = "and one more " * (config.corpus.chunk_tokens // 3)
+    prompts = [renderer.solve(f"{index} {passage}", None) for index in range(2)]
+    params = SamplingParams(max_new_tokens=8)
+    records: list[TrainingRecord] = []
+    rates = Rates(0.0, 0.0)
+    # The first round warms caches and thread pools, and is up to four times slower.
+    for turn in range(2):
+        started = time.perf_counter()
+        groups = policy.sample(prompts, game.solutions_per_mask, params, derive(turn, "plan"))
+        sampling = time.perf_counter() - started
+        rollouts = [rollout for group in groups for rollout in group]
+        records = [
+            TrainingRecord(
+                role="solve",
+                prompt_ids=rollout.prompt.ids,
+                completion_ids=rollout.completion_ids,
+                weight=1.0,
+                document_id="plan",
+            )
+            for rollout in rollouts
+        ]
+        started = time.perf_counter()
+        policy.update(records)
+        training = time.perf_counter() - started
+        tokens = sum(len(rollout.completion_ids) for rollout in rollouts)
+        prompt_tokens = sum(len(prompt.ids) for prompt in prompts)
+        rates = Rates(tokens / sampling, (tokens + prompt_tokens) / training)
+    return rates
+
+
+def _memory(config: Config, shape: ModelShape) -> tuple[dict[str, int], int]:
+    """Bytes by part, and the peak: sampling and learning do not overlap."""
+    width = _width(config)
+    game, sampling = config.game, config.sampling
+    trained = trained_parameters(config, shape)
+    longest = config.corpus.chunk_tokens + sampling.solve_tokens + sampling.review_tokens
+    batch = max(config.learn.micro_batch_tokens, longest)
+    rows = game.documents_per_step * game.masks_per_document * game.solutions_per_mask
+    memory = {
+        "weights": shape.parameters * width,
+        "Adam": 2 * trained * width,
+        "gradients": trained * width,
+        "activations": batch * shape.activation_numbers() * width,
+        # The logits, their log-softmax and the gradient of both, in float32.
+        "logits": 3 * batch * shape.vocabulary * 4,
+        "key-value cache": rows * longest * shape.cache_numbers() * width,
+        "runtime": _RUNTIME,
+    }
+    learning = memory["gradients"] + memory["activations"] + memory["logits"]
+    peak = memory["weights"] + memory["Adam"] + memory["runtime"]
+    return memory, peak + max(learning, memory["key-value cache"])
+
+
+def _tokens(config: Config) -> tuple[int, int]:
+    """Completion tokens sampled and record tokens trained, a step, at the limits."""
+    game, sampling, chunk = config.game, config.sampling, config.corpus.chunk_tokens
+    tasks = game.documents_per_step * game.masks_per_document
+    attempts = tasks * game.solutions_per_mask
+    written = tasks * sampling.pose_tokens
+    written += attempts * (sampling.solve_tokens + sampling.review_tokens)
+    # A task's attempts share one prompt; each review has its own, which holds the attempt.
+    prompts = 2 * tasks * chunk + attempts * (chunk + sampling.solve_tokens)
+    return written, written + prompts
+
+
+def _cheaper(config: Config) -> list[tuple[str, Config]]:
+    """Ways to save memory, the mildest first."""
+    longest = config.corpus.chunk_tokens + config.sampling.solve_tokens
+    small = config.learn.model_copy(update={"micro_batch_tokens": longest})
+    lora = config.model.model_copy(update={"lora_rank": 16})
+    ways = [
+        (f"learn.micro_batch_tokens={longest}", config.model_copy(update={"learn": small})),
+        ("model.lora_rank=16", config.model_copy(update={"model": lora})),
+        (
+            f"model.lora_rank=16 and learn.micro_batch_tokens={longest}",
+            config.model_copy(update={"model": lora, "learn": small}),
+        ),
+    ]
+    return ways if not config.model.lora_rank else ways[:1]
+
+
+def _width(config: Config) -> int:
+    # "auto" may choose either; the wider one is the safe guess.
+    return 2 if config.model.dtype == "bfloat16" else 4
+
+
+def _available_memory() -> int:
+    """Bytes that can be had now: the machine's, or what a container's limit leaves."""
+    import psutil
+
+    available = int(psutil.virtual_memory().available)
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.exists() and used.exists():
+        text = limit.read_text().strip()
+        if text != "max":
+            available = min(available, max(int(text) - int(used.read_text()), 0))
+    return available
+
+
+def _existing(path: Path) -> Path:
+    """Returns the nearest folder above a path that exists."""
+    path = path.absolute()
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+
+
+def _gb(size: int) -> str:
+    return f"{size / _GB:,.2f} GB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:,.0f} h"
