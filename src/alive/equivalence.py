@@ -155,7 +155,9 @@ def _serve() -> None:
     import resource
     import signal
 
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    memory = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, most))
     from math_verify import LatexExtractionConfig, parse, verify
 
     # units=False: it drops what it takes for a unit, and then 2 am is 2 pm.
