@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from alive.errors import ModelError
 
-__all__ = ["load_adapters", "merged_state", "save_adapters", "with_lora"]
+__all__ = ["merged_state", "with_lora"]
 
 _ADAPTER = "default"
 
@@ -71,34 +69,3 @@ def merged_state(model: Any) -> dict[str, torch.Tensor]:
             delta = module.get_delta_weight(_ADAPTER)
             state[f"{name}.weight"] = module.get_base_layer().weight.detach() + delta.detach()
     return state
-
-
-def save_adapters(model: Any, path: Path) -> None:
-    """Writes the adapters alone, for resume: a merged checkpoint cannot be split again.
-
-    Raises:
-        OSError: The disk refused.
-    """
-    adapters = {
-        name: value.detach().contiguous().cpu()
-        for name, value in model.named_parameters()
-        if ".lora_" in name
-    }
-    save_file(adapters, path)
-
-
-def load_adapters(model: Any, path: Path) -> None:
-    """Puts saved adapters into a model that ``with_lora`` made.
-
-    Raises:
-        ModelError: The file belongs to another model or another rank.
-    """
-    held = {name: value for name, value in model.named_parameters() if ".lora_" in name}
-    saved = load_file(path)
-    if {name: value.shape for name, value in held.items()} != {
-        name: value.shape for name, value in saved.items()
-    }:
-        raise ModelError(f"the adapters in {path} belong to another model or another lora_rank")
-    with torch.no_grad():
-        for name, value in held.items():
-            value.copy_(saved[name])
