@@ -197,7 +197,7 @@ def measure_rates(config: Config) -> Rates:
     from alive.engines.local import load_policy
     from alive.types import SamplingParams, TrainingRecord
 
-    policy, renderer = load_policy(config.model)
+    policy, renderer = load_policy(config.model, config.learn, config.seed)
     game = config.game
     passage = "and one more " * (config.corpus.chunk_tokens // 3)
     prompts = [renderer.solve(f"{index} {passage}", None) for index in range(2)]
@@ -221,7 +221,7 @@ def measure_rates(config: Config) -> Rates:
             for rollout in rollouts
         ]
         started = time.perf_counter()
-        policy.update(records)
+        policy.update(records, config.learn.learning_rate)
         training = time.perf_counter() - started
         tokens = sum(len(rollout.completion_ids) for rollout in rollouts)
         prompt_tokens = sum(len(prompt.ids) for prompt in prompts)
@@ -231,12 +231,18 @@ def measure_rates(config: Config) -> Rates:
 
 def _memory(config: Config, shape: ModelShape) -> tuple[dict[str, int], int]:
     """Bytes by part, and the peak: sampling and learning do not overlap."""
+    from alive.engines.local import CACHE_BYTES, MAX_ROWS
+
     width = _width(config)
     game, sampling = config.game, config.sampling
     trained = trained_parameters(config, shape)
     longest = config.corpus.chunk_tokens + sampling.solve_tokens + sampling.review_tokens
     batch = max(config.learn.micro_batch_tokens, longest)
-    rows = game.documents_per_step * game.masks_per_document * game.solutions_per_mask
+    row = longest * shape.cache_numbers() * width
+    # The engine decodes whole groups, as many as its cache and its rows allow.
+    group = game.solutions_per_mask
+    tasks = game.documents_per_step * game.masks_per_document
+    groups = min(tasks, max(1, min(CACHE_BYTES // row, MAX_ROWS) // group))
     memory = {
         "weights": shape.parameters * width,
         "Adam": 2 * trained * width,
@@ -244,7 +250,7 @@ def _memory(config: Config, shape: ModelShape) -> tuple[dict[str, int], int]:
         "activations": batch * shape.activation_numbers() * width,
         # The logits, their log-softmax and the gradient of both, in float32.
         "logits": 3 * batch * shape.vocabulary * 4,
-        "key-value cache": rows * longest * shape.cache_numbers() * width,
+        "key-value cache": groups * group * row,
         "runtime": _RUNTIME,
     }
     learning = memory["gradients"] + memory["activations"] + memory["logits"]
@@ -286,9 +292,14 @@ def _width(config: Config) -> int:
 
 
 def _available_memory() -> int:
-    """Bytes that can be had now: the machine's, or what a container's limit leaves."""
+    """Bytes that can be had now: a GPU's, else the machine's or what a container's limit leaves."""
     import psutil
 
+    from alive.engines.shape import free_gpu_memory
+
+    on_gpu = free_gpu_memory()
+    if on_gpu is not None:
+        return on_gpu
     available = int(psutil.virtual_memory().available)
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
     if limit.exists() and used.exists():

@@ -102,3 +102,10 @@ def read_shape(id: str) -> ModelShape:
         head_dim=getattr(config, "head_dim", None) or hidden // heads,
         vocabulary=config.vocab_size,
     )
+
+
+def free_gpu_memory() -> int | None:
+    """Returns the bytes free on the GPU a policy would be loaded on; None without one."""
+    import torch
+
+    return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else None

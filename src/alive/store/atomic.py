@@ -65,6 +65,23 @@ def write_bytes(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def append_bytes(path: Path, data: bytes) -> None:
+    """Appends to a file, all of it or nothing.
+
+    Raises:
+        OSError: When the disk refuses; the part that got through is taken back.
+    """
+    size = path.stat().st_size if path.exists() else 0
+    try:
+        with path.open("ab", buffering=0) as handle:
+            written = handle.write(data)
+            while written < len(data):
+                written += handle.write(data[written:])
+    except OSError:
+        os.truncate(path, size)
+        raise
+
+
 def write_json(path: Path, value: object) -> None:
     """Writes a value as indented JSON, atomically; see ``dumps`` for numbers."""
     write_bytes(path, (dumps(value, indent=2) + "\n").encode())

@@ -30,12 +30,10 @@ class Checkpoint:
     Attributes:
         step: Number of training steps taken when it was saved.
         folder: The checkpoint.
-        skipped: Newer checkpoints that were passed over, each with what is wrong with it.
     """
 
     step: int
     folder: Path
-    skipped: tuple[str, ...] = ()
 
     @property
     def model(self) -> Path:
@@ -112,13 +110,18 @@ def checkpoint_names(root: Path) -> list[str]:
 
 def newest_checkpoint(root: Path) -> Checkpoint | None:
     """Returns the newest checkpoint whose every byte is as it was written; None without one."""
-    skipped: list[str] = []
+    return survey(root)[0]
+
+
+def survey(root: Path) -> tuple[Checkpoint | None, list[str]]:
+    """Returns the newest sound checkpoint, and what is wrong with each newer one."""
+    faults: list[str] = []
     for name in checkpoint_names(root):
         fault = find_fault(root / name)
         if fault is None:
-            return Checkpoint(_step(name), root / name, tuple(skipped))
-        skipped.append(f"{name}: {fault}")
-    return None
+            return Checkpoint(_step(name), root / name), faults
+        faults.append(f"{name}: {fault}")
+    return None, faults
 
 
 def find_fault(folder: Path) -> str | None:

@@ -18,6 +18,7 @@ from alive.store.checkpoints import (
     newest_checkpoint,
     prune_checkpoints,
     save_checkpoint,
+    survey,
 )
 from alive.store.claim import check_config, check_place, difference, take_lock
 from alive.store.environment import describe_environment
@@ -120,11 +121,7 @@ class RunFolder:
         path = self.path / "metrics.jsonl"
         line = atomic.dumps({"step": step, **values}) + "\n"
 
-        def append() -> None:
-            with path.open("ab") as handle:
-                handle.write(line.encode())
-
-        self._write(path, append)
+        self._write(path, lambda: atomic.append_bytes(path, line.encode()))
 
     def write_episode(
         self,
@@ -202,9 +199,8 @@ class RunFolder:
     def _rewind(self) -> None:
         """Finds the checkpoint to go on from and drops every record written after it."""
         root = self.path / "checkpoints"
-        self.checkpoint = newest_checkpoint(root)
-        for line in self.checkpoint.skipped if self.checkpoint else ():
-            self.notices.append(f"checkpoint passed over, {line}")
+        self.checkpoint, faults = survey(root)
+        self.notices += [f"checkpoint passed over, {fault}" for fault in faults]
         if self.checkpoint is None:
             self.notices.append("no sound checkpoint yet: the run starts again from step 0")
         step = self.checkpoint.step if self.checkpoint else 0
