@@ -170,10 +170,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, corpus._epoch_
 
 
 def write_large(path, megabytes):
-    """Writes text that repeats nowhere: a table of rows, or one text file of long lines."""
+    """Writes text that repeats nowhere: a table of rows, or one text file on a single line."""
+    prose = "each of these words stands here again and again and says nothing new at all " * 12
     with path.open("w") as file:
         for number in range(megabytes * 1000):
-            line = " ".join(f"{number * 97 + at:x} word" for at in range(99))[:980]
+            line = f"{number} {prose}{number:x}"
             file.write(json.dumps({"text": line}) + "\n" if path.suffix == ".jsonl" else line + " ")
 
 
@@ -194,6 +195,5 @@ def test_memory_is_flat(tmp_path, suffix):
         write_large(path, megabytes)
         sizes[megabytes] = peak_of(path)
         path.unlink()
-    # The text file is one source document on a single line.
     assert sizes[300][1] > 20 * sizes[10][1]
     assert sizes[300][0] - sizes[10][0] < 30, sizes
