@@ -7,34 +7,20 @@ and memory at its peak. The formulas are inferred from what the engine and the l
 from __future__ import annotations
 
 import shutil
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from alive.calibration import Rates, measure_rates
 from alive.config import Config
 from alive.engines.shape import ModelShape, read_shape
 from alive.errors import ModelError, UserError
-from alive.seeding import derive
 
-__all__ = ["Plan", "Rates", "calibrated", "make_plan", "measure_rates", "remedy", "require_fit"]
+__all__ = ["Plan", "calibrated", "make_plan", "remedy", "require_fit", "trained_parameters"]
 
 _RUNTIME = 600_000_000
 """Bytes of a process that has imported torch, transformers and pyarrow and holds no model."""
 
 _GB = 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """What this machine does with this model, tokens a second.
-
-    Attributes:
-        sample: Completion tokens sampled.
-        train: Tokens of records, prompts included, trained on.
-    """
-
-    sample: float
-    train: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,47 +174,6 @@ def calibrated(plan: Plan, config: Config) -> Plan:
         return replace(plan, note=f"not measured: {error}")
 
 
-def measure_rates(config: Config) -> Rates:
-    """Samples and trains a few hundred tokens and times them; the weights are thrown away.
-
-    Raises:
-        ModelError: The model cannot be loaded.
-    """
-    from alive.engines.local import load_policy
-    from alive.types import SamplingParams, TrainingRecord
-
-    policy, renderer = load_policy(config.model, config.learn, config.seed)
-    game = config.game
-    passage = "and one more " * (config.corpus.chunk_tokens // 3)
-    prompts = [renderer.solve(f"{index} {passage}", None) for index in range(2)]
-    params = SamplingParams(max_new_tokens=8)
-    records: list[TrainingRecord] = []
-    rates = Rates(0.0, 0.0)
-    # The first round warms caches and thread pools, and is up to four times slower.
-    for turn in range(2):
-        started = time.perf_counter()
-        groups = policy.sample(prompts, game.solutions_per_mask, params, derive(turn, "plan"))
-        sampling = time.perf_counter() - started
-        rollouts = [rollout for group in groups for rollout in group]
-        records = [
-            TrainingRecord(
-                role="solve",
-                prompt_ids=rollout.prompt.ids,
-                completion_ids=rollout.completion_ids,
-                weight=1.0,
-                document_id="plan",
-            )
-            for rollout in rollouts
-        ]
-        started = time.perf_counter()
-        policy.update(records, config.learn.learning_rate)
-        training = time.perf_counter() - started
-        tokens = sum(len(rollout.completion_ids) for rollout in rollouts)
-        prompt_tokens = sum(len(prompt.ids) for prompt in prompts)
-        rates = Rates(tokens / sampling, (tokens + prompt_tokens) / training)
-    return rates
-
-
 def _memory(config: Config, shape: ModelShape) -> tuple[dict[str, int], int]:
     """Bytes by part, and the peak: sampling and learning do not overlap."""
     from alive.engines.local import CACHE_BYTES, MAX_ROWS
@@ -264,9 +209,13 @@ def _tokens(config: Config) -> tuple[int, int]:
     tasks = game.documents_per_step * game.masks_per_document
     attempts = tasks * game.solutions_per_mask
     written = tasks * sampling.pose_tokens
+    revisions = tasks * game.revisions_per_mask
     written += attempts * (sampling.solve_tokens + sampling.review_tokens)
-    # A task's attempts share one prompt; each review has its own, which holds the attempt.
+    written += revisions * sampling.solve_tokens
+    # A task's attempts share one prompt; each review and revision has its own, which holds the
+    # attempt and, in a revision, its review.
     prompts = 2 * tasks * chunk + attempts * (chunk + sampling.solve_tokens)
+    prompts += revisions * (chunk + sampling.solve_tokens + sampling.review_tokens)
     return written, written + prompts
 
 

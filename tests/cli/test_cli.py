@@ -1,0 +1,243 @@
+"""The command line: help, messages, exit codes, and what reaches the calls behind it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from alive import api, calibration, plan
+from alive.cli import run
+from alive.config import Config
+from alive.errors import DivergenceError
+from alive.store import RunFolder
+
+SUMMARY = {
+    "before": {
+        "accuracy": 0.25,
+        "n": 8,
+        "self_correction": {"rate": 0.1, "harm": 0.0, "net": 0.05},
+        "domains": {"maths": {"accuracy": 0.5}},
+    },
+    "after": {
+        "accuracy": 0.5,
+        "n": 8,
+        "reviewer_j": 0.3,
+        "domains": {"maths": {"accuracy": 0.75}},
+    },
+}
+
+
+class Loop:
+    """Stands in for the training loop: remembers its arguments, raises what it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Config, bool]] = []
+        self.fault: BaseException | None = None
+
+    def train(self, config: Config, resume: bool, console: Any) -> dict[str, Any]:
+        self.calls.append((config, resume))
+        if self.fault is not None:
+            raise self.fault
+        return SUMMARY
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loop:
+    fake = Loop()
+    monkeypatch.setitem(sys.modules, "alive.loop", fake)
+    monkeypatch.setattr(plan, "make_plan", lambda config: None)
+    monkeypatch.setattr(plan, "require_fit", lambda plan: None)
+    monkeypatch.chdir(tmp_path)
+    return fake
+
+
+@pytest.mark.parametrize("verb", ["train", "eval", "solve", "plan"])
+def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture) -> None:
+    assert run([verb, "--help"]) == 0
+    assert f"alive {verb} " in capsys.readouterr().out.split("Examples:")[1]
+
+
+def test_help_names_the_verbs(capsys: pytest.CaptureFixture) -> None:
+    assert run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n  {verb} " in shown for verb in ("train", "eval", "solve", "plan"))
+    assert run(["--version"]) == 0
+
+
+def test_train_collects_settings(loop: Loop, capsys: pytest.CaptureFixture) -> None:
+    Path("mine.toml").write_text("seed = 1\nsteps = 3\n[learn]\nlearning_rate = 0.5\n")
+    arguments = "train --preset smollm2 --config mine.toml --seed 5 --out here --model seed"
+    arguments += " --set game.masks_per_document=2 --corpus a.txt b.txt --corpus c"
+    assert run(arguments.split()) == 0
+    [(config, resume)] = loop.calls
+    assert not resume
+    assert (config.seed, config.steps, config.out) == (5, 3, "here")
+    assert (config.model.id, config.learn.learning_rate) == ("seed", 0.5)
+    assert config.game.masks_per_document == 2
+    assert sorted(config.corpus.paths) == ["a.txt", "b.txt", "c"]
+    assert "run folder: here" in capsys.readouterr().out
+
+
+def test_train_alone_is_the_quickstart(loop: Loop, capsys: pytest.CaptureFixture) -> None:
+    assert run(["train"]) == 0
+    [(config, _)] = loop.calls
+    assert config.model.id == "seed"
+    assert config.out.startswith("runs/20")
+    assert config.out.endswith("-seed")
+
+
+def test_train_ends_with_a_table(loop: Loop, capsys: pytest.CaptureFixture) -> None:
+    assert run(["train"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines] == [
+        ["maths", "accuracy", "50.0", "75.0", "+25.0"],
+        ["total", "accuracy", "25.0", "50.0", "+25.0"],
+        ["total", "wrong made right", "10.0", "-", ""],
+        ["total", "right made wrong", "0.0", "-", ""],
+        ["total", "net of revising", "5.0", "-", ""],
+        ["total", "reviewer J", "-", "30.0", ""],
+    ]
+
+
+def test_resume_takes_the_runs_settings(loop: Loop) -> None:
+    RunFolder.create("old", Config(seed=9, steps=4)).close()
+    assert run(["train", "--resume", "--out", "old", "--steps", "6"]) == 0
+    [(config, resume)] = loop.calls
+    assert resume
+    assert (config.seed, config.steps, config.out) == (9, 6, "old")
+
+
+def test_resume_needs_a_folder(loop: Loop, capsys: pytest.CaptureFixture) -> None:
+    RunFolder.create("runs/mine", Config()).close()
+    assert run(["train", "--resume"]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        "alive: --resume needs the run's folder: --out FOLDER (the newest here is runs/mine)\n"
+    )
+    assert run(["train", "--resume", "--out", "none"]) == 2
+    assert "none holds no run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("train --set game.mask=1", "unknown setting game.mask"),
+        ("train --steps 0", "--steps: steps must be at least 1, not 0"),
+        ("train --seed -1", "--seed: seed must be at least 0, not -1"),
+        ("train --preset papr", "no such preset (did you mean paper?)"),
+        ("train --config none.toml", "none.toml: no such settings file"),
+        ("train notes.txt", "unexpected argument notes.txt; name text with --corpus PATH"),
+        ("train --stepz 3", "No such option '--stepz'"),
+        ("train --steps many", "'many' is not a valid integer"),
+        ("eval", "Missing argument 'MODEL|RUN'"),
+        ("eval seed", "Missing option '--suite'"),
+        ("eval seed --suite none.jsonl", "none.jsonl"),
+        ("eval seed --suite seed --json no/such/folder.json", "there is no folder no/such"),
+        ("solve seed", "Missing argument 'PROBLEM'"),
+        ("fly", "No such command 'fly'"),
+    ],
+)
+def test_user_mistakes_give_two_and_no_traceback(
+    loop: Loop, arguments: str, said: str, capsys: pytest.CaptureFixture
+) -> None:
+    assert run(arguments.split()) == 2
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert "Traceback" not in shown.err
+    assert loop.calls == []
+
+
+def test_verbose_adds_the_traceback(loop: Loop, capsys: pytest.CaptureFixture) -> None:
+    assert run(["train", "--verbose", "--set", "game.mask=1"]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert said.splitlines()[-1].startswith("alive: --set game.mask=1: unknown setting")
+
+
+def test_other_errors_give_one(loop: Loop, capsys: pytest.CaptureFixture) -> None:
+    loop.fault = DivergenceError("the loss is not finite")
+    assert run(["train"]) == 1
+    assert capsys.readouterr().err == "alive: the loss is not finite\n"
+
+
+def test_bugs_are_not_hidden(loop: Loop) -> None:
+    loop.fault = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        run(["train"])
+
+
+def test_interrupt_says_how_to_go_on(loop: Loop, capsys: pytest.CaptureFixture) -> None:
+    loop.fault = KeyboardInterrupt()
+    assert run(["train", "--out", "here"]) == 130
+    assert "stopped; go on with: alive train --resume --out here" in capsys.readouterr().err
+
+
+def test_eval_writes_every_completion(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    measured = {"n": 2, "accuracy": 0.5, "accuracy_interval": [0.0, 1.0], "domains": {}}
+    rows = ({"id": "a", "correct": True}, {"id": "b", "correct": False})
+    calls: list[Any] = []
+
+    def evaluate(*arguments: Any, **options: Any) -> Any:
+        calls.append((arguments, options))
+        return SimpleNamespace(as_dict=lambda: measured, rows=rows)
+
+    monkeypatch.setattr(api, "evaluate", evaluate)
+    arguments = "eval seed --suite seed:code --suite x.jsonl --limit 2 --self-correct --seed 3"
+    assert run([*arguments.split(), "--json", "result.json"]) == 0
+    options = {"limit": 2, "self_correct": True, "seed": 3, "max_tokens": 0}
+    assert calls == [(("seed", ("seed:code", "x.jsonl")), options)]
+    record = json.loads(Path("result.json").read_text())
+    assert record["accuracy"] == 0.5
+    assert [row["correct"] for row in record["completions"]] == [True, False]
+    assert "50.0 [0.0, 100.0]" in capsys.readouterr().out
+
+
+def test_plan_prints_and_exits_zero(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(plan, "_available_memory", lambda: 10**9)
+    assert run(["plan", "--preset", "paper"]) == 0
+    shown = capsys.readouterr().out
+    assert "7,615,616,512" in shown
+    assert "Neither LoRA nor small micro-batches make it fit" in shown
+
+
+def test_plan_measures_a_model_that_is_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(plan, "_available_memory", lambda: 10**12)
+    monkeypatch.setattr(plan, "measure_rates", lambda config: calibration.Rates(100.0, 50.0))
+    assert run(["plan", "--preset", "smollm2"]) == 0
+    shown = capsys.readouterr().out
+    assert "time a step, at most" in shown
+
+
+def test_train_refuses_what_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    fake = Loop()
+    monkeypatch.setitem(sys.modules, "alive.loop", fake)
+    monkeypatch.setattr(plan, "_available_memory", lambda: 10**9)
+    assert run(["train", "--preset", "paper"]) == 2
+    assert "Qwen/Qwen2.5-7B does not fit this machine." in capsys.readouterr().err
+    assert fake.calls == []
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from alive.cli import run; run(['--help']); "
+        "heavy = {'torch', 'transformers', 'numpy', 'pydantic', 'pyarrow', 'rich', 'peft'}; "
+        "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr

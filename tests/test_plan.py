@@ -1,0 +1,136 @@
+"""Plans: sizes counted by hand, and only remedies that help."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from alive import plan as planning
+from alive.calibration import Rates
+from alive.config import Config, GameConfig, LearnConfig, ModelConfig
+from alive.engines.shape import KNOWN, ModelShape, read_shape
+from alive.errors import ModelError, UserError
+from alive.plan import calibrated, make_plan, remedy, require_fit
+from alive.settings import load_config
+
+TINY = ModelShape(
+    parameters=1000, layers=2, hidden=4, intermediate=8, heads=2, kv_heads=1, head_dim=2,
+    vocabulary=10,
+)  # fmt: skip
+GAME = GameConfig(masks_per_document=2, solutions_per_mask=3, revisions_per_mask=1)
+
+
+@pytest.fixture
+def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
+
+
+def test_adapters_by_hand() -> None:
+    # A layer: q 4+4, k and v 4+2 each, o 4+4, gate, up and down 4+8 each: 64; two layers, rank 3.
+    assert TINY.lora_parameters(3) == 3 * 2 * 64
+
+
+def test_memory_by_hand(roomy: None) -> None:
+    config = Config(game=GAME, learn=LearnConfig(micro_batch_tokens=1000))
+    plan = make_plan(config, TINY)
+    assert plan.memory["weights"] == 4000
+    assert plan.memory["Adam"] == 8000
+    assert plan.memory["gradients"] == 4000
+    # A token of a layer: 8 x 4 + 4 x (2 + 1) x 2 + 4 x 8 = 88 numbers.
+    assert plan.memory["activations"] == 1000 * 2 * 88 * 4
+    assert plan.memory["logits"] == 3 * 1000 * 10 * 4
+    # 6 completions of 256 + 96 + 64 tokens, 8 numbers each.
+    assert plan.memory["key-value cache"] == 6 * 416 * 8 * 4
+    learning = 4000 + 1000 * 2 * 88 * 4 + 120_000
+    assert plan.peak == 4000 + 8000 + plan.memory["runtime"] + learning
+
+
+def test_tokens_by_hand(roomy: None) -> None:
+    plan = make_plan(Config(game=GAME), TINY)
+    sampled = 2 * 16 + 6 * (96 + 64) + 2 * 96
+    assert plan.sampled == sampled
+    prompts = 2 * 2 * 256 + 6 * (256 + 96) + 2 * (256 + 96 + 64)
+    assert plan.trained == sampled + prompts
+
+
+def test_time_from_rates(roomy: None) -> None:
+    plan = make_plan(Config(game=GAME), TINY)
+    assert plan.step_seconds is None
+    timed = replace(plan, rates=Rates(sample=100.0, train=1000.0))
+    assert timed.step_seconds == pytest.approx(plan.sampled / 100 + plan.trained / 1000)
+    assert dict(timed.lines())["fits this machine"] == "yes"
+
+
+def test_paper_preset_is_planned_without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "_available_memory", lambda: 24 * 10**9)
+    config = load_config("paper")
+    plan = make_plan(config)
+    assert plan.shape.parameters == 7_615_616_512
+    assert plan.memory["weights"] == 2 * 7_615_616_512
+    assert not plan.fits
+    assert calibrated(plan, config).note == "not measured: it does not fit"
+    with pytest.raises(UserError, match=r"Qwen/Qwen2.5-7B does not fit this machine. It needs"):
+        require_fit(plan)
+
+
+def test_known_shapes_add_up() -> None:
+    """The table's sizes give the counts their model cards state."""
+    for shape, tied, bias in ((KNOWN["Qwen/Qwen2.5-7B"], 0, 1), (KNOWN["smollm2"], 1, 0)):
+        attention, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+        layer = 2 * shape.hidden * attention + 2 * shape.hidden * keys
+        layer += bias * (attention + 2 * keys)
+        layer += 3 * shape.hidden * shape.intermediate + 2 * shape.hidden
+        embeddings = (2 - tied) * shape.vocabulary * shape.hidden
+        assert shape.layers * layer + embeddings + shape.hidden == shape.parameters
+
+
+def test_remedies_are_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config(model=ModelConfig(id="smollm2"))
+    whole = make_plan(config, KNOWN["smollm2"])
+    small = make_plan(
+        Config(model=config.model, learn=LearnConfig(micro_batch_tokens=352)), whole.shape
+    )
+    monkeypatch.setattr(planning, "_available_memory", lambda: small.peak)
+    assert "It would fit with learn.micro_batch_tokens=352." in remedy(make_plan(config))
+    monkeypatch.setattr(planning, "_available_memory", lambda: small.peak - 1)
+    assert "fit with model.lora_rank=16 and learn.micro_batch" in remedy(make_plan(config))
+    monkeypatch.setattr(planning, "_available_memory", lambda: 1)
+    assert "Neither LoRA nor small micro-batches" in remedy(make_plan(config))
+    monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
+    assert remedy(make_plan(config)) == "" or "disk" in remedy(make_plan(config))
+
+
+def test_a_full_disk_is_foreseen(roomy: None) -> None:
+    plan = replace(make_plan(Config(), TINY), disk_free=0)
+    assert "The checkpoints need" in remedy(plan)
+    with pytest.raises(UserError, match="choose --out on another disk"):
+        require_fit(plan)
+
+
+def test_shape_of_a_folder(tmp_path: Path) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=50, hidden_size=16, intermediate_size=32, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True,
+    )  # fmt: skip
+    config.save_pretrained(tmp_path)
+    shape = read_shape(str(tmp_path))
+    assert shape.parameters == sum(p.numel() for p in LlamaForCausalLM(config).parameters())
+    assert (shape.layers, shape.hidden, shape.heads, shape.kv_heads) == (2, 16, 4, 2)
+    assert (shape.head_dim, shape.vocabulary, shape.intermediate) == (4, 50, 32)
+
+
+def test_shape_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "nonsense"}')
+    with pytest.raises(ModelError, match="its size cannot be read"):
+        read_shape(str(tmp_path))
+
+
+def test_absent_weights_are_not_timed(roomy: None) -> None:
+    config = Config(model=ModelConfig(id="somebody/model"))
+    plan = calibrated(make_plan(config, TINY), config)
+    assert plan.rates is None
+    assert plan.note == "not measured: the weights are not on this machine"
