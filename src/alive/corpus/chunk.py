@@ -10,6 +10,9 @@ from alive.corpus.clean import clean
 WINDOW = 1 << 16
 """Characters held before chunks are cut: what bounds memory, whatever the length of the text."""
 
+LONGEST_COUNTED = 1 << 13
+"""Characters of the longest text whose tokens are counted before it is split."""
+
 CountTokens = Callable[[str], int]
 
 # Widest first. Each matches the separator, which stays with the text before it. Patterns are
@@ -75,8 +78,8 @@ def _atoms(
     text: str, limit: int, count_tokens: CountTokens, level: int
 ) -> Iterator[tuple[str, int]]:
     """Yields slices that fit with their token counts, split no finer than they have to be."""
-    # A token is at most some tens of characters: spare the tokenizer what cannot fit.
-    size = count_tokens(text) if len(text) <= WINDOW // 8 or level > 1 else limit + 1
+    # Parts are packed again anyway: spare the tokenizer long texts, which it would see repeatedly.
+    size = count_tokens(text) if len(text) <= LONGEST_COUNTED else limit + 1
     if size <= limit or len(text) < 2:
         yield text, size
         return
