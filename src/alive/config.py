@@ -56,6 +56,9 @@ class GameConfig(Section):
     masks_per_document: Count = Field(8, description="M, tasks a document")
     solutions_per_mask: Annotated[int, Field(ge=2)] = Field(16, description="N, attempts a task")
     random_share: Share = Field(0.125, description="share of M always filled at random, 0..1")
+    revisions_per_mask: CountOrZero = Field(
+        2, description="wrong attempts of a task that are revised after their review"
+    )
     resamples: CountOrZero = Field(2, description="further rounds for invalid proposals")
     max_span_words: Count = Field(10, description="longest span, words")
     max_span_share: Share = Field(0.15, description="longest span, share of the document")

@@ -200,6 +200,27 @@ class TrainingRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Trained:
+    """What learning made of one attempt, for the record.
+
+    Attributes:
+        feedback: The words it trained under; None for the plain prompt or no training.
+        weight: Its record's weight in the loss; 0 when it was not trained on.
+        dropped: Why it was not trained on; empty when it was.
+        pose_words: What the poser was told about the task, the pass rate in words.
+    """
+
+    feedback: str | None = None
+    weight: float = 0.0
+    dropped: str = ""
+    pose_words: str = ""
+
+
+TrainingKey = tuple[str, int, Role]
+"""(task id, attempt index, ``solve`` or ``revise``): names one attempt of a step."""
+
+
+@dataclass(frozen=True, slots=True)
 class SamplingParams:
     """How completions are drawn.
 

@@ -152,25 +152,29 @@ def evaluate(
 
 
 def differences(
-    before: EvaluationResult, after: EvaluationResult, seed: int
+    before: Sequence[Row], after: Sequence[Row], seed: int
 ) -> dict[str, Difference]:
     """Returns the change of greedy accuracy, paired by problem: by domain, and ``total``.
+
+    Args:
+        before: The rows of an evaluation.
+        after: The rows of a later one.
+        seed: Of the resampling.
 
     Raises:
         ValueError: The two did not evaluate the same problems.
     """
-    first = {str(row["id"]): row for row in before.rows}
-    if list(first) != [str(row["id"]) for row in after.rows]:
+    if [row["id"] for row in before] != [row["id"] for row in after]:
         raise ValueError("a paired difference needs the same problems before and after")
-    pairs = [(first[str(row["id"])], row) for row in after.rows]
+    pairs = list(zip(before, after, strict=True))
 
     def changed(name: str, kept: Iterable[tuple[Row, Row]]) -> Difference:
         old, new = zip(*((bool(a["correct"]), bool(b["correct"])) for a, b in kept), strict=True)
         return paired_difference(old, new, derive(seed, "difference", name))
 
-    result = {name: changed(name, (p for p in pairs if p[1]["domain"] == name))
-              for name in after.domains}  # fmt: skip
-    return {**result, "total": changed("", pairs)}
+    names = dict.fromkeys(str(row["domain"]) for row in after)
+    found = {name: changed(name, (p for p in pairs if p[1]["domain"] == name)) for name in names}
+    return {**found, "total": changed("", pairs)}
 
 
 def _tasks(suites: Sequence[Suite]) -> list[Task]:

@@ -7,6 +7,7 @@ key-value cache is handed to the B completions that follow them. Gradients are t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,25 +19,27 @@ from alive.types import TrainingRecord
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """One forward and backward pass.
+    """One forward and backward pass over B records.
+
+    Either the prompts are shared and stand apart (U of them), or each row holds its own prompt.
 
     Attributes:
-        prompt_ids: [U, P], padded on the left so that all prompts end together.
+        ids: [B, T], padded on the right: completions, with their prompts before them if not shared.
+        mask: [B, T], 1 on completion tokens.
+        weights: [B, T], the loss weight of each token, 0 off the completion.
+        roles: The B records' roles.
+        prompt_ids: [U, P], padded on the left so that all prompts end together; None if not shared.
         prompt_mask: [U, P], 1 on real tokens.
         owner: [B], the prompt of each completion.
-        completion_ids: [B, T], padded on the right.
-        completion_mask: [B, T], 1 on real tokens.
-        weights: [B, T], the loss weight of each token, 0 on padding.
-        roles: The B records' roles.
     """
 
-    prompt_ids: Tensor
-    prompt_mask: Tensor
-    owner: Tensor
-    completion_ids: Tensor
-    completion_mask: Tensor
+    ids: Tensor
+    mask: Tensor
     weights: Tensor
     roles: tuple[str, ...]
+    prompt_ids: Tensor | None = None
+    prompt_mask: Tensor | None = None
+    owner: Tensor | None = None
 
 
 def pad(rows: Sequence[Sequence[int]], pad_id: int, *, left: bool) -> tuple[Tensor, Tensor]:
@@ -81,51 +84,73 @@ def micro_batches(
 ) -> Iterator[MicroBatch]:
     """Cuts records into passes of at most ``max_tokens`` tokens, padding included.
 
-    Records are ordered by prompt length, then prompt, so that a group stays together and padding
-    stays small. A single record longer than ``max_tokens`` makes a pass of its own.
+    Rows of like length go together, so that padding stays small. A single record longer than
+    ``max_tokens`` makes a pass of its own; a record of weight 0 makes none.
     """
     weights = token_weights(records, role_weights)
-    order = sorted(
-        (i for i in range(len(records)) if weights[i]),
-        key=lambda i: (
-            len(records[i].prompt_ids),
-            records[i].prompt_ids,
-            len(records[i].completion_ids),
-        ),
-    )
+    live = [i for i in range(len(records)) if weights[i]]
+    followers = Counter(records[i].prompt_ids for i in live)
+    single = [i for i in live if followers[records[i].prompt_ids] == 1]
+    shared = [i for i in live if followers[records[i].prompt_ids] > 1]
+    single.sort(key=lambda i: len(records[i].prompt_ids) + len(records[i].completion_ids))
+    shared.sort(key=lambda i: (len(records[i].prompt_ids), records[i].prompt_ids))
+    for chosen in _cut(records, single, max_tokens, apart=False):
+        yield _rows(records, weights, chosen, pad_id)
+    for chosen in _cut(records, shared, max_tokens, apart=True):
+        yield _grouped(records, weights, chosen, pad_id)
+
+
+def _cut(
+    records: Sequence[TrainingRecord], order: Sequence[int], max_tokens: int, *, apart: bool
+) -> Iterator[list[int]]:
+    """Cuts an order into runs whose padded size stays within the limit."""
     chosen: list[int] = []
+    prompts: set[tuple[int, ...]] = set()
+    longest_prompt = longest = 0
     for i in order:
-        if chosen and _cost(records, [*chosen, i]) > max_tokens:
-            yield _collate(records, weights, chosen, pad_id)
-            chosen = []
+        prompt, completion = records[i].prompt_ids, records[i].completion_ids
+        width = len(completion) if apart else len(prompt) + len(completion)
+        size = (len(chosen) + 1) * max(longest, width)
+        if apart:
+            size += len(prompts | {prompt}) * max(longest_prompt, len(prompt))
+        if chosen and size > max_tokens:
+            yield chosen
+            chosen, prompts, longest_prompt, longest = [], set(), 0, 0
         chosen.append(i)
+        prompts.add(prompt)
+        longest, longest_prompt = max(longest, width), max(longest_prompt, len(prompt))
     if chosen:
-        yield _collate(records, weights, chosen, pad_id)
+        yield chosen
 
 
-def _cost(records: Sequence[TrainingRecord], chosen: Sequence[int]) -> int:
-    prompts = {records[i].prompt_ids for i in chosen}
-    longest_prompt = max(len(prompt) for prompt in prompts)
-    longest = max(len(records[i].completion_ids) for i in chosen)
-    return len(prompts) * longest_prompt + len(chosen) * longest
-
-
-def _collate(
+def _rows(
     records: Sequence[TrainingRecord], weights: Sequence[float], chosen: Sequence[int], pad_id: int
 ) -> MicroBatch:
+    """Every record a row with its own prompt."""
+    rows = [records[i].prompt_ids + records[i].completion_ids for i in chosen]
+    ids, mask = pad(rows, pad_id, left=False)
+    for row, i in enumerate(chosen):
+        mask[row, : len(records[i].prompt_ids)] = 0
+    scale = torch.tensor([weights[i] for i in chosen], dtype=torch.float32)
+    roles = tuple(records[i].role for i in chosen)
+    return MicroBatch(ids, mask, scale[:, None] * mask, roles)
+
+
+def _grouped(
+    records: Sequence[TrainingRecord], weights: Sequence[float], chosen: Sequence[int], pad_id: int
+) -> MicroBatch:
+    """Prompts apart, each encoded once for all of its completions."""
     unique: dict[tuple[int, ...], int] = {}
     owner = [unique.setdefault(records[i].prompt_ids, len(unique)) for i in chosen]
     prompt_ids, prompt_mask = pad(list(unique), pad_id, left=True)
-    completion_ids, completion_mask = pad(
-        [records[i].completion_ids for i in chosen], pad_id, left=False
-    )
-    row_weights = torch.tensor([weights[i] for i in chosen], dtype=torch.float32)
+    ids, mask = pad([records[i].completion_ids for i in chosen], pad_id, left=False)
+    scale = torch.tensor([weights[i] for i in chosen], dtype=torch.float32)
     return MicroBatch(
+        ids=ids,
+        mask=mask,
+        weights=scale[:, None] * mask,
+        roles=tuple(records[i].role for i in chosen),
         prompt_ids=prompt_ids,
         prompt_mask=prompt_mask,
         owner=torch.tensor(owner, dtype=torch.long),
-        completion_ids=completion_ids,
-        completion_mask=completion_mask,
-        weights=row_weights[:, None] * completion_mask,
-        roles=tuple(records[i].role for i in chosen),
     )

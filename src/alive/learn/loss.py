@@ -11,17 +11,43 @@ from alive.learn.batch import MicroBatch
 
 
 def completion_logprobs(model: Any, batch: MicroBatch) -> Tensor:
-    """Natural log-probability of every completion token.
-
-    Each prompt is encoded once; its cache is shared by its completions.
+    """Natural log-probability of every token under the model.
 
     Args:
         model: A transformers causal LM.
-        batch: U prompts, B completions.
+        batch: B records, their prompts shared or in the rows.
 
     Returns:
-        [B, T]; entries at padding are meaningless.
+        [B, T], aligned with ``batch.ids``; meaningful where ``batch.mask`` is 1, else finite.
     """
+    if batch.prompt_ids is None:
+        return _rows(model, batch)
+    return _grouped(model, batch)
+
+
+def likelihood_loss(logprobs: Tensor, weights: Tensor) -> Tensor:
+    """``-sum_bt w_bt log p_bt``: with ``token_weights`` the sum of the weighted role losses.
+
+    Args:
+        logprobs: [B, T].
+        weights: [B, T], 0 off the completion.
+    """
+    return -(logprobs * weights).sum()
+
+
+def _rows(model: Any, batch: MicroBatch) -> Tensor:
+    """One pass over prompt and completion. Right padding needs no mask: nothing looks ahead."""
+    length = batch.ids.shape[1]
+    first = int(batch.mask.argmax(-1).min())  # the earliest completion token of all rows
+    out = model(input_ids=batch.ids, use_cache=False, logits_to_keep=length - first + 1)
+    found = _gather(out.logits[:, :-1], batch.ids[:, first:])
+    return torch.nn.functional.pad(found, (first, 0))
+
+
+def _grouped(model: Any, batch: MicroBatch) -> Tensor:
+    """Each prompt is encoded once; its key-value cache is shared by its completions."""
+    assert batch.prompt_mask is not None
+    assert batch.owner is not None
     positions = (batch.prompt_mask.cumsum(-1) - 1).clamp(min=0)
     prompts = model(
         input_ids=batch.prompt_ids,
@@ -30,33 +56,27 @@ def completion_logprobs(model: Any, batch: MicroBatch) -> Tensor:
         use_cache=True,
         logits_to_keep=1,
     )
-    first = prompts.logits[batch.owner]  # [B, 1, V]
-    logits = first
-    if batch.completion_ids.shape[1] > 1:
+    logits = prompts.logits[batch.owner]  # [B, 1, V]
+    if batch.ids.shape[1] > 1:
         cache = prompts.past_key_values
         cache.batch_select_indices(batch.owner)
-        mask = torch.cat([batch.prompt_mask[batch.owner], batch.completion_mask[:, :-1]], dim=1)
-        steps = torch.arange(batch.completion_ids.shape[1] - 1, device=mask.device)
+        fed = batch.ids[:, :-1]
+        mask = torch.cat([batch.prompt_mask[batch.owner], torch.ones_like(fed)], dim=1)
+        steps = torch.arange(fed.shape[1], device=fed.device)
         lengths = batch.prompt_mask.sum(-1)[batch.owner]
         rest = model(
-            input_ids=batch.completion_ids[:, :-1],
+            input_ids=fed,
             attention_mask=mask,
             position_ids=lengths[:, None] + steps,
             past_key_values=cache,
             use_cache=True,
         )
-        logits = torch.cat([first, rest.logits], dim=1)
+        logits = torch.cat([logits, rest.logits], dim=1)
+    return _gather(logits, batch.ids)
+
+
+def _gather(logits: Tensor, ids: Tensor) -> Tensor:
     losses = torch.nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), batch.completion_ids.flatten(), reduction="none"
+        logits.float().flatten(0, 1), ids.flatten(), reduction="none"
     )
-    return -losses.view_as(batch.completion_ids)
-
-
-def likelihood_loss(logprobs: Tensor, weights: Tensor) -> Tensor:
-    """``-sum_bt w_bt log p_bt``: with ``token_weights`` the sum of the weighted role losses.
-
-    Args:
-        logprobs: [B, T].
-        weights: [B, T], 0 on padding.
-    """
-    return -(logprobs * weights).sum()
+    return -losses.view_as(ids)

@@ -60,7 +60,7 @@ def update(
         loss = likelihood_loss(logprobs, batch.weights)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()
-        tokens += int(batch.completion_mask.sum())
+        tokens += int(batch.mask.sum())
         _add_role_sums(sums, batch, logprobs.detach())
     trainable = [weight for group in optimiser.param_groups for weight in group["params"]]
     norm = float(torch.nn.utils.clip_grad_norm_(trainable, config.max_grad_norm))
@@ -82,7 +82,7 @@ def _to(batch: MicroBatch, device: torch.device) -> MicroBatch:
     tensors = {
         field.name: getattr(batch, field.name).to(device)
         for field in fields(batch)
-        if field.name != "roles"
+        if isinstance(getattr(batch, field.name), torch.Tensor)
     }
     return replace(batch, **tensors)
 
@@ -90,8 +90,8 @@ def _to(batch: MicroBatch, device: torch.device) -> MicroBatch:
 def _add_role_sums(
     sums: dict[str, tuple[float, int]], batch: MicroBatch, logprobs: torch.Tensor
 ) -> None:
-    rows = (logprobs * batch.completion_mask).sum(-1).tolist()
-    counts = batch.completion_mask.sum(-1).tolist()
+    rows = (logprobs * batch.mask).sum(-1).tolist()
+    counts = batch.mask.sum(-1).tolist()
     for role, row, count in zip(batch.roles, rows, counts, strict=True):
         value, seen = sums.get(role, (0.0, 0))
         sums[role] = (value + row, seen + count)

@@ -102,6 +102,11 @@ class Renderer:
         )
         return cast(str, text)
 
+    def show(self, ids: Iterable[int]) -> str:
+        """Decodes token ids with special tokens shown, for the record."""
+        text = self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
+        return cast(str, text)
+
     def count_tokens(self, text: str) -> int:
         """Counts the tokens of untrusted text."""
         return len(self._encode_untrusted(text))

@@ -17,6 +17,7 @@ from string import Template
 from typing import Literal
 
 from alive.errors import ConfigError
+from alive.prompts.neutral import neutralise
 from alive.seeding import digest
 from alive.words import FAULT_KINDS, Words
 

@@ -89,14 +89,17 @@ def heldout_items(split: Literal["test", "validation"]) -> Iterator[tuple[str, s
         yield problem.statement, problem.result, domain
 
 
-def exchanges(count: int, seed: int = 0) -> Iterator[Exchange]:
-    """Yields the worked examples the seed is built from."""
+def exchanges(count: int) -> Iterator[Exchange]:
+    """Yields the worked examples the seed is built from.
+
+    Mistakes are rare in the first half and as common as right workings in the second.
+    """
     for index in range(count):
-        rng = random.Random(derive("primer", "exchange", seed, index))
-        yield _exchange(rng)
+        rng = random.Random(derive("primer", "exchange", index))
+        yield _exchange(rng, mistakes=0.2 if 2 * index < count else 0.5)
 
 
-def _exchange(rng: random.Random) -> Exchange:
+def _exchange(rng: random.Random, mistakes: float) -> Exchange:
     problem = _draw(rng, PRIMER_LENGTHS, "train")
     draw = rng.random()
     if draw < 0.08:
@@ -104,7 +107,8 @@ def _exchange(rng: random.Random) -> Exchange:
     passage = _passage(rng, problem)
     if draw < 0.14 and len(problem.steps) == 1:
         return _inverse(rng, problem)
-    working = right(problem) if rng.random() < 0.5 else wrong(rng, problem)
+    slipped = rng.random() < (mistakes if draw < 0.58 else 0.5)
+    working = wrong(rng, problem) if slipped else right(problem)
     if draw < 0.58:
         words = RIGHT_WORDS if working.faulty_step is None else _words(working)
         condition = words if rng.random() < 0.5 else None
@@ -128,7 +132,7 @@ def _words(working: Working) -> str:
 def _passage(rng: random.Random, problem: Problem) -> str:
     """The problem with its result hidden, alone or among others of its domain."""
     masked = f"{problem.statement} {MASK}"
-    count = rng.choices((1, 2, 3, 4), (0.55, 0.15, 0.15, 0.15))[0]
+    count = rng.choices((1, 2, 3, 4), (0.64, 0.12, 0.12, 0.12))[0]
     if count == 1:
         return masked if rng.random() < 0.7 else masked + problem.ending
     others = _document(rng, PRIMER_LENGTHS, count - 1, problem.domain)

@@ -1,0 +1,138 @@
+"""The ALIVE arm: an episode to training records, everything a completion under words. Pure.
+
+After warm-up every word that trains the policy is the policy's own. The text's truth filters those
+words (a deceptive or leaking critique trains nobody) and is never a reward.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from alive.config import LearnConfig
+from alive.feedback import class_weights, keep_review, pass_rate_words, solve_condition
+from alive.prompts import Renderer
+from alive.seeding import derive
+from alive.types import (
+    Attempt,
+    Episode,
+    Prompt,
+    Review,
+    Role,
+    Task,
+    Trained,
+    TrainingKey,
+    TrainingRecord,
+)
+
+
+def records(
+    episode: Episode,
+    renderer: Renderer,
+    learn: LearnConfig,
+    seed: int,
+    *,
+    conditioned: bool = True,
+    privileged_too: bool = False,
+) -> tuple[list[TrainingRecord], dict[TrainingKey, Trained]]:
+    """Turns an episode into what the policy learns from it.
+
+    Args:
+        episode: One document's game.
+        renderer: Renders the training prompts.
+        learn: Weights and the condition dropout.
+        seed: Run seed, for the dropout's draws.
+        conditioned: Whether conditions were found to separate; where not, attempts train under
+            the plain prompt alone (docs/algorithm.md).
+        privileged_too: Whether the privileged view learns the critiques as well, as it must when
+            they are a teacher's.
+
+    Returns:
+        The records, and the fate of each attempt.
+    """
+    made: list[TrainingRecord] = []
+    fates: dict[TrainingKey, Trained] = {}
+    for task, attempts, reviews in zip(
+        episode.tasks, episode.attempts, episode.reviews, strict=True
+    ):
+        rate = sum(attempt.correct for attempt in attempts) / len(attempts)
+        said = pass_rate_words(True, rate, len(attempts), renderer.words)
+        made.append(_pose_record(episode, task, said, renderer))
+        for attempt, review in zip(attempts, reviews, strict=True):
+            rng = random.Random(derive(seed, "dropout", episode.step, task.id, attempt.index))
+            plain = not conditioned or (attempt.correct and rng.random() < learn.condition_dropout)
+            fate = _fate(attempt, review, learn, said, plain=plain)
+            fates[task.id, attempt.index, "solve"] = fate
+            if fate.weight:
+                prompt = renderer.solve(task.passage, fate.feedback)
+                made.append(_record(task, attempt, prompt, fate.weight))
+    made += _review_records(episode, renderer, privileged_too)
+    for revision in episode.revisions:
+        fate = Trained(weight=1.0) if revision.correct else Trained(dropped="still wrong")
+        fates[revision.task_id, revision.index, "revise"] = fate
+        if fate.weight:
+            task = next(task for task in episode.tasks if task.id == revision.task_id)
+            made.append(_record(task, revision, revision.rollout.prompt, fate.weight))
+    return made, fates
+
+
+def _pose_record(episode: Episode, task: Task, said: str, renderer: Renderer) -> TrainingRecord:
+    """The poser hears what became of its span: hindsight words, no score."""
+    prompt = renderer.pose(episode.document.text, said)
+    ids = task.pose.completion_ids if task.pose else renderer.complete(task.span)
+    return TrainingRecord("pose", prompt.ids, ids, 1.0, task.document_id, task.id)
+
+
+def _fate(
+    attempt: Attempt, review: Review, learn: LearnConfig, said: str, *, plain: bool
+) -> Trained:
+    """Decides under which words an attempt trains, if at all."""
+    if review.verdict is None:
+        return Trained(dropped="review unparsed", pose_words=said)
+    if review.verdict is not attempt.correct:
+        return Trained(dropped="review deceptive", pose_words=said)
+    words = solve_condition(review)
+    if words is None:
+        return Trained(dropped="review leaks or says nothing", pose_words=said)
+    weight = 1.0 if attempt.correct else learn.negative_weight
+    if not weight or (plain and not attempt.correct):
+        return Trained(dropped="wrong", pose_words=said)
+    return Trained(feedback=None if plain else words, weight=weight, pose_words=said)
+
+
+def _review_records(
+    episode: Episode, renderer: Renderer, privileged_too: bool
+) -> Iterator[TrainingRecord]:
+    """Privileged words under the blind input; right and wrong attempts weigh the same in sum.
+
+    Attempts that share one review (identical completions) make one record.
+    """
+    kept: dict[tuple[str, str], tuple[Task, Attempt, Review]] = {}
+    for task, attempts, reviews in zip(
+        episode.tasks, episode.attempts, episode.reviews, strict=True
+    ):
+        for attempt, review in zip(attempts, reviews, strict=True):
+            if keep_review(review, attempt.correct):
+                kept.setdefault((task.id, attempt.rollout.text), (task, attempt, review))
+    weights = class_weights([attempt.correct for _, attempt, _ in kept.values()])
+    for (task, attempt, review), weight in zip(kept.values(), weights, strict=True):
+        written = review.rollout
+        ids = written.completion_ids if written else renderer.complete(review.text)
+        spans = (None, task.span) if privileged_too else (None,)
+        for span in spans:
+            prompt = renderer.review(task.passage, attempt.rollout.text, span)
+            yield _record(task, attempt, prompt, weight, ids)
+
+
+def _record(
+    task: Task,
+    attempt: Attempt,
+    prompt: Prompt,
+    weight: float,
+    completion_ids: tuple[int, ...] | None = None,
+) -> TrainingRecord:
+    role: Role = prompt.role
+    ids = attempt.rollout.completion_ids if completion_ids is None else completion_ids
+    return TrainingRecord(
+        role, prompt.ids, ids, weight, task.document_id, task.id, attempt.index
+    )

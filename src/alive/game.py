@@ -1,0 +1,138 @@
+"""One document's game: pose, solve, review, revise. No learning happens here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from alive.config import Config
+from alive.feedback import keep_review, positive_condition
+from alive.prompts import Renderer
+from alive.roles import pose, review, solve
+from alive.roles.solve import revise
+from alive.seeding import derive
+from alive.types import Attempt, Document, Episode, Review, Sampler, SamplingParams, Task
+
+Critic = Callable[[Sequence[Task], Sequence[Attempt]], Sequence[Review]]
+"""Writes the privileged review of each attempt: a teacher in warm-up, the policy afterwards."""
+
+Stage = Callable[[str], None]
+"""Told the name of each stage as it begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An episode, and what became of the poser's proposals.
+
+    Attributes:
+        episode: The record.
+        proposed: Tasks the poser itself proposed.
+        filled: Tasks filled at random.
+        refused: Number of proposals refused, by reason.
+    """
+
+    episode: Episode
+    proposed: int
+    filled: int
+    refused: dict[str, int]
+
+
+def play(
+    document: Document,
+    step: int,
+    sampler: Sampler,
+    renderer: Renderer,
+    config: Config,
+    *,
+    critic: Critic | None = None,
+    conditioned: bool = True,
+    memory: Container[str] = (),
+    guesses: Sequence[str] = (),
+    stage: Stage = lambda _: None,
+) -> Played:
+    """Plays one document.
+
+    Args:
+        document: The raw text.
+        step: The training step, for seeds and the record.
+        sampler: The policy.
+        renderer: Its prompts.
+        config: The run's settings.
+        critic: The warm-up teacher; None: the policy reviews with the hidden span in view.
+        conditioned: Whether attempts are sampled under the positive condition.
+        memory: Ids of tasks not to be posed again.
+        guesses: Answers the policy gives without any passage.
+        stage: Told what begins.
+
+    Returns:
+        The episode with M tasks (fewer where the document has no more), N attempts each, a review
+        an attempt, and the revisions.
+    """
+    seed, sampling, game = config.seed, config.sampling, config.game
+
+    def params(tokens: int) -> SamplingParams:
+        return SamplingParams(tokens, sampling.temperature, sampling.top_p)
+
+    def here(name: str) -> int:
+        return derive(seed, name, step, document.id)
+
+    stage("pose")
+    posed = pose.pose(
+        sampler, renderer, document, game, params(sampling.pose_tokens), here("pose"), memory,
+        guesses,
+    )  # fmt: skip
+    stage("solve")
+    condition = positive_condition("solve", renderer.words) if conditioned else None
+    n, solving = game.solutions_per_mask, params(sampling.solve_tokens)
+    groups = solve.solve(
+        sampler, renderer, posed.tasks, n, solving, condition, here("solve")
+    )
+    stage("review")
+    owners = [task for task, group in zip(posed.tasks, groups, strict=True) for _ in group]
+    attempts = list(chain.from_iterable(groups))
+    if critic is None:
+        judging = params(sampling.review_tokens)
+        reviews = review.review(
+            sampler, renderer, owners, attempts, True, judging, here("review")
+        )
+    else:
+        reviews = tuple(critic(owners, attempts))
+    stage("revise")
+    chosen = _to_revise(attempts, reviews, game.revisions_per_mask, here("choose"))
+    revisions = revise(
+        sampler,
+        renderer,
+        [owners[i] for i in chosen],
+        [attempts[i] for i in chosen],
+        [reviews[i] for i in chosen],
+        solving,
+        here("revise"),
+    )
+    episode = Episode(
+        step=step,
+        document=document,
+        tasks=posed.tasks,
+        attempts=groups,
+        reviews=tuple(reviews[at : at + n] for at in range(0, len(reviews), n)),
+        revisions=revisions,
+        pose_rollouts=posed.rollouts,
+    )
+    return Played(episode, posed.proposed_valid, posed.random_filled, posed.invalid)
+
+
+def _to_revise(
+    attempts: Sequence[Attempt], reviews: Sequence[Review], a_task: int, seed: int
+) -> list[int]:
+    """Chooses wrong attempts with an honest review, at most ``a_task`` of each task."""
+    by_task: dict[str, list[int]] = {}
+    for i, (attempt, review_) in enumerate(zip(attempts, reviews, strict=True)):
+        if not attempt.correct and keep_review(review_, False):
+            by_task.setdefault(attempt.task_id, []).append(i)
+    rng = random.Random(seed)
+    return sorted(
+        chain.from_iterable(
+            rng.sample(indices, min(a_task, len(indices))) for indices in by_task.values()
+        )
+    )

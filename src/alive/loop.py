@@ -1,0 +1,100 @@
+"""The whole algorithm, top to bottom.
+
+Format steps and warm-up are where a teacher speaks; every later step is the policy's alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from alive.arms import alive as arm
+from alive.config import Config
+from alive.game import Played, play
+from alive.roles.pose import blind_guesses
+from alive.seeding import derive
+from alive.session import Session
+from alive.types import SamplingParams, Trained, TrainingKey, TrainingRecord
+from alive.warmup import format_records, make_critic
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+RAMP = 5
+"""Steps over which the learning rate rises to its value; Adam's first moments are noisy."""
+
+
+def train(config: Config, resume: bool = False, console: Console | None = None) -> dict[str, Any]:
+    """Runs the game on raw text and leaves a better policy in the run folder.
+
+    Args:
+        config: All settings; ``config.out`` names the run folder.
+        resume: Continue the run in that folder from its last sound checkpoint.
+        console: Where progress is shown; None for a default one.
+
+    Returns:
+        The summary, as in ``summary.json``.
+
+    Raises:
+        UserError: Settings, corpus, model, suite or folder are unusable; nothing was changed.
+        DivergenceError: The loss stopped being finite; the state before the step was saved.
+        KeyboardInterrupt: After the state was saved.
+    """
+    with Session.open(config, resume, console) as run:
+        run.evaluate("before")
+        with run.bars("formats", config.warmup.format_steps, run.state.formats_learned):
+            while run.state.formats_learned < config.warmup.format_steps:
+                learn_formats(run)
+        run.check_conditions()
+        with run.bars("training", config.steps, run.state.step):
+            while run.state.step < config.steps:
+                step(run)
+        run.evaluate("after")
+        return run.summarise()
+
+
+def step(run: Session) -> None:
+    """One step: play D documents, turn what happened into records, learn them, keep the record."""
+    config, state = run.config, run.state
+    warm = state.step < config.warmup.steps
+    critic = make_critic(config.warmup, run.renderer) if warm else None
+    solving = SamplingParams(config.sampling.solve_tokens, config.sampling.temperature)
+    guesses = blind_guesses(
+        run.policy, run.renderer, config.game.solutions_per_mask, solving,
+        derive(config.seed, "guesses", state.step),
+    )  # fmt: skip
+    played: list[Played] = []
+    records: list[TrainingRecord] = []
+    trained: dict[TrainingKey, Trained] = {}
+    for document in run.next_documents():
+        result = play(
+            document, state.step, run.policy, run.renderer, config,
+            critic=critic, conditioned=state.conditioned, memory=state.memory, guesses=guesses,
+            stage=run.stage,
+        )  # fmt: skip
+        made, fates = arm.records(
+            result.episode, run.renderer, config.learn, config.seed,
+            conditioned=state.conditioned, privileged_too=warm,
+        )  # fmt: skip
+        played.append(result)
+        records += made
+        trained |= fates
+    run.stage("learn")
+    stats = run.policy.update(records, learning_rate(config, state.step))
+    run.record(played, trained, stats)
+
+
+def learn_formats(run: Session) -> None:
+    """One step on masked passages and their spans, so that answers come boxed."""
+    config = run.config
+    records = [
+        record
+        for document in run.next_documents()
+        for record in format_records(document, config.game, run.renderer, config.seed)
+    ]
+    run.policy.update(records, learning_rate(config, run.state.formats_learned))
+    run.formats_step_done()
+
+
+def learning_rate(config: Config, step: int) -> float:
+    """The peak after a short linear ramp; constant, so that a run can be prolonged."""
+    return config.learn.learning_rate * min(1.0, (step + 1) / RAMP)

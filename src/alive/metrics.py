@@ -1,0 +1,61 @@
+"""What a step is summed up in: one flat line of ``metrics.jsonl``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alive.game import Played
+from alive.types import Attempt, Review, Trained, TrainingKey, UpdateStats
+
+
+def step_metrics(
+    played: Sequence[Played], trained: Mapping[TrainingKey, Trained], stats: UpdateStats
+) -> dict[str, Any]:
+    """Sums a step up. Shares lie in 0..1; losses are nats a token.
+
+    Args:
+        played: The step's documents.
+        trained: The fate of every attempt.
+        stats: What the optimiser step did.
+
+    Returns:
+        JSON values. Nothing in it depends on the clock: the same run gives the same lines.
+    """
+    episodes = [one.episode for one in played]
+    attempts = [a for e in episodes for group in e.attempts for a in group]
+    reviews = [r for e in episodes for group in e.reviews for r in group]
+    revisions = [a for e in episodes for a in e.revisions]
+    said = {key[0]: fate.pose_words for key, fate in trained.items() if fate.pose_words}
+    drops = Counter(fate.dropped for fate in trained.values() if fate.dropped)
+    return {
+        "loss": stats.loss,
+        **{f"loss_{role}": loss for role, loss in stats.role_loss.items()},
+        "grad_norm": stats.grad_norm,
+        "tokens_trained": stats.tokens,
+        "tokens_sampled": sum(len(a.rollout.completion_ids) for a in (*attempts, *revisions))
+        + sum(len(r.rollout.completion_ids) for r in reviews if r.rollout),
+        "tasks": sum(len(e.tasks) for e in episodes),
+        "proposed": sum(one.proposed for one in played),
+        "filled": sum(one.filled for one in played),
+        "refused": dict(sum((Counter(one.refused) for one in played), Counter())),
+        "pass_rate": _mean([a.correct for a in attempts]),
+        "answered": _mean([a.answer is not None for a in attempts]),
+        "difficulty": dict(sorted(Counter(said.values()).items())),
+        "reviews_unparsed": _mean([r.verdict is None for r in reviews]),
+        "reviews_honest": _honest(attempts, reviews),
+        "reviews_leaking": _mean([r.leaks for r in reviews]),
+        "revisions": len(revisions),
+        "revisions_right": sum(a.correct for a in revisions),
+        "dropped": dict(sorted(drops.items())),
+    }
+
+
+def _mean(flags: Sequence[bool]) -> float:
+    return sum(flags) / len(flags) if flags else 0.0
+
+
+def _honest(attempts: Sequence[Attempt], reviews: Sequence[Review]) -> float:
+    pairs = zip(attempts, reviews, strict=True)
+    return _mean([review.verdict is attempt.correct for attempt, review in pairs])

@@ -1,0 +1,120 @@
+"""What a person sees while a run goes on: a bar a stage, and one worked example at a time.
+
+Model and corpus text is shown as plain text, never as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from alive.types import MASK, Attempt, Episode, Review, Task
+
+
+class Display:
+    """The console of one run.
+
+    Attributes:
+        console: Where it is drawn.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._progress: Progress | None = None
+        self._stages: dict[str, int] = {}
+
+    def say(self, text: str) -> None:
+        """Prints one plain line."""
+        self.console.print(Text(text))
+
+    @contextmanager
+    def bars(self, name: str, total: int, done: int = 0) -> Iterator[None]:
+        """Shows a bar for a stage of the run while the block runs; nothing without work."""
+        if done >= total:
+            yield
+            return
+        columns = (
+            TextColumn("{task.description:<34}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+        )
+        with Progress(*columns, console=self.console, transient=False) as progress:
+            self._progress, self._name = progress, name
+            self._task = progress.add_task(name, total=total, completed=done)
+            try:
+                yield
+            finally:
+                progress.update(self._task, description=name)
+                self._progress = None
+
+    @contextmanager
+    def working(self, name: str) -> Iterator[None]:
+        """Says what takes a while, without a bar."""
+        if not self.console.is_terminal:
+            self.say(name)
+        with self.console.status(Text(name)):
+            yield
+
+    def stage(self, name: str) -> None:
+        """Says what is going on inside the current bar."""
+        if self._progress is not None:
+            self._progress.update(self._task, description=f"{self._name}: {name}")
+
+    def advance(self, note: str = "") -> None:
+        """Moves the current bar one on; without a terminal a line is printed now and then."""
+        if self._progress is None:
+            return
+        self._progress.advance(self._task)
+        task = self._progress.tasks[0]
+        if not self.console.is_terminal and (task.completed % 10 == 0 or task.finished):
+            self.say(f"{self._name} {task.completed:g}/{task.total:g} {note}".rstrip())
+
+    def example(self, episode: Episode) -> None:
+        """Shows one task of an episode: passage, hidden span, an attempt and its review."""
+        chosen = _teachable(episode)
+        if chosen is None:
+            return
+        task, attempt, review = chosen
+        passage = Text()
+        for i, part in enumerate(task.passage.split(MASK)):
+            if i:
+                passage.append(f"[{task.span}]", style="bold reverse")
+            passage.append(part)
+        said = Text("right" if attempt.correct else "wrong", "green" if attempt.correct else "red")
+        rate = sum(a.correct for a in _group(episode, task)) / len(_group(episode, task))
+        body = Group(
+            Text("passage, with the hidden span in brackets", "dim"),
+            passage,
+            Text.assemble(("\nattempt, ", "dim"), said),
+            Text(attempt.rollout.text),
+            Text("\nreview", "dim"),
+            Text(review.text),
+        )
+        title = f"step {episode.step + 1}: {100 * rate:.0f} % of the attempts were right"
+        self.console.print(Panel(body, title=title, title_align="left", width=88))
+
+
+def _group(episode: Episode, task: Task) -> tuple[Attempt, ...]:
+    return episode.attempts[episode.tasks.index(task)]
+
+
+def _teachable(episode: Episode) -> tuple[Task, Attempt, Review] | None:
+    """Prefers a wrong attempt of a task that other attempts got right, honestly reviewed."""
+    found: list[tuple[int, Task, Attempt, Review]] = []
+    for task, attempts, reviews in zip(
+        episode.tasks, episode.attempts, episode.reviews, strict=True
+    ):
+        mixed = 0 < sum(attempt.correct for attempt in attempts) < len(attempts)
+        for attempt, review in zip(attempts, reviews, strict=True):
+            honest = review.verdict is attempt.correct
+            rank = 4 * mixed + 2 * honest + (not attempt.correct)
+            found.append((rank, task, attempt, review))
+    if not found:
+        return None
+    return max(found, key=lambda item: item[0])[1:]

@@ -1,0 +1,315 @@
+"""What a run holds while it goes on: policy, corpus, folder, state; and how it stops and resumes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from itertools import islice
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from alive.config import Config
+from alive.corpus import Corpus, open_corpus
+from alive.errors import StorageError
+from alive.evaluate import (
+    FrozenAttempt,
+    Suite,
+    differences,
+    evaluate,
+    load_suite,
+    texts,
+)
+from alive.evaluate.separation import check_separation
+from alive.game import Played
+from alive.metrics import step_metrics
+from alive.progress import Display
+from alive.prompts import Renderer
+from alive.roles.pose import mask, random_spans, task_id
+from alive.seeding import derive
+from alive.state import State
+from alive.store import RunFolder
+from alive.types import Document, SamplingParams, Task, Trained, TrainingKey, UpdateStats
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from alive.engines.local import LocalPolicy
+
+CHECK_TASKS = 32
+"""Tasks on which the conditions' separation is checked."""
+
+EXAMPLE_EVERY = 20
+"""Steps between the worked examples that are shown."""
+
+
+class Session(AbstractContextManager["Session"]):
+    """One run, open. Made by ``open``; leaving its block saves what is unsaved.
+
+    Attributes:
+        config: The settings.
+        folder: The run folder, locked.
+        policy: The policy.
+        renderer: Its prompts.
+        state: What has happened so far.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        folder: RunFolder,
+        policy: LocalPolicy,
+        renderer: Renderer,
+        corpus: Corpus,
+        suites: Sequence[Suite],
+        state: State,
+        display: Display,
+    ) -> None:
+        """Takes over what ``open`` opened."""
+        self.config, self.folder, self.policy, self.renderer = config, folder, policy, renderer
+        self.state, self._corpus, self._suites, self._display = state, corpus, suites, display
+        self._stream: Iterator[Document] = corpus.documents("train", state.documents)
+        self._measured: dict[str, Mapping[str, Any]] = {}
+        self._saved_at = state.step if folder.checkpoint else -1
+        self._began = time.monotonic() - state.seconds
+        self._stop = False
+        self._handler: Any = None
+
+    @classmethod
+    def open(cls, config: Config, resume: bool, console: Console | None) -> Session:
+        """Opens suites, corpus, model and folder, in the order in which mistakes are cheapest.
+
+        Raises:
+            UserError: One of them cannot be used.
+        """
+        from rich.console import Console as RichConsole
+
+        from alive.engines.local import load_policy
+
+        display = Display(console or RichConsole())
+        suites = [
+            load_suite(name, config.evaluate.limit, config.seed) for name in config.evaluate.suites
+        ]
+        folder = RunFolder.create(config.out, config, resume)
+        try:
+            for notice in folder.notices:
+                display.say(notice)
+            saved = folder.checkpoint.state() if folder.checkpoint else {}
+            state = State.from_json(saved) if saved else State()
+            model = config.model.model_copy(
+                update={"threads": state.threads or config.model.threads}
+            )
+            policy, renderer = load_policy(model, config.learn, config.seed)
+            folder.check_model(
+                {"model": policy.identity, "prompts": renderer.templates.digest}
+            )
+            state.threads = policy.threads
+            if folder.checkpoint:
+                policy.restore(
+                    folder.checkpoint.model,
+                    folder.checkpoint.tensors(),
+                    version=state.step + state.formats_learned,
+                )
+                policy.tokens_sampled = state.tokens_sampled
+                policy.tokens_trained = state.tokens_trained
+                display.say(f"resuming after step {state.step}")
+            held_out = [text for suite in suites for text in texts(suite)]
+            corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
+        except BaseException:
+            folder.close()
+            raise
+        return cls(config, folder, policy, renderer, corpus, suites, state, display)
+
+    def __enter__(self) -> Session:
+        """Takes over Ctrl-C: the first one stops at the next safe point."""
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGINT, self._interrupted)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Saves the state of the last whole step, whatever ended the block."""
+        try:
+            # Weights that changed without their step being recorded are no state to go on from.
+            whole = self.policy.version == self.state.step + self.state.formats_learned
+            if whole and not isinstance(error, StorageError):
+                self.save()
+        finally:
+            self.folder.close()
+            if self._handler is not None:
+                signal.signal(signal.SIGINT, self._handler)
+
+    def bars(self, name: str, total: int, done: int) -> AbstractContextManager[None]:
+        """Shows a progress bar while its block runs; nothing where there is nothing to do."""
+        return self._display.bars(name, total, done)
+
+    def stage(self, name: str) -> None:
+        """Says what begins; a safe point at which Ctrl-C takes effect.
+
+        Raises:
+            KeyboardInterrupt: It was pressed.
+        """
+        if self._stop:
+            raise KeyboardInterrupt
+        self._display.stage(name)
+
+    def next_documents(self) -> list[Document]:
+        """Takes the next D documents of the train split."""
+        documents = list(islice(self._stream, self.config.game.documents_per_step))
+        self._taken = len(documents)
+        return documents
+
+    def formats_step_done(self) -> None:
+        """Counts a format step."""
+        self.state.documents += self._taken
+        self.state.formats_learned += 1
+        self._display.advance()
+        self.stage("formats")
+
+    def record(
+        self,
+        played: Sequence[Played],
+        trained: Mapping[TrainingKey, Trained],
+        stats: UpdateStats,
+    ) -> None:
+        """Writes a step's episodes and metrics, counts the step, saves when it is time."""
+        state, step = self.state, self.state.step
+        episodes = [one.episode for one in played]
+        self.folder.write_episode(step, episodes, trained, self.renderer.show)
+        values = step_metrics(played, trained, stats)
+        self.folder.append_metrics(step, values)
+        for one in played:
+            state.memory |= {task.id for task in one.episode.tasks}
+            state.proposed += one.proposed
+            state.filled += one.filled
+        state.documents += self._taken
+        state.step += 1
+        if step % EXAMPLE_EVERY == 0:
+            self._display.example(episodes[0])
+        self._display.advance(f"loss {stats.loss:.3f}, right {values['pass_rate']:.2f}")
+        if state.step % self.config.checkpoint_every == 0:
+            self.save()
+
+    def save(self) -> None:
+        """Saves a checkpoint of the last whole step, once."""
+        state = self.state
+        if self._saved_at == state.step and state.step:
+            return
+        state.seconds = time.monotonic() - self._began
+        state.tokens_sampled = self.policy.tokens_sampled
+        state.tokens_trained = self.policy.tokens_trained
+        self.folder.save_checkpoint(
+            state.step, self.policy.save, self.policy.tensors(), state.as_json()
+        )
+        self._saved_at = state.step
+
+    def check_conditions(self) -> None:
+        """Checks, once a run, that the positive and the negative condition separate."""
+        if self.state.conditions:
+            return
+        tasks = self._probe_tasks()
+        sampling, n = self.config.sampling, self.config.game.solutions_per_mask
+        params = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
+        seed = derive(self.config.seed, "conditions")
+        found = check_separation(self.policy, self.renderer, tasks, n, params, seed)
+        self.state.conditions = found.as_dict()
+        self.state.conditioned = found.separates
+        low, high = found.gap.low, found.gap.high
+        self._display.say(
+            f"conditions: {100 * found.positive:.1f} % right under "
+            f"'{self.renderer.words.solve_positive}', {100 * found.negative:.1f} % under "
+            f"'{self.renderer.words.solve_negative}' "
+            f"(gap {100 * found.gap.mean:+.1f}, 95 % [{100 * low:.1f}, {100 * high:.1f}])"
+        )
+        if not found.separates:
+            self._display.say(
+                "conditions do not separate: feedback conditioning is not trusted in this run. "
+                "Attempts are sampled and trained under the plain prompt; reviews, revisions and "
+                "the poser's words train as before."
+            )
+
+    def evaluate(self, when: Literal["before", "after"]) -> None:
+        """Evaluates the policy on the suites, ``before`` once a run.
+
+        The attempts on which the reviewer was judged before are those it is judged on after.
+        """
+        if not self._suites:
+            return
+        stored = self.folder.read_json("before.json")
+        if stored is None or when == "after":
+            frozen = stored and [FrozenAttempt.from_row(row) for row in stored["frozen"]]
+            with self._display.working(f"measuring, {when} training"):
+                result = evaluate(
+                    self.policy,
+                    self.renderer,
+                    self._suites,
+                    self.config.sampling,
+                    derive(self.config.seed, "evaluate"),
+                    with_self_correction=self.config.evaluate.self_correct,
+                    frozen=frozen,
+                )
+            stored = {
+                "result": result.as_dict(),
+                "rows": list(result.rows),
+                "frozen": [item.as_row() for item in result.frozen],
+            }
+            self.folder.write_json(f"{when}.json", stored)
+        self._measured[when] = stored
+
+    def summarise(self) -> dict[str, Any]:
+        """Writes and returns the summary."""
+        self.save()
+        state = self.state
+        total = state.proposed + state.filled
+        summary: dict[str, Any] = {
+            "model": self.config.model.id,
+            "steps": state.step,
+            "documents": state.documents,
+            "tokens_sampled": self.policy.tokens_sampled,
+            "tokens_trained": self.policy.tokens_trained,
+            "seconds": round(time.monotonic() - self._began, 1),
+            "tasks": total,
+            "proposed_share": state.proposed / total if total else None,
+            "conditions": state.conditions,
+            "corpus": self._corpus.report.as_dict(),
+        }
+        summary |= {when: stored["result"] for when, stored in self._measured.items()}
+        if len(self._measured) == 2:
+            rows = [stored["rows"] for stored in self._measured.values()]
+            changes = differences(rows[0], rows[1], derive(self.config.seed, "change"))
+            summary["change"] = {name: asdict(change) for name, change in changes.items()}
+        self.folder.write_json("summary.json", summary)
+        return summary
+
+    def _probe_tasks(self) -> list[Task]:
+        """Draws random tasks of validation documents; of training ones where none is held out."""
+        documents = islice(self._corpus.documents("validation"), CHECK_TASKS)
+        chosen = list(documents) or list(islice(self._corpus.documents("train"), CHECK_TASKS))
+        a_document = -(-CHECK_TASKS // len(chosen))
+        return [
+            Task(
+                task_id(document, span),
+                document.id,
+                mask(document.text, span),
+                span,
+                "random",
+                document.domain,
+            )
+            for document in chosen
+            for span in random_spans(
+                document, self.config.game, (), derive(self.config.seed, "probe", document.id)
+            )[:a_document]
+        ]
+
+    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        if self._stop:
+            raise KeyboardInterrupt
+        self._stop = True
+        self._display.say("stopping after this stage; press Ctrl-C again to stop at once")

@@ -1,0 +1,49 @@
+"""What changes as a run goes on, and nothing else: a checkpoint holds all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class State:
+    """The state of the game beside the policy's weights and moments.
+
+    Attributes:
+        step: Training steps taken.
+        formats_learned: Format steps taken before them.
+        documents: Documents consumed.
+        memory: Ids of the tasks posed so far; none is posed twice.
+        conditioned: Whether conditions were found to separate.
+        conditions: What that check found; empty before it.
+        proposed: Tasks the poser itself proposed, so far.
+        filled: Tasks filled at random, so far.
+        seconds: Time spent, earlier parts of a resumed run included.
+        threads: CPU threads; a resumed run takes the same, for the same sums.
+        tokens_sampled: Completion tokens drawn.
+        tokens_trained: Completion tokens that carried loss.
+    """
+
+    step: int = 0
+    formats_learned: int = 0
+    documents: int = 0
+    memory: set[str] = field(default_factory=set)
+    conditioned: bool = True
+    conditions: dict[str, Any] = field(default_factory=dict)
+    proposed: int = 0
+    filled: int = 0
+    seconds: float = 0.0
+    threads: int = 0
+    tokens_sampled: int = 0
+    tokens_trained: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the state as JSON values."""
+        return {**asdict(self), "memory": sorted(self.memory)}
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> State:
+        """Restores what ``as_json`` returned."""
+        return cls(**{**saved, "memory": set(saved["memory"])})

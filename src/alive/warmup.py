@@ -1,0 +1,87 @@
+"""Before the policy is on its own: a teacher's critiques, and the answer formats.
+
+Both come from the text alone: the default teacher is a template that knows whether the answer
+matches the hidden span, and the formats are masked passages with their spans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from alive.config import GameConfig, WarmupConfig
+from alive.feedback import template_critique
+from alive.game import Critic
+from alive.prompts import Renderer, load_templates
+from alive.roles.pose import mask, random_spans
+from alive.roles.review import from_text
+from alive.seeding import derive
+from alive.teacher import EndpointTeacher
+from alive.types import Attempt, Document, Review, Task, TrainingRecord
+
+
+def make_critic(config: WarmupConfig, renderer: Renderer) -> Critic:
+    """Returns the warm-up's teacher: templates, or an OpenAI-compatible endpoint.
+
+    Raises:
+        ConfigError: The endpoint's URL or model name is unusable.
+    """
+    if config.teacher != "template":
+        return _endpoint(EndpointTeacher(config.teacher, config.teacher_model))
+
+    def critic(tasks: Sequence[Task], attempts: Sequence[Attempt]) -> list[Review]:
+        return [
+            from_text(
+                task,
+                attempt,
+                template_critique(
+                    attempt.rollout.text,
+                    task.span,
+                    attempt.correct,
+                    renderer.words,
+                    task.passage,
+                ),
+            )
+            for task, attempt in zip(tasks, attempts, strict=True)
+        ]
+
+    return critic
+
+
+def format_records(
+    document: Document, game: GameConfig, renderer: Renderer, seed: int
+) -> Iterator[TrainingRecord]:
+    r"""Yields records that teach the formats: a masked passage and its span, boxed; a span alone.
+
+    A general model puts no answer in ``\boxed{}`` until it has seen some; the corpus itself
+    supplies the pairs, without a label.
+    """
+    spans = random_spans(document, game, (), derive(seed, "formats", document.id))
+    for span in spans[: game.masks_per_document]:
+        asked = renderer.solve(mask(document.text, span), None)
+        answer = renderer.complete(rf"\boxed{{{span}}}")
+        yield TrainingRecord("solve", asked.ids, answer, 1.0, document.id)
+        asked = renderer.pose(document.text, None)
+        yield TrainingRecord("pose", asked.ids, renderer.complete(span), 1.0, document.id)
+
+
+def _endpoint(teacher: EndpointTeacher) -> Critic:
+    templates = load_templates("chat")
+
+    def critic(tasks: Sequence[Task], attempts: Sequence[Attempt]) -> list[Review]:
+        prompts = [
+            templates.messages(
+                "review_privileged",
+                passage=task.passage,
+                attempt=attempt.rollout.text,
+                span=task.span,
+            )
+            for task, attempt in zip(tasks, attempts, strict=True)
+        ]
+        return [
+            from_text(task, attempt, text)
+            for task, attempt, text in zip(
+                tasks, attempts, teacher.critiques(prompts), strict=True
+            )
+        ]
+
+    return critic
