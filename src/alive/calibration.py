@@ -36,7 +36,10 @@ def measure_rates(config: Config) -> Rates:
     policy, renderer = load_policy(config.model, config.learn, config.seed)
     game = config.game
     passage = "and one more " * (config.corpus.chunk_tokens // 3)
-    prompts = [renderer.solve(f"{index} {passage}", None) for index in range(2)]
+    prompts = [
+        renderer.solve(f"{index} {passage}", None)
+        for index in range(min(game.masks_per_document, 8))
+    ]
     params = SamplingParams(max_new_tokens=8)
     records: list[TrainingRecord] = []
     rates = Rates(0.0, 0.0)

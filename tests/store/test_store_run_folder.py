@@ -29,9 +29,28 @@ def test_new_folder_records_settings_and_environment(tmp_path: Path) -> None:
 
 
 def test_refuses_the_folder_of_another_run(tmp_path: Path) -> None:
-    RunFolder.create(tmp_path / "a", Config()).close()
+    with RunFolder.create(tmp_path / "a", Config()) as run:
+        run.append_metrics(0, {})
     with pytest.raises(RunError, match="holds another run; continue it with --resume"):
         RunFolder.create(tmp_path / "a", Config())
+
+
+def test_a_run_that_never_began_gives_way(tmp_path: Path) -> None:
+    with RunFolder.create(tmp_path / "a", Config(seed=1)) as run:
+        run.check_model({"weights": "aa"})
+    with RunFolder.create(tmp_path / "a", Config(seed=2)) as run:
+        run.check_model({"weights": "bb"})
+        run.save_checkpoint(0, save_nothing, {}, {})
+    assert read_config(tmp_path / "a")["seed"] == 2
+    with pytest.raises(RunError, match="holds another run"):
+        RunFolder.create(tmp_path / "a", Config(seed=3))
+
+
+def test_an_empty_path_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with RunFolder.create("", Config()) as run:
+        assert run.path.parent == Path("runs")
+        assert run.path.name.endswith("-seed")
 
 
 def test_refuses_foreign_files(tmp_path: Path) -> None:

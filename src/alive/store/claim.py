@@ -16,8 +16,12 @@ _MAY_CHANGE = frozenset({"steps", "out", "checkpoint_every", "keep_checkpoints"}
 """Settings a resume may change: they say how long and where to, not what is computed."""
 
 
-_EMPTY_RUN = frozenset({"lock", "episodes", "checkpoints", ".config.json.tmp"})
-"""What a run killed before it wrote its settings leaves; such a folder is free to use."""
+_BLANK = frozenset(
+    {"lock", "episodes", "checkpoints", ".config.json.tmp", "config.json", "environment.json"}
+    | {"model.json"}
+)
+"""What a run leaves that ended before it measured or learned anything, by a mistyped corpus say;
+such a folder is free to use."""
 
 
 def is_run(path: str | Path) -> bool:
@@ -52,12 +56,26 @@ def check_place(path: Path, resume: bool) -> None:
     if resume:
         read_config(path)
         return
+    if _is_blank(path):
+        return
     if is_run(path):
         raise RunError(
             f"{path} holds another run; continue it with --resume, or choose another --out"
         )
-    if path.is_dir() and {e.name for e in path.iterdir()} - _EMPTY_RUN:
+    if path.exists():
         raise RunError(f"{path} is not empty and holds no run; choose another --out")
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a folder is empty, or holds a run of which nothing would be lost."""
+    if not path.exists():
+        return False
+    names = {entry.name for entry in path.iterdir()}
+    parts = [path / "episodes", path / "checkpoints"]
+    started = any(part.is_dir() and any(part.iterdir()) for part in parts)
+    # A model folder has a config.json as well, but no checkpoints.
+    mine = "config.json" not in names or is_run(path)
+    return names <= _BLANK and mine and not started
 
 
 def take_lock(path: Path) -> IO[str]:

@@ -57,14 +57,14 @@ class RunFolder:
     def create(cls, path: str | Path, config: Config, resume: bool = False) -> RunFolder:
         """Makes a new run folder, or reopens one to continue it.
 
-        Reopening drops what was written after the newest sound checkpoint (metrics, episodes), so
-        that the continued run writes it again, once.
+        An empty path stands for ``default_out``. Reopening drops what was written after the newest
+        sound checkpoint (metrics, episodes), so that the continued run writes it again, once.
 
         Raises:
             RunError: The folder belongs to another run, is in use, or does not match the settings.
             StorageError: The disk refuses.
         """
-        path = Path(path)
+        path = Path(path) if str(path) else default_out(config.model.id, datetime.now())
         check_place(path, resume)
         with atomic.storage(path, "Nothing was changed."):
             for name in ("episodes", "checkpoints"):
@@ -211,7 +211,8 @@ class RunFolder:
                 shutil.rmtree(leftover)
             drop_shards(self.path / "episodes", step)
             _truncate_metrics(self.path / "metrics.jsonl", step)
-            (self.path / "summary.json").unlink(missing_ok=True)
+            for name in ("after.json", "summary.json"):
+                (self.path / name).unlink(missing_ok=True)
 
 
 def default_out(model: str, now: datetime) -> Path:
