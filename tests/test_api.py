@@ -117,10 +117,10 @@ def test_the_package_exports_its_calls() -> None:
     # A package has this name too; whichever was imported first, the call works.
     with pytest.raises(UserError):
         alive.evaluate("seed", ["sede"])
-    import alive.evaluate.suites
+    import alive.evaluation.suites
 
     with pytest.raises(SuiteError):
         alive.evaluate("seed", ["sede"])
-    assert alive.evaluate.suites.SuiteItem
+    assert alive.evaluation.suites.SuiteItem
     with pytest.raises(AttributeError, match="no attribute 'fly'"):
         alive.fly  # noqa: B018

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,23 +27,3 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     raise AttributeError(f"module 'alive' has no attribute {name!r}")
-
-
-class _CallableModule(ModuleType):
-    """``alive.evaluate`` names a package and a public call; calling the package makes the call."""
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        from alive import api
-
-        return api.evaluate(*arguments, **options)
-
-
-class _Package(ModuleType):
-    def __setattr__(self, name: str, value: Any) -> None:
-        # The import system binds a subpackage here, over the function of that name.
-        if name == "evaluate" and isinstance(value, ModuleType):
-            value.__class__ = _CallableModule
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -14,7 +14,7 @@ from alive.settings import build_config, load_config, preset_names
 from alive.types import Attempt, Review, Sampler, SamplingParams
 
 if TYPE_CHECKING:
-    from alive.evaluate import EvaluationResult
+    from alive.evaluation import EvaluationResult
     from alive.prompts.render import Renderer
 
 __all__ = ["Policy", "Solution", "evaluate", "open_policy", "solve"]
@@ -100,8 +100,8 @@ def evaluate(
         SuiteError: A suite is missing or malformed.
         UserError: The model cannot be used.
     """
-    from alive.evaluate import evaluate as measure
-    from alive.evaluate import load_suite
+    from alive.evaluation import evaluate as measure
+    from alive.evaluation import load_suite
 
     # Suites first: a mistyped one should not cost the loading of a model.
     loaded = [load_suite(name, limit, seed) for name in suites]
@@ -136,7 +136,7 @@ def solve(
     Raises:
         UserError: The problem is empty, or the model cannot be used.
     """
-    from alive.evaluate import SuiteItem, as_task
+    from alive.evaluation import SuiteItem, as_task
     from alive.roles.review import review
     from alive.roles.solve import revise as write_revision
     from alive.roles.solve import solve as attempt_tasks

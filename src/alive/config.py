@@ -1,6 +1,7 @@
 """Settings: one strict tree, units in the field docs. Unknown keys are errors.
 
-Presets are TOML files in ``presets/``; a user's TOML file and ``--set section.key=value`` go on top.
+Presets are TOML files in ``presets/``; a user's TOML file and ``--set section.key=value`` go on
+top.
 """
 
 from __future__ import annotations
@@ -85,12 +86,8 @@ class LearnConfig(Section):
     max_grad_norm: Positive = Field(1.0, description="gradients are clipped to this norm")
     pose_weight: Annotated[float, Field(ge=0.0)] = Field(0.2, description="lambda_C, pose loss")
     solve_weight: Annotated[float, Field(ge=0.0)] = Field(1.0, description="lambda_S, solve loss")
-    review_weight: Annotated[float, Field(ge=0.0)] = Field(
-        0.5, description="lambda_R, review loss"
-    )
-    revise_weight: Annotated[float, Field(ge=0.0)] = Field(
-        0.5, description="lambda_V, revise loss"
-    )
+    review_weight: Annotated[float, Field(ge=0.0)] = Field(0.5, description="lambda_R, review loss")
+    revise_weight: Annotated[float, Field(ge=0.0)] = Field(0.5, description="lambda_V, revise loss")
     condition_dropout: Share = Field(
         0.1, description="share of correct attempts that train under the plain prompt, 0..1"
     )

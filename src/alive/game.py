@@ -86,17 +86,13 @@ def play(
     stage("solve")
     condition = positive_condition("solve", renderer.words) if conditioned else None
     n, solving = game.solutions_per_mask, params(sampling.solve_tokens)
-    groups = solve.solve(
-        sampler, renderer, posed.tasks, n, solving, condition, here("solve")
-    )
+    groups = solve.solve(sampler, renderer, posed.tasks, n, solving, condition, here("solve"))
     stage("review")
     owners = [task for task, group in zip(posed.tasks, groups, strict=True) for _ in group]
     attempts = list(chain.from_iterable(groups))
     if critic is None:
         judging = params(sampling.review_tokens)
-        reviews = review.review(
-            sampler, renderer, owners, attempts, True, judging, here("review")
-        )
+        reviews = review.review(sampler, renderer, owners, attempts, True, judging, here("review"))
     else:
         reviews = tuple(critic(owners, attempts))
     stage("revise")

@@ -1,4 +1,4 @@
-"""What a run holds while it goes on: policy, corpus, folder, state; and how it stops and resumes."""
+"""What a run holds while it goes on, and how it stops and resumes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from alive.config import Config
 from alive.corpus import Corpus, open_corpus
 from alive.errors import StorageError
-from alive.evaluate import (
+from alive.evaluation import (
     FrozenAttempt,
     Suite,
     differences,
@@ -23,7 +23,7 @@ from alive.evaluate import (
     load_suite,
     texts,
 )
-from alive.evaluate.separation import check_separation
+from alive.evaluation.separation import check_separation
 from alive.game import Played
 from alive.metrics import step_metrics
 from alive.progress import Display
@@ -103,9 +103,7 @@ class Session(AbstractContextManager["Session"]):
                 update={"threads": state.threads or config.model.threads}
             )
             policy, renderer = load_policy(model, config.learn, config.seed)
-            folder.check_model(
-                {"model": policy.identity, "prompts": renderer.templates.digest}
-            )
+            folder.check_model({"model": policy.identity, "prompts": renderer.templates.digest})
             state.threads = policy.threads
             if folder.checkpoint:
                 policy.restore(
@@ -244,7 +242,8 @@ class Session(AbstractContextManager["Session"]):
             return
         stored = self.folder.read_json("before.json")
         if stored is None or when == "after":
-            frozen = stored and [FrozenAttempt.from_row(row) for row in stored["frozen"]]
+            rows = stored["frozen"] if stored else None
+            frozen = None if rows is None else [FrozenAttempt.from_row(row) for row in rows]
             with self._display.working(f"measuring, {when} training"):
                 result = evaluate(
                     self.policy,

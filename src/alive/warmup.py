@@ -79,9 +79,7 @@ def _endpoint(teacher: EndpointTeacher) -> Critic:
         ]
         return [
             from_text(task, attempt, text)
-            for task, attempt, text in zip(
-                tasks, attempts, teacher.critiques(prompts), strict=True
-            )
+            for task, attempt, text in zip(tasks, attempts, teacher.critiques(prompts), strict=True)
         ]
 
     return critic

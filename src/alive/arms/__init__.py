@@ -1,0 +1,1 @@
+"""Arms: each one pure function from an episode to training records."""

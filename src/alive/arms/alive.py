@@ -133,6 +133,4 @@ def _record(
 ) -> TrainingRecord:
     role: Role = prompt.role
     ids = attempt.rollout.completion_ids if completion_ids is None else completion_ids
-    return TrainingRecord(
-        role, prompt.ids, ids, weight, task.document_id, task.id, attempt.index
-    )
+    return TrainingRecord(role, prompt.ids, ids, weight, task.document_id, task.id, attempt.index)

@@ -1,0 +1,1 @@
+"""Tensors only: batches of records, their likelihood, one optimiser step."""

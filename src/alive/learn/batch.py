@@ -58,9 +58,7 @@ def pad(rows: Sequence[Sequence[int]], pad_id: int, *, left: bool) -> tuple[Tens
     return ids, mask
 
 
-def token_weights(
-    records: Sequence[TrainingRecord], role_weights: dict[str, float]
-) -> list[float]:
+def token_weights(records: Sequence[TrainingRecord], role_weights: dict[str, float]) -> list[float]:
     """The loss weight of one token of each record: likelihoods are normalised within their role.
 
     For role r with weight l_r: ``l_r * w_i / sum_{j in r} |w_j| T_j``, so that the role's loss is

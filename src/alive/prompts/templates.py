@@ -78,6 +78,22 @@ class TemplateSet:
                 expanded.append(segment)
         return expanded
 
+    def messages(self, name: str, **slots: str) -> list[dict[str, str]]:
+        """Returns a template as chat messages for a model behind an endpoint.
+
+        What fills a slot is made harmless as text; its tokens are the endpoint's own affair.
+        """
+        said = [
+            neutralise(slots[part.name], keep_mask=part.name == "passage")
+            if isinstance(part, Slot)
+            else part
+            for part in self.segments(name, conditioned=False)
+        ]
+        return [
+            {"role": "system", "content": self.system},
+            {"role": "user", "content": "".join(said)},
+        ]
+
 
 def load_templates(name: Literal["chat", "seed"], folder: str | Path = "") -> TemplateSet:
     """Loads a shipped set with a user's files on top.

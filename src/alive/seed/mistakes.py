@@ -1,4 +1,4 @@
-"""Common mistakes, as a textbook shows them: a wrong working with the review that belongs to it."""
+"""Common mistakes, as a textbook shows them: one slip, and everything after it consistent."""
 
 from __future__ import annotations
 
@@ -84,16 +84,3 @@ def _draw_kind(rng: random.Random) -> tuple[str, int, int]:
     if kind == "units":
         return kind, rng.choice((1, -1, 2, -2)), 0
     return kind, 0, rng.choice((1, -1, 10, -10, 3, -3))
-
-
-def critique(working: Working) -> str:
-    """The review of a working whose first fault is known."""
-    total = len(working.steps) + 1
-    if working.faulty_step is None:
-        listed = [f"{i} ok" for i in range(1, total)]
-        return "\n".join([*listed, "Summary: every step is right", "Verdict: right", "Score: 10"])
-    at = working.faulty_step
-    listed = [f"{i} ok" for i in range(1, at)]
-    score = round(10 * (at - 1) / total)
-    closing = [f"Summary: step {at} is wrong in the {working.kind}", "Verdict: wrong"]
-    return "\n".join([*listed, f"{at} wrong {working.kind}", *closing, f"Score: {score}"])

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from alive.seed.mistakes import Working, critique, right, wrong
+from alive.feedback import template_critique
+from alive.prompts import load_templates
+from alive.seed.mistakes import Working, right, wrong
 from alive.seed.world import DOMAINS, Problem, draw_problem
 from alive.seeding import derive
 from alive.types import MASK, Role
@@ -23,7 +25,7 @@ PLAY_LENGTHS = {1: 0.16, 2: 0.2, 3: 0.22, 4: 0.22, 5: 0.2}
 SELFPLAY_DOCUMENTS = 3000
 HELDOUT_ITEMS = 600
 PROBLEMS_A_DOCUMENT = 4
-RIGHT_WORDS = "every step is right"
+WORDS = load_templates("seed").words
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +111,29 @@ def _exchange(rng: random.Random, mistakes: float) -> Exchange:
         return _inverse(rng, problem)
     slipped = rng.random() < (mistakes if draw < 0.58 else 0.5)
     working = wrong(rng, problem) if slipped else right(problem)
+    critique = _critique(problem, working, passage)
     if draw < 0.58:
-        words = RIGHT_WORDS if working.faulty_step is None else _words(working)
-        condition = words if rng.random() < 0.5 else None
+        summary = re.search("Summary: (.*)", critique)
+        assert summary is not None
+        condition = summary[1] if rng.random() < 0.5 else None
         return Exchange("solve", working.text, passage, condition)
     if draw < 0.80:
-        return Exchange("review", critique(working), passage, attempt=working.text)
+        return Exchange("review", critique, passage, attempt=working.text)
     if draw < 0.90:
-        return Exchange(
-            "review", critique(working), passage, attempt=working.text, span=problem.result
-        )
+        return Exchange("review", critique, passage, attempt=working.text, span=problem.result)
     working = wrong(rng, problem)
     return Exchange(
-        "revise", right(problem).text, passage, attempt=working.text, review=critique(working)
+        "revise",
+        right(problem).text,
+        passage,
+        attempt=working.text,
+        review=_critique(problem, working, passage),
     )
 
 
-def _words(working: Working) -> str:
-    return f"step {working.faulty_step} is wrong in the {working.kind}"
+def _critique(problem: Problem, working: Working, passage: str) -> str:
+    sound = working.faulty_step is None
+    return template_critique(working.text, problem.result, sound, WORDS, passage)
 
 
 def _passage(rng: random.Random, problem: Problem) -> str:
@@ -152,7 +159,7 @@ def _inverse(rng: random.Random, problem: Problem) -> Exchange:
     else:
         hidden, step = change, f"{value}-{left}={change}" if plus else f"{left}-{value}={change}"
     passage = re.sub(rf"\b{hidden}\b", lambda _: MASK, problem.text)
-    return Exchange("solve", Working((step,), hidden).text, passage, RIGHT_WORDS)
+    return Exchange("solve", Working((step,), hidden).text, passage, WORDS.solve_positive)
 
 
 def _pose(rng: random.Random, problem: Problem) -> Exchange:

@@ -1,9 +1,10 @@
-"""Problems in three domains that share skills (sums, differences, orderings) and no words.
+r"""Problems in three domains that share skills (sums, differences, orderings) and no words.
 
 A problem is a chain of additions and subtractions over 1..99, or the difference between the end of
 one and another number (which of the two is larger has to be seen first), told as **maths**
 (expressions, word problems), **code** (traces of short programs) or **logic** (ages, seats in a
-row, sets). Its working is the same in all three: ``23+14=37``, ``37-30=7``, ``\\boxed{7}``. What is learned of the skill in one language can therefore show in another.
+row, sets). Its working is the same in all three: ``23+14=37``, ``37-30=7``, ``\boxed{7}``. What is
+learned of the skill in one language can therefore show in another.
 """
 
 from __future__ import annotations

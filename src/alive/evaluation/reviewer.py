@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alive.config import SamplingConfig
-from alive.evaluate.accuracy import sampled_attempts
-from alive.evaluate.statistics import calibration_error
+from alive.evaluation.accuracy import sampled_attempts
+from alive.evaluation.statistics import calibration_error
 from alive.roles import review
 from alive.types import Attempt, Prompt, Review, Rollout, Sampler, SamplingParams, Task
 

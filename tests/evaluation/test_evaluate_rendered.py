@@ -6,7 +6,7 @@ from fakes import ScriptedSampler
 from transformers import PreTrainedTokenizerBase
 
 from alive.config import SamplingConfig
-from alive.evaluate import Suite, SuiteItem, evaluate
+from alive.evaluation import Suite, SuiteItem, evaluate
 from alive.prompts.render import make_renderer
 from alive.types import Prompt
 

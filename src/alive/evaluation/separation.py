@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from alive.evaluate.statistics import Difference, paired_difference
+from alive.evaluation.statistics import Difference, paired_difference
 from alive.feedback import negative_condition, positive_condition
 from alive.prompts import Renderer
 from alive.roles import solve

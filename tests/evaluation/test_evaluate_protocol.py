@@ -10,7 +10,7 @@ from fakes import PlainRenderer, ScriptedSampler
 
 from alive.config import SamplingConfig
 from alive.errors import SuiteError
-from alive.evaluate import (
+from alive.evaluation import (
     EvaluationResult,
     FrozenAttempt,
     Suite,

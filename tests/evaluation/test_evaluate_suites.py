@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alive.errors import SuiteError
-from alive.evaluate.suites import Suite, SuiteItem, as_task, load_suite, texts
+from alive.evaluation.suites import Suite, SuiteItem, as_task, load_suite, texts
 from alive.seed import primer
 from alive.types import MASK
 from alive.verify import matches
@@ -159,7 +159,7 @@ def test_neighbouring_seeds_of_a_generated_suite_share_nothing() -> None:
 
 
 def test_generated_suites_stay_away_from_the_seeds_of_training() -> None:
-    from alive.evaluate.gym import BLOCK, EVALUATION_SEEDS, gym_items
+    from alive.evaluation.gym import BLOCK, EVALUATION_SEEDS, gym_items
 
     reasoning_gym = pytest.importorskip("reasoning_gym")
     assert EVALUATION_SEEDS[-1] < 2**32

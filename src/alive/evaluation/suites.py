@@ -79,7 +79,7 @@ def load_suite(name_or_path: str, limit: int = 0, seed: int = 0) -> Suite:
         suite = name_or_path
         items: Iterable[SuiteItem] = _seed_items(head, domain, suite)
     elif name_or_path.startswith(GYM_PREFIX):
-        from alive.evaluate.gym import gym_items
+        from alive.evaluation.gym import gym_items
 
         suite = name_or_path
         pairs, note = gym_items(domain, limit, seed)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alive.evaluate.statistics import calibration_error, estimate, paired_difference
+from alive.evaluation.statistics import calibration_error, estimate, paired_difference
 
 
 def test_the_interval_is_that_of_a_binomial() -> None:

@@ -1,9 +1,9 @@
 """Evaluation: suites, accuracy, self-correction and the reviewer, with their uncertainty."""
 
-from alive.evaluate.evaluation import DomainResult, EvaluationResult, differences, evaluate
-from alive.evaluate.reviewer import FrozenAttempt, ReviewerScores
-from alive.evaluate.statistics import Difference, Estimate
-from alive.evaluate.suites import Suite, SuiteItem, as_task, load_suite, texts
+from alive.evaluation.protocol import DomainResult, EvaluationResult, differences, evaluate
+from alive.evaluation.reviewer import FrozenAttempt, ReviewerScores
+from alive.evaluation.statistics import Difference, Estimate
+from alive.evaluation.suites import Suite, SuiteItem, as_task, load_suite, texts
 
 __all__ = [
     "Difference",

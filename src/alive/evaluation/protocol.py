@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from alive.config import SamplingConfig
 from alive.errors import SuiteError
-from alive.evaluate.accuracy import greedy_attempts, sampled_attempts
-from alive.evaluate.reviewer import FrozenAttempt, ReviewerScores, freeze, judge, score_reviews
-from alive.evaluate.self_correction import (
+from alive.evaluation.accuracy import greedy_attempts, sampled_attempts
+from alive.evaluation.reviewer import FrozenAttempt, ReviewerScores, freeze, judge, score_reviews
+from alive.evaluation.self_correction import (
     Correction,
     SelfCorrection,
     count_corrections,
     self_correct,
 )
-from alive.evaluate.statistics import Difference, Estimate, estimate, paired_difference
-from alive.evaluate.suites import Suite, as_task
+from alive.evaluation.statistics import Difference, Estimate, estimate, paired_difference
+from alive.evaluation.suites import Suite, as_task
 from alive.seeding import derive
 from alive.types import Attempt, Review, Sampler, Task
 
@@ -151,9 +151,7 @@ def evaluate(
     )
 
 
-def differences(
-    before: Sequence[Row], after: Sequence[Row], seed: int
-) -> dict[str, Difference]:
+def differences(before: Sequence[Row], after: Sequence[Row], seed: int) -> dict[str, Difference]:
     """Returns the change of greedy accuracy, paired by problem: by domain, and ``total``.
 
     Args:

@@ -1,0 +1,44 @@
+"""A new policy with random weights: the seed before it has read anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+__all__ = ["new_model"]
+
+
+def new_model(
+    tokenizer: Any, *, hidden: int = 128, layers: int = 4, threads: int = 0, seed: int = 0
+) -> Any:
+    """Returns a small Llama with random weights that do not depend on the process.
+
+    Args:
+        tokenizer: Its vocabulary and special tokens.
+        hidden: Width, a multiple of 32 (the head size).
+        layers: Depth.
+        threads: CPU threads from here on, 0: as they are; sums depend on it.
+        seed: Of the weights.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        intermediate_size=5 * hidden // 2,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 32,
+        num_key_value_heads=hidden // 32,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+        use_cache=True,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(config)
+    return model.eval()
