@@ -1,0 +1,136 @@
+"""Records to tensors: weights by hand, every record exactly once, within the limit."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import record
+
+from alive.learn.batch import MicroBatch, micro_batches, pad, token_weights
+
+ROLES = {"pose": 0.2, "solve": 1.0, "review": 0.5, "revise": 0.5}
+PAD = 31
+
+
+def cut(records, limit: int) -> list[MicroBatch]:
+    return list(micro_batches(records, ROLES, PAD, limit))
+
+
+def test_pad_left_and_right() -> None:
+    ids, mask = pad([(1, 2, 3), (4,)], 9, left=True)
+    assert ids.tolist() == [[1, 2, 3], [9, 9, 4]]
+    assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]
+    ids, mask = pad([(1, 2, 3), (4,)], 9, left=False)
+    assert ids.tolist() == [[1, 2, 3], [4, 9, 9]]
+    assert mask.tolist() == [[1, 1, 1], [1, 0, 0]]
+
+
+def test_weights_are_normalised_within_a_role() -> None:
+    records = [
+        record((1,), (2, 3, 4), 1.0, "solve"),
+        record((1,), (2,), 0.5, "solve"),
+        record((1,), (2, 3), 2.0, "review"),
+    ]
+    # solve: 1*3 + 0.5*1 = 3.5 weighted tokens; review: 2*2 = 4, times lambda 0.5.
+    assert token_weights(records, ROLES) == pytest.approx([1 / 3.5, 0.5 / 3.5, 0.5 * 2 / 4])
+
+
+def test_negative_weights_count_by_their_size() -> None:
+    records = [record((1,), (2, 3), 1.0), record((1,), (4, 5), -0.5)]
+    assert token_weights(records, ROLES) == pytest.approx([1 / 3, -0.5 / 3])
+
+
+def test_a_weight_of_zero_takes_no_mass_and_no_row() -> None:
+    records = [record((1,), (2, 3), 0.0), record((1,), (4,), 1.0), record((2,), (4,), 0.0, "pose")]
+    assert token_weights(records, ROLES) == [0.0, 1.0, 0.0]
+    [batch] = cut(records, 100)
+    assert batch.ids.tolist() == [[1, 4]]
+    assert batch.roles == ("solve",)
+
+
+def test_a_role_without_weight_makes_no_row() -> None:
+    silent = {**ROLES, "pose": 0.0}
+    assert not list(micro_batches([record((1,), (2,), 1.0, "pose")], silent, PAD, 10))
+
+
+def test_a_prompt_of_its_own_stands_in_its_row() -> None:
+    [batch] = cut([record((1, 2), (3, 4)), record((5,), (6,))], 100)
+    assert batch.prompt_ids is None
+    assert batch.ids.tolist() == [[5, 6, PAD, PAD], [1, 2, 3, 4]]
+    assert batch.mask.tolist() == [[0, 1, 0, 0], [0, 0, 1, 1]]
+    third = pytest.approx(1 / 3)
+    assert batch.weights.tolist() == [[0, third, 0, 0], [0, 0, third, third]]
+
+
+def test_a_shared_prompt_stands_apart_once() -> None:
+    [batch] = cut([record((1, 2), (3, 4)), record((1, 2), (5,)), record((7,), (8,)),
+                   record((7,), (9,))], 100)  # fmt: skip
+    assert batch.prompt_ids is not None
+    assert batch.prompt_mask is not None
+    assert batch.owner is not None
+    assert batch.prompt_ids.tolist() == [[PAD, 7], [1, 2]]
+    assert batch.prompt_mask.tolist() == [[0, 1], [1, 1]]
+    assert batch.owner.tolist() == [0, 0, 1, 1]
+    assert batch.ids.tolist() == [[8, PAD], [9, PAD], [3, 4], [5, PAD]]
+    assert batch.mask.tolist() == [[1, 0], [1, 0], [1, 1], [1, 0]]
+
+
+def test_a_record_above_the_limit_makes_a_pass_of_its_own() -> None:
+    batches = cut([record((1,) * 20, (2,)), record((3,), (4,)), record((5,), (6,))], 8)
+    assert [len(batch.roles) for batch in batches] == [2, 1]
+    assert batches[1].ids.numel() == 21
+
+
+def rows_of(batch: MicroBatch) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Reads (prompt, completion) back from the tensors."""
+    found = []
+    for row in range(len(batch.roles)):
+        completion = tuple(batch.ids[row][batch.mask[row] == 1].tolist())
+        if batch.prompt_ids is None:
+            first = int(batch.mask[row].argmax())
+            prompt = tuple(batch.ids[row, :first].tolist())
+        else:
+            at = int(batch.owner[row])
+            prompt = tuple(batch.prompt_ids[at][batch.prompt_mask[at] == 1].tolist())
+        found.append((prompt, completion))
+    return found
+
+
+tokens = st.lists(st.integers(0, 3), min_size=1, max_size=6).map(tuple)
+# Few tokens, so that prompts and whole records recur; the pad id may occur as a real token.
+made = st.builds(
+    record, tokens, tokens, st.sampled_from([1.0, 0.5, -1.0]), st.sampled_from(sorted(ROLES))
+)
+
+
+@settings(deadline=None)
+@given(st.lists(made, min_size=1, max_size=12), st.integers(1, 60))
+def test_every_record_exactly_once_and_within_the_limit(records, limit: int) -> None:
+    batches = list(micro_batches(records, ROLES, 0, limit))
+    found = Counter(
+        (role, *row)
+        for batch in batches
+        for role, row in zip(batch.roles, rows_of(batch), strict=True)
+    )
+    assert found == Counter((r.role, r.prompt_ids, r.completion_ids) for r in records)
+    for batch in batches:
+        size = batch.ids.numel() + (0 if batch.prompt_ids is None else batch.prompt_ids.numel())
+        assert size <= limit or len(batch.roles) == 1
+    shares = Counter(r.prompt_ids for r in records)
+    for batch in batches:
+        apart = {shares[prompt] > 1 for prompt, _ in rows_of(batch)}
+        assert apart == {batch.prompt_ids is not None}
+    # The absolute weight of a role's tokens sums to its lambda.
+    for role in {r.role for r in records}:
+        mass = sum(
+            float(batch.weights[row].abs().sum())
+            for batch in batches
+            for row, name in enumerate(batch.roles)
+            if name == role
+        )
+        assert mass == pytest.approx(ROLES[role], rel=1e-5)
+    assert all(torch.equal(batch.weights != 0, batch.mask == 1) for batch in batches)
