@@ -168,6 +168,7 @@ class Session(AbstractContextManager["Session"]):
         """Counts a format step."""
         self.state.documents += self._taken
         self.state.formats_learned += 1
+        self._count_tokens()
         self._display.advance()
         self.stage("formats")
 
@@ -188,6 +189,7 @@ class Session(AbstractContextManager["Session"]):
             state.proposed += one.proposed
             state.filled += one.filled
         state.documents += self._taken
+        self._count_tokens()
         state.step += 1
         if step % EXAMPLE_EVERY == 0:
             self._display.example(episodes[0])
@@ -201,8 +203,6 @@ class Session(AbstractContextManager["Session"]):
         if self._saved_at == state.step and state.step:
             return
         state.seconds = time.monotonic() - self._began
-        state.tokens_sampled = self.policy.tokens_sampled
-        state.tokens_trained = self.policy.tokens_trained
         self.folder.save_checkpoint(
             state.step, self.policy.save, self.policy.tensors(), state.as_json()
         )
@@ -219,6 +219,7 @@ class Session(AbstractContextManager["Session"]):
         found = check_separation(self.policy, self.renderer, tasks, n, params, seed)
         self.state.conditions = found.as_dict()
         self.state.conditioned = found.separates
+        self._count_tokens()
         low, high = found.gap.low, found.gap.high
         self._display.say(
             f"conditions: {100 * found.positive:.1f} % right under "
@@ -260,6 +261,8 @@ class Session(AbstractContextManager["Session"]):
                 "frozen": [item.as_row() for item in result.frozen],
             }
             self.folder.write_json(f"{when}.json", stored)
+            # Measuring is no training; a resumed run may measure more or less often.
+            self.policy.tokens_sampled = self.state.tokens_sampled
         self._measured[when] = stored
 
     def summarise(self) -> dict[str, Any]:
@@ -271,8 +274,8 @@ class Session(AbstractContextManager["Session"]):
             "model": self.config.model.id,
             "steps": state.step,
             "documents": state.documents,
-            "tokens_sampled": self.policy.tokens_sampled,
-            "tokens_trained": self.policy.tokens_trained,
+            "tokens_sampled": state.tokens_sampled,
+            "tokens_trained": state.tokens_trained,
             "seconds": round(time.monotonic() - self._began, 1),
             "tasks": total,
             "proposed_share": state.proposed / total if total else None,
@@ -286,6 +289,11 @@ class Session(AbstractContextManager["Session"]):
             summary["change"] = {name: asdict(change) for name, change in changes.items()}
         self.folder.write_json("summary.json", summary)
         return summary
+
+    def _count_tokens(self) -> None:
+        """Takes the policy's counts over, at whole steps alone: what is drawn again counts once."""
+        self.state.tokens_sampled = self.policy.tokens_sampled
+        self.state.tokens_trained = self.policy.tokens_trained
 
     def _probe_tasks(self) -> list[Task]:
         """Draws random tasks of validation documents; of training ones where none is held out."""

@@ -22,7 +22,7 @@ class State:
         filled: Tasks filled at random, so far.
         seconds: Time spent, earlier parts of a resumed run included.
         threads: CPU threads; a resumed run takes the same, for the same sums.
-        tokens_sampled: Completion tokens drawn.
+        tokens_sampled: Completion tokens drawn for training, evaluations not counted.
         tokens_trained: Completion tokens that carried loss.
     """
 

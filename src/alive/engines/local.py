@@ -13,6 +13,7 @@ from alive.engines.lora import with_lora
 from alive.engines.models import identity, load_model, save_pretrained_folder
 from alive.engines.probe import choose_threads
 from alive.engines.sampling import draw
+from alive.errors import DivergenceError
 from alive.learn.update import make_optimiser, update
 from alive.prompts import Renderer, make_renderer
 from alive.seeding import derive
@@ -115,15 +116,20 @@ class LocalPolicy:
         """
         if self.learn is None or self._optimiser is None:
             raise ValueError("this policy was loaded for sampling only")
-        stats = update(
-            self.model,
-            self._optimiser,
-            records,
-            self.learn,
-            learning_rate=learning_rate,
-            pad_id=self.renderer.pad_id,
-        )
+        # First: weights that an interrupt leaves half changed must not pass for the old version.
         self.version += 1
+        try:
+            stats = update(
+                self.model,
+                self._optimiser,
+                records,
+                self.learn,
+                learning_rate=learning_rate,
+                pad_id=self.renderer.pad_id,
+            )
+        except DivergenceError:
+            self.version -= 1  # no weight was touched
+            raise
         self.tokens_trained += stats.tokens
         return stats
 
