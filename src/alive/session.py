@@ -168,7 +168,7 @@ class Session(AbstractContextManager["Session"]):
         """Counts a format step."""
         self.state.documents += self._taken
         self.state.formats_learned += 1
-        self._count_tokens()
+        self._settle()
         self._display.advance()
         self.stage("formats")
 
@@ -189,7 +189,7 @@ class Session(AbstractContextManager["Session"]):
             state.proposed += one.proposed
             state.filled += one.filled
         state.documents += self._taken
-        self._count_tokens()
+        self._settle()
         state.step += 1
         if step % EXAMPLE_EVERY == 0:
             self._display.example(episodes[0])
@@ -219,7 +219,7 @@ class Session(AbstractContextManager["Session"]):
         found = check_separation(self.policy, self.renderer, tasks, n, params, seed)
         self.state.conditions = found.as_dict()
         self.state.conditioned = found.separates
-        self._count_tokens()
+        self._settle()
         low, high = found.gap.low, found.gap.high
         self._display.say(
             f"conditions: {100 * found.positive:.1f} % right under "
@@ -280,7 +280,7 @@ class Session(AbstractContextManager["Session"]):
             "tasks": total,
             "proposed_share": state.proposed / total if total else None,
             "conditions": state.conditions,
-            "corpus": self._corpus.report.as_dict(),
+            "corpus": state.corpus,
         }
         summary |= {when: stored["result"] for when, stored in self._measured.items()}
         if len(self._measured) == 2:
@@ -290,10 +290,11 @@ class Session(AbstractContextManager["Session"]):
         self.folder.write_json("summary.json", summary)
         return summary
 
-    def _count_tokens(self) -> None:
-        """Takes the policy's counts over, at whole steps alone: what is drawn again counts once."""
+    def _settle(self) -> None:
+        """Takes counts over at whole steps alone: what a resumed run does again counts once."""
         self.state.tokens_sampled = self.policy.tokens_sampled
         self.state.tokens_trained = self.policy.tokens_trained
+        self.state.corpus = self._corpus.report.as_dict()
 
     def _probe_tasks(self) -> list[Task]:
         """Draws random tasks of validation documents; of training ones where none is held out."""

@@ -24,6 +24,7 @@ class State:
         threads: CPU threads; a resumed run takes the same, for the same sums.
         tokens_sampled: Completion tokens drawn for training, evaluations not counted.
         tokens_trained: Completion tokens that carried loss.
+        corpus: What has been read, as the corpus reports it.
     """
 
     step: int = 0
@@ -38,6 +39,7 @@ class State:
     threads: int = 0
     tokens_sampled: int = 0
     tokens_trained: int = 0
+    corpus: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Returns the state as JSON values."""

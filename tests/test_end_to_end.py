@@ -1,0 +1,410 @@
+"""The whole corridor on a tiny model: what a run leaves, and that a stop changes nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import toy
+from rich.console import Console
+from safetensors.torch import load_file, save_file
+
+import alive
+from alive.engines.local import LocalPolicy
+from alive.errors import DivergenceError, RunError
+from alive.settings import build_config
+
+STEPS, M, N = 3, 2, 4
+Straight = tuple[Path, dict[str, Any], str]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the toy model, corpus and suite."""
+    folder = tmp_path_factory.mktemp("toy")
+    toy.write_model(folder / "model")
+    toy.write_corpus(folder / "corpus.jsonl")
+    toy.write_suite(folder / "birds.jsonl")
+    return folder
+
+
+def settings_of(world: Path, out: Path) -> dict[str, Any]:
+    return {
+        "steps": STEPS,
+        "out": str(out),
+        "checkpoint_every": 2,
+        "model": {"id": str(world / "model"), "threads": 1, "dtype": "float32"},
+        "corpus": {
+            "paths": [str(world / "corpus.jsonl")],
+            "validation_share": 0.1,
+            "min_chunk_tokens": 4,
+            "decontaminate_ngram": 40,
+        },
+        "game": {"masks_per_document": M, "solutions_per_mask": N, "max_type_share": 1.0},
+        "sampling": {"pose_tokens": 6, "solve_tokens": 12, "review_tokens": 40},
+        "learn": {"learning_rate": 5e-3},
+        "warmup": {"steps": 1, "format_steps": 1},
+        "evaluate": {"suites": [str(world / "birds.jsonl")], "limit": 4},
+    }
+
+
+@pytest.fixture
+def settings(world: Path, tmp_path: Path) -> dict[str, Any]:
+    return settings_of(world, tmp_path / "run")
+
+
+def play(settings: dict[str, Any], resume: bool = False) -> tuple[dict[str, Any], str]:
+    """Trains; returns the summary and what was shown."""
+    shown = io.StringIO()
+    console = Console(file=shown, width=100)
+    return alive.train(build_config([("test", settings)]), resume, console), shown.getvalue()
+
+
+def result_of(folder: str | Path) -> tuple[Any, ...]:
+    """All of a finished run that does not depend on the clock or on when checkpoints were made."""
+    folder = Path(folder)
+    summary = json.loads((folder / "summary.json").read_text())
+    del summary["seconds"]
+    last = folder / "checkpoints" / f"step-{STEPS:06d}"
+    state = json.loads((last / "state.json").read_text())
+    del state["seconds"]
+    shards = [pq.read_table(path).to_pylist() for path in sorted(folder.glob("episodes/*"))]
+    return (
+        (folder / "metrics.jsonl").read_bytes(),
+        summary,
+        state,
+        (last / "model" / "model.safetensors").read_bytes(),
+        (last / "state.safetensors").read_bytes(),
+        shards,
+        json.loads((folder / "after.json").read_text()),
+    )
+
+
+@pytest.fixture(scope="module")
+def straight(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Straight:
+    """One uninterrupted run: its folder, its summary, what it showed."""
+    folder = tmp_path_factory.mktemp("straight") / "run"
+    return folder, *play(settings_of(world, folder))
+
+
+def strike(monkeypatch: pytest.MonkeyPatch, at: str, version: int, act: Callable[[], None]) -> None:
+    """Acts once, when the policy of a version is first asked for a role or to update."""
+    pending = [act]
+
+    def asked(policy: LocalPolicy, what: str) -> None:
+        if (what, policy.version) == (at, version) and pending:
+            pending.pop()()
+
+    def sample(self: LocalPolicy, prompts: Any, *rest: Any) -> Any:
+        asked(self, prompts[0].role)
+        return true_sample(self, prompts, *rest)
+
+    def update(self: LocalPolicy, *rest: Any) -> Any:
+        asked(self, "update")
+        return true_update(self, *rest)
+
+    true_sample, true_update = LocalPolicy.sample, LocalPolicy.update
+    monkeypatch.setattr(LocalPolicy, "sample", sample)
+    monkeypatch.setattr(LocalPolicy, "update", update)
+
+
+def press_ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_run_leaves_its_record(straight: Straight) -> None:
+    folder, summary, shown = straight
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.json", "environment.json", "model.json", "lock", "metrics.jsonl"),
+        *("before.json", "after.json", "summary.json", "episodes", "checkpoints"),
+    }
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == [
+        *("LATEST", "step-000002", "step-000003"),
+    ]
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [0, 1, 2]
+    assert summary == json.loads((folder / "summary.json").read_text())
+    assert (summary["steps"], summary["documents"], summary["tasks"]) == (STEPS, STEPS + 1, 6)
+    assert summary["model"].endswith("/model")
+    assert 0 < summary["seconds"] < 300
+    # One format step trains tokens as well; conditions, guesses and spans are sampled as well.
+    assert summary["tokens_trained"] > sum(row["tokens_trained"] for row in rows)
+    assert summary["tokens_sampled"] > sum(row["tokens_sampled"] for row in rows)
+    for when in ("before", "after"):
+        assert summary[when]["domains"].keys() == {"warm", "cold"}
+        for measured in (summary[when], *summary[when]["domains"].values()):
+            assert measured.keys() >= {"n", "accuracy", "self_correction", "reviewer_j"}
+            assert measured["self_correction"].keys() >= {"rate", "harm", "net"}
+    assert summary["change"]["total"]["n"] == summary["before"]["n"] == 4
+    assert summary["conditions"]["separates"] is False
+    for words in ("conditions do not separate", "attempt, wrong", "training", "3/3"):
+        assert words in shown
+
+
+def test_episodes_lead_back_to_their_documents(straight: Straight, world: Path) -> None:
+    folder, summary, _ = straight
+    lines = (world / "corpus.jsonl").read_text().splitlines()
+    rows = [
+        row
+        for step in range(STEPS)
+        for row in pq.read_table(folder / "episodes" / f"step-{step:06d}.parquet").to_pylist()
+    ]
+    solves = [row for row in rows if row["role"] == "solve"]
+    assert len(solves) == STEPS * M * N
+    for row in rows:
+        source, number = row["source"].rsplit(":", 1)
+        document = json.loads(lines[int(number) - 1])
+        assert source == str(world / "corpus.jsonl")
+        assert row["passage"].replace("\\mask{}", row["span"]) == document["text"]
+        assert row["domain"] == document["domain"]
+        assert row["policy_version"] == row["step"] + 1  # after one format step
+        boxed = re.fullmatch(r"\\boxed\{(\d)\}", row["completion"])
+        assert row["correct"] == bool(boxed and boxed[1] == row["span"])
+        assert (row["weight"] > 0) == (row["dropped"] == "")
+    for group in {(row["step"], row["task_id"]) for row in solves}:
+        mine = [row for row in solves if (row["step"], row["task_id"]) == group]
+        assert [row["attempt_index"] for row in mine] == list(range(N))
+        rate = sum(row["correct"] for row in mine) / N
+        assert {row["pass_rate"] for row in mine} == {rate}
+    assert {row["origin"] for row in rows} == {"poser", "random"}
+    assert {row["pose_text"] for row in rows if row["origin"] == "poser"} == {"7"}
+    share = len({row["task_id"] for row in rows if row["origin"] == "poser"}) / 6
+    assert summary["proposed_share"] == share
+
+
+def test_stored_completions_recount_the_accuracy(straight: Straight) -> None:
+    folder, summary, _ = straight
+    for when in ("before", "after"):
+        stored = json.loads((folder / f"{when}.json").read_text())
+        right = [row["completion"] == "\\boxed{7}" for row in stored["rows"]]
+        assert sum(right) / len(right) == summary[when]["accuracy"]
+
+
+def test_the_same_seed_is_the_same_run(straight: Straight, settings: dict[str, Any]) -> None:
+    play(settings)
+    assert result_of(settings["out"]) == result_of(straight[0])
+
+
+def test_another_seed_is_another_run(straight: Straight, settings: dict[str, Any]) -> None:
+    play({**settings, "seed": 1})
+    metrics = Path(settings["out"], "metrics.jsonl").read_bytes()
+    assert metrics != (straight[0] / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("at", "version", "saved"),
+    [
+        ("solve", 0, 0),  # while measuring before
+        ("update", 0, 0),  # in the format step
+        ("review", 2, 1),  # in the middle of step 1
+        ("update", 3, 3),  # in the last step, which is then finished
+    ],
+)
+def test_ctrl_c_then_resume_is_the_uninterrupted_run(
+    straight: Straight,
+    settings: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    at: str,
+    version: int,
+    saved: int,
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        strike(patch, at, version, press_ctrl_c)
+        if saved < STEPS:
+            with pytest.raises(KeyboardInterrupt):
+                play(settings)
+        else:
+            play(settings)
+    assert signal.getsignal(signal.SIGINT) is before
+    latest = Path(settings["out"], "checkpoints", "LATEST").read_text()
+    assert latest == f"step-{saved:06d}\n"
+    _, shown = play(settings, resume=True)
+    assert f"resuming after step {saved}" in shown
+    assert result_of(settings["out"]) == result_of(straight[0])
+
+
+def test_a_second_ctrl_c_stops_at_once_and_loses_nothing(
+    straight: Straight, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While measuring after: there is no stage left at which the first could take effect."""
+    with monkeypatch.context() as patch:
+        strike(patch, "solve", STEPS + 1, lambda: (press_ctrl_c(), press_ctrl_c())[0])
+        with pytest.raises(KeyboardInterrupt):
+            play(settings)
+    assert not Path(settings["out"], "summary.json").exists()
+    play(settings, resume=True)
+    assert result_of(settings["out"]) == result_of(straight[0])
+
+
+def test_divergence_saves_the_step_before(
+    straight: Straight, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from alive.learn import update
+
+    def broken(logprobs: Any, weights: Any) -> Any:
+        return (logprobs * weights).sum() * float("nan")
+
+    with monkeypatch.context() as patch:
+        strike(patch, "update", 2, lambda: patch.setattr(update, "likelihood_loss", broken))
+        with pytest.raises(DivergenceError, match=r"lower learn\.learning_rate"):
+            play(settings)
+    assert Path(settings["out"], "checkpoints", "LATEST").read_text() == "step-000001\n"
+    play(settings, resume=True)
+    assert result_of(settings["out"]) == result_of(straight[0])
+
+
+def test_a_torn_checkpoint_is_passed_over(straight: Straight, settings: dict[str, Any]) -> None:
+    play(settings)
+    weights = Path(settings["out"], "checkpoints", "step-000003", "model", "model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1])
+    _, shown = play(settings, resume=True)
+    assert "step-000003" in shown
+    assert "resuming after step 2" in shown
+    assert result_of(settings["out"]) == result_of(straight[0])
+
+
+def test_resuming_a_finished_run_changes_nothing(
+    straight: Straight, settings: dict[str, Any]
+) -> None:
+    play(settings)
+    play(settings, resume=True)
+    assert result_of(settings["out"]) == result_of(straight[0])
+
+
+KILLED = """
+import json, os, signal, sys
+import alive.loop
+from alive.engines.local import LocalPolicy
+sys.path.insert(0, sys.argv[1])
+from test_end_to_end import command, play, press_ctrl_c, strike
+from alive.cli import run
+import pytest
+
+def child(settings, at, version, number):
+    act = press_ctrl_c if number == signal.SIGINT else lambda: os.kill(os.getpid(), number)
+    strike(pytest.MonkeyPatch(), at, version, act)
+    if number == signal.SIGINT:
+        sys.exit(run(command(settings)))
+    play(settings)
+    os._exit(0)
+
+for settings, *how in json.loads(sys.argv[2]):
+    pid = os.fork()
+    if not pid:
+        child(settings, *how)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def command(settings: dict[str, Any]) -> list[str]:
+    """The settings as a command line."""
+    given = ["train", "--out", settings["out"]]
+    for key, value in settings.items():
+        inner = value.items() if isinstance(value, dict) else [("", value)]
+        for name, leaf in inner:
+            full = f"{key}.{name}" if name else key
+            given += ["--set", f"{full}={json.dumps(leaf)}"]
+    return given
+
+
+def test_killed_processes_resume_to_the_uninterrupted_run(
+    straight: Straight, settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = [
+        ("solve", 3, signal.SIGKILL, "step-000002"),  # mid step 2, after a checkpoint
+        ("pose", 1, signal.SIGKILL, None),  # mid step 0, before the first
+        ("solve", 2, signal.SIGINT, "step-000001"),  # Ctrl-C on the command line
+    ]
+    folders = [tmp_path / f"run{i}" for i in range(len(cases))]
+    plans = [
+        ({**settings, "out": str(folder)}, at, version, int(number))
+        for folder, (at, version, number, _) in zip(folders, cases, strict=True)
+    ]
+    here = Path(__file__).parent
+    env = {**os.environ, "PYTHONPATH": str(here.parent / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(here), json.dumps(plans)],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=300,
+    )
+    codes = [line for line in done.stdout.splitlines() if line in ("-9", "130")]
+    assert codes == ["-9", "-9", "130"], done.stderr
+    assert f"alive train --resume --out {folders[2]}" in done.stderr
+    assert "Traceback" not in done.stderr
+    for folder, (*_, saved) in zip(folders, cases, strict=True):
+        latest = folder / "checkpoints" / "LATEST"
+        assert (latest.read_text().strip() if latest.exists() else None) == saved
+        play({**settings, "out": str(folder)}, resume=True)
+        assert result_of(folder) == result_of(straight[0])
+
+
+def test_another_runs_folder_is_refused(straight: Straight, settings: dict[str, Any]) -> None:
+    folder = str(straight[0])
+    before = result_of(folder)
+    settings["out"] = folder
+    with pytest.raises(RunError, match="holds another run"):
+        play(settings)
+    settings["learn"] = {"learning_rate": 1e-3}
+    with pytest.raises(RunError, match=r"learn\.learning_rate: 0\.005 -> 0\.001"):
+        play(settings, resume=True)
+    assert result_of(folder) == before
+
+
+def test_another_model_under_the_same_name_is_refused(
+    world: Path, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(world / "model", copy)
+    settings["model"]["id"] = str(copy)
+    play({**settings, "steps": 1})
+    weights = load_file(copy / "model.safetensors")
+    weights["model.norm.weight"][0] += 1
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    with pytest.raises(RunError, match="started from another model"):
+        play({**settings, "steps": 1}, resume=True)
+
+
+def test_a_run_can_be_prolonged(straight: Straight, settings: dict[str, Any]) -> None:
+    play({**settings, "steps": 1})
+    play(settings, resume=True)
+    assert result_of(settings["out"]) == result_of(straight[0])
+
+
+def test_what_the_text_says_is_learned(settings: dict[str, Any]) -> None:
+    """No label anywhere: from the documents alone the policy comes to say 7 where it said 3."""
+    settings |= {"steps": 12, "warmup": {"steps": 12}}
+    settings["game"] |= {
+        "documents_per_step": 4,
+        "masks_per_document": 1,
+        "solutions_per_mask": 8,
+        "random_share": 0.0,
+    }
+    summary, _ = play(settings)
+    assert summary["before"]["accuracy"] == 0.0
+    assert summary["after"]["accuracy"] == 1.0
+    lines = Path(settings["out"], "metrics.jsonl").read_text().splitlines()
+    rates = [json.loads(line)["pass_rate"] for line in lines]
+    assert sum(rates[:3]) / 3 < 0.6 < 0.85 < sum(rates[-3:]) / 3
+
+
+def test_lora_runs_resume_too(settings: dict[str, Any], tmp_path: Path) -> None:
+    settings["model"] |= {"lora_rank": 2, "lora_alpha": 4.0}
+    play(settings)
+    other = {**settings, "out": str(tmp_path / "other")}
+    play({**other, "steps": 2})
+    play(other, resume=True)
+    assert result_of(other["out"]) == result_of(settings["out"])
