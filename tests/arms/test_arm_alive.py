@@ -1,0 +1,292 @@
+"""An episode worked by hand: who trains, under which words, with which weight, and who does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from alive.arms.alive import records
+from alive.config import LearnConfig
+from alive.prompts import make_renderer
+from alive.types import (
+    Attempt,
+    Document,
+    Episode,
+    Prompt,
+    Review,
+    Rollout,
+    Task,
+    Trained,
+)
+
+DOCUMENT = Document("doc", "Ann has 3 pens and buys 4 more. Now she has 7.", "here", "maths")
+PASSAGE = "Ann has 3 pens and buys 4 more. Now she has \\mask{}."
+GOOD, BAD = "3+4=7\n\\boxed{7}", "3+4=8\n\\boxed{8}"
+SAYS_RIGHT = "1 ok\nSummary: every step is right\nVerdict: right\nScore: 10"
+SAYS_WRONG = "1 wrong units\nSummary: step 1 is wrong in the units\nVerdict: wrong\nScore: 0"
+NO_DROPOUT = LearnConfig(condition_dropout=0.0)
+
+
+@pytest.fixture(scope="module")
+def renderer(seed_tokenizer):
+    return make_renderer(seed_tokenizer)
+
+
+def wrote(renderer, prompt: Prompt, text: str) -> Rollout:
+    ids = renderer.complete(text)
+    return Rollout(prompt, ids, (-1.0,) * len(ids), text, "stop", 0)
+
+
+class Board:
+    """Builds an episode of tasks; ``add`` takes (completion, correct, review) triples."""
+
+    def __init__(self, renderer) -> None:
+        self.renderer = renderer
+        self.tasks: list[Task] = []
+        self.attempts: list[tuple[Attempt, ...]] = []
+        self.reviews: list[tuple[Review, ...]] = []
+        self.revisions: list[Attempt] = []
+
+    def add(self, *tries, span: str = "7", posed: bool = False) -> Task:
+        asked = self.renderer.pose(DOCUMENT.text, "challenging")
+        pose = wrote(self.renderer, asked, span) if posed else None
+        origin = "poser" if posed else "random"
+        name = f"task{len(self.tasks)}"
+        task = Task(name, "doc", PASSAGE, span, origin, "maths", pose)
+        prompt = self.renderer.solve(PASSAGE, "every step is right")
+        attempts, reviews = [], []
+        for index, (text, correct, review) in enumerate(tries):
+            rollout = wrote(self.renderer, prompt, text)
+            attempts.append(Attempt(name, index, rollout, None, correct))
+            reviews.append(self._review(task, index, **review))
+        self.tasks.append(task)
+        self.attempts.append(tuple(attempts))
+        self.reviews.append(tuple(reviews))
+        return task
+
+    def _review(self, task, index, verdict, text="", summary=None, leaks=False, own=False):
+        text = text or (SAYS_RIGHT if verdict else SAYS_WRONG)
+        if summary is None:
+            summary = "every step is right" if verdict else "step 1 is wrong in the units"
+        prompt = self.renderer.review(task.passage, "", task.span)
+        rollout = wrote(self.renderer, prompt, text) if own else None
+        return Review(
+            task.id, index, rollout, text, summary, verdict, None, None, True, leaks
+        )  # fmt: skip
+
+    def revise(self, task: Task, index: int, text: str, correct: bool) -> Rollout:
+        prompt = self.renderer.revise(PASSAGE, BAD, SAYS_WRONG)
+        rollout = wrote(self.renderer, prompt, text)
+        self.revisions.append(Attempt(task.id, index, rollout, None, correct))
+        return rollout
+
+    @property
+    def episode(self) -> Episode:
+        return Episode(
+            0,
+            DOCUMENT,
+            tuple(self.tasks),
+            tuple(self.attempts),
+            tuple(self.reviews),
+            tuple(self.revisions),
+        )
+
+    def records(self, learn: LearnConfig = NO_DROPOUT, **options):
+        return records(self.episode, self.renderer, learn, 0, **options)
+
+
+HONEST_RIGHT = (GOOD, True, {"verdict": True})
+HONEST_WRONG = (BAD, False, {"verdict": False})
+
+
+def of(made, role: str):
+    return [record for record in made if record.role == role]
+
+
+def test_a_right_attempt_trains_under_its_fresh_words(renderer) -> None:
+    board = Board(renderer)
+    board.add((GOOD, True, {"verdict": True, "summary": "each line follows"}), HONEST_RIGHT)
+    made, fates = board.records()
+    solve, _ = of(made, "solve")
+    assert solve.prompt_ids == renderer.solve(PASSAGE, "each line follows").ids
+    assert solve.completion_ids == renderer.complete(GOOD)
+    assert solve.weight == 1.0
+    assert (solve.document_id, solve.task_id, solve.attempt_index) == ("doc", "task0", 0)
+    assert fates == {
+        ("task0", 0, "solve"): Trained("each line follows", 1.0, "", "trivial"),
+        ("task0", 1, "solve"): Trained("every step is right", 1.0, "", "trivial"),
+    }
+
+
+def test_a_wrong_attempt_trains_only_where_told_to(renderer) -> None:
+    board = Board(renderer)
+    board.add(HONEST_WRONG)
+    made, fates = board.records()
+    assert of(made, "solve") == []
+    assert fates["task0", 0, "solve"].dropped == "wrong"
+    made, fates = board.records(LearnConfig(condition_dropout=0.0, negative_weight=0.25))
+    [solve] = of(made, "solve")
+    assert solve.weight == 0.25
+    assert solve.prompt_ids == renderer.solve(PASSAGE, "step 1 is wrong in the units").ids
+    assert fates["task0", 0, "solve"].feedback == "step 1 is wrong in the units"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "reason"),
+    [
+        ((GOOD, True, {"verdict": False}), "review deceptive"),
+        ((BAD, False, {"verdict": True}), "review deceptive"),
+        ((GOOD, True, {"verdict": None, "text": "hm", "summary": ""}), "review unparsed"),
+        ((GOOD, True, {"verdict": True, "leaks": True}), "review leaks or says nothing"),
+        ((GOOD, True, {"verdict": True, "summary": ""}), "review leaks or says nothing"),
+        ((GOOD, True, {"verdict": True, "summary": "It is concise."}), "review leaks or says"),
+    ],
+)
+def test_dishonest_words_train_nobody(renderer, attempt, reason: str) -> None:
+    board = Board(renderer)
+    board.add(attempt)
+    made, fates = board.records(LearnConfig(condition_dropout=0.0, negative_weight=1.0))
+    assert of(made, "solve") == []
+    fate = fates["task0", 0, "solve"]
+    assert fate.dropped.startswith(reason)
+    assert (fate.weight, fate.feedback) == (0.0, None)
+    # Words on length may still teach the reviewer: they are honest.
+    assert len(of(made, "review")) == (attempt[2].get("summary") == "It is concise.")
+
+
+def test_condition_dropout_none_and_all(renderer) -> None:
+    board = Board(renderer)
+    board.add(*[HONEST_RIGHT] * 6, HONEST_WRONG)
+    plain, conditioned = (
+        renderer.solve(PASSAGE, None),
+        renderer.solve(PASSAGE, "every step is right"),
+    )
+    made, _ = board.records(LearnConfig(condition_dropout=0.0, negative_weight=1.0))
+    assert [r.prompt_ids for r in of(made, "solve")[:6]] == [conditioned.ids] * 6
+    made, fates = board.records(LearnConfig(condition_dropout=1.0, negative_weight=1.0))
+    assert [r.prompt_ids for r in of(made, "solve")[:6]] == [plain.ids] * 6
+    assert fates["task0", 0, "solve"].feedback is None
+    # A wrong attempt never trains the plain prompt.
+    assert (
+        of(made, "solve")[6].prompt_ids
+        == renderer.solve(PASSAGE, "step 1 is wrong in the units").ids
+    )
+
+
+def test_condition_dropout_is_a_share_and_seeded(renderer) -> None:
+    board = Board(renderer)
+    board.add(*[HONEST_RIGHT] * 400)
+    learn = LearnConfig(condition_dropout=0.1)
+    plain = renderer.solve(PASSAGE, None).ids
+    runs = [of(records(board.episode, renderer, learn, seed)[0], "solve") for seed in (0, 0, 1)]
+    shares = [sum(record.prompt_ids == plain for record in made) / 400 for made in runs]
+    assert 0.05 < shares[0] < 0.16
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_words_that_do_not_separate_are_not_trained_under(renderer) -> None:
+    board = Board(renderer)
+    board.add(HONEST_RIGHT, HONEST_WRONG)
+    learn = LearnConfig(condition_dropout=0.0, negative_weight=1.0)
+    made, fates = board.records(learn, conditioned=False)
+    [solve] = of(made, "solve")
+    assert solve.prompt_ids == renderer.solve(PASSAGE, None).ids
+    assert fates["task0", 1, "solve"].dropped == "wrong"
+    assert len(of(made, "review")) == 2  # reviews train as before
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "said"),
+    [
+        (0, 8, "not recoverable"),
+        (1, 8, "mostly unrecoverable"),  # below 2/N
+        (2, 8, "very hard"),
+        (3, 8, "challenging"),
+        (6, 8, "challenging"),
+        (7, 8, "easy"),
+        (8, 8, "trivial"),
+    ],
+)
+def test_the_poser_hears_the_pass_rate_in_words(renderer, right: int, n: int, said: str) -> None:
+    board = Board(renderer)
+    board.add(*[HONEST_RIGHT] * right, *[HONEST_WRONG] * (n - right), posed=True)
+    made, fates = board.records()
+    [pose] = of(made, "pose")
+    assert pose.prompt_ids == renderer.pose(DOCUMENT.text, said).ids
+    assert pose.completion_ids == board.tasks[0].pose.completion_ids
+    assert (pose.weight, pose.task_id, pose.attempt_index) == (1.0, "task0", -1)
+    assert {fate.pose_words for fate in fates.values()} == {said}
+
+
+def test_a_random_span_is_taught_as_a_proposal(renderer) -> None:
+    board = Board(renderer)
+    board.add(*[HONEST_RIGHT, HONEST_WRONG] * 2)
+    [pose] = of(board.records()[0], "pose")
+    assert pose.completion_ids == renderer.complete("7")
+    assert pose.prompt_ids == renderer.pose(DOCUMENT.text, "challenging").ids
+
+
+def test_reviews_train_blind_and_weigh_the_same_by_class(renderer) -> None:
+    board = Board(renderer)
+    first, second = "\\boxed{7}", "4+3=7\n\\boxed{7}"
+    rights = [(text, True, {"verdict": True, "own": True}) for text in (GOOD, first, second)]
+    board.add(*rights, HONEST_WRONG)
+    made = of(board.records()[0], "review")
+    # Three right, one wrong: 4 / (2 * 3) each and 4 / (2 * 1).
+    assert [record.weight for record in made] == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2.0])
+    texts = [GOOD, first, second, BAD]
+    assert [r.prompt_ids for r in made] == [renderer.review(PASSAGE, t, None).ids for t in texts]
+    assert made[0].completion_ids == board.reviews[0][0].rollout.completion_ids
+    assert made[3].completion_ids == renderer.complete(SAYS_WRONG)
+    assert [record.attempt_index for record in made] == [0, 1, 2, 3]
+
+
+def test_identical_attempts_share_one_review_record(renderer) -> None:
+    board = Board(renderer)
+    board.add(*[HONEST_RIGHT] * 3, HONEST_WRONG)
+    board.add(HONEST_RIGHT)  # the same words at another task are another review
+    made = of(board.records()[0], "review")
+    assert [(r.task_id, r.attempt_index) for r in made] == [
+        ("task0", 0),
+        ("task0", 3),
+        ("task1", 0),
+    ]
+    assert [r.weight for r in made] == pytest.approx([3 / 4, 3 / 2, 3 / 4])
+
+
+def test_a_teachers_critiques_train_both_views(renderer) -> None:
+    board = Board(renderer)
+    board.add(HONEST_RIGHT)
+    made = of(board.records(privileged_too=True)[0], "review")
+    assert [record.prompt_ids for record in made] == [
+        renderer.review(PASSAGE, GOOD, None).ids,
+        renderer.review(PASSAGE, GOOD, "7").ids,
+    ]
+    assert len({record.completion_ids for record in made}) == 1
+
+
+def test_a_revision_trains_where_it_mended_something(renderer) -> None:
+    board = Board(renderer)
+    task = board.add(HONEST_WRONG, HONEST_WRONG)
+    mended = board.revise(task, 0, GOOD, True)
+    board.revise(task, 1, BAD, False)
+    made, fates = board.records()
+    [revise] = of(made, "revise")
+    assert revise.prompt_ids == mended.prompt.ids
+    assert revise.completion_ids == mended.completion_ids
+    assert (revise.weight, revise.task_id, revise.attempt_index) == (1.0, "task0", 0)
+    assert fates["task0", 0, "revise"] == Trained(weight=1.0)
+    assert fates["task0", 1, "revise"] == Trained(dropped="still wrong")
+
+
+def test_no_record_shows_the_solver_the_hidden_text(renderer, seed_tokenizer) -> None:
+    """The condition of an attempt is the review's summary, and a leaking one trains nobody."""
+    board = Board(renderer)
+    leak = {"verdict": True, "summary": "it is 7", "leaks": True}
+    board.add((GOOD, True, leak), HONEST_RIGHT, HONEST_WRONG)
+    made, _ = board.records(LearnConfig(negative_weight=1.0), privileged_too=True)
+    for record in of(made, "solve"):
+        assert "7" not in renderer.show(record.prompt_ids)
+
+
+def test_an_episode_without_tasks_makes_nothing(renderer) -> None:
+    assert Board(renderer).records() == ([], {})
