@@ -1,0 +1,152 @@
+"""The primer: the same every time, without workings for self-play, and apart from what is asked."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import islice
+
+import pytest
+
+from alive.config import Config
+from alive.roles.pose import invalid_reason, mask
+from alive.roles.review import parse_review
+from alive.seed import primer
+from alive.seed.primer import exchanges, heldout_items, selfplay_documents
+from alive.seed.tokenizer import SPECIAL_TOKENS, train_tokenizer
+from alive.seed.world import DOMAINS
+from alive.types import MASK
+from alive.verify import extract_answer, matches
+
+
+@pytest.fixture(scope="module")
+def read():
+    return list(exchanges(1_200))
+
+
+@pytest.fixture
+def keys(monkeypatch):
+    """Collects the key of every problem that is drawn and kept, by split."""
+    kept: dict[str, set[str]] = {"train": set(), "test": set(), "validation": set()}
+    draw = primer._draw
+
+    def watched(rng, lengths, split):
+        problem = draw(rng, lengths, split)
+        kept[split].add(problem.key)
+        return problem
+
+    monkeypatch.setattr(primer, "_draw", watched)
+    return kept
+
+
+def test_the_primer_is_the_same_every_time(read) -> None:
+    assert list(islice(exchanges(1_200), 200)) == read[:200]
+    assert list(islice(selfplay_documents(), 20)) == list(islice(selfplay_documents(), 20))
+    assert list(islice(heldout_items("test"), 20)) == list(islice(heldout_items("test"), 20))
+
+
+def test_every_role_and_domain_is_taught(read) -> None:
+    shares = Counter(exchange.role for exchange in read)
+    assert shares.keys() == {"pose", "solve", "review", "revise"}
+    assert min(shares.values()) > 0.03 * len(read)
+    assert sum(e.role == "review" and e.span is not None for e in read) > 0.05 * len(read)
+
+
+def test_a_solvers_words_say_what_its_working_is_worth(read) -> None:
+    """Under 'every step is right' stand right workings alone; the plain prompt sees a mixture."""
+    solves = [exchange for exchange in read if exchange.role == "solve"]
+    positive = primer.WORDS.solve_positive
+    lines = re.compile(r"(\d+)([+-])(\d+)=(\d+)")
+
+    def sound(text: str) -> bool:
+        steps = [lines.fullmatch(line).groups() for line in text.split("\n")[:-1]]
+        right = all(int(a) + int(sign + b) == int(c) for a, sign, b, c in steps)
+        return right and extract_answer(text) in {part for step in steps for part in step}
+
+    assert all(sound(one.completion) for one in solves if one.condition == positive)
+    conditions = Counter(one.condition == positive for one in solves if one.condition)
+    assert min(conditions.values()) > 30
+    assert sum(one.condition is None for one in solves) > 0.3 * len(solves)
+    plain = [sound(one.completion) for one in solves if one.condition is None]
+    assert 0.4 < sum(plain) / len(plain) < 0.95
+
+
+def test_reviews_parse_and_give_nothing_away(read) -> None:
+    for one in read:
+        if one.role == "review":
+            parsed = parse_review(one.completion)
+            assert parsed.verdict is not None
+            assert parsed.summary
+            assert parsed.score is not None
+            if one.span is not None:
+                assert parsed.verdict == matches(extract_answer(one.attempt), one.span)
+        elif one.role == "revise":
+            assert parse_review(one.review).verdict is False
+            assert extract_answer(one.completion) != extract_answer(one.attempt)
+
+
+def test_passages_hide_something_and_documents_nothing(read) -> None:
+    for one in read:
+        if one.role == "pose":
+            assert MASK not in one.passage
+            assert re.search(rf"(?<!\w){re.escape(one.completion)}(?!\w)", one.passage)
+        else:
+            assert MASK in one.passage
+        assert not any(token in one.passage for token in SPECIAL_TOKENS)
+
+
+def test_selfplay_documents_carry_results_and_no_workings() -> None:
+    made = list(islice(selfplay_documents(), 300))
+    assert Counter(domain for _, domain in made) == dict.fromkeys(DOMAINS, 100)
+    assert len({text for text, _ in made}) == 300
+    for text, _ in made:
+        assert "boxed" not in text
+        assert not re.search(r"\d[+-]\d+=\d", text)
+
+
+def test_selfplay_documents_can_be_posed_on() -> None:
+    game = Config().game
+    for text, _ in islice(selfplay_documents(), 60):
+        numbers = set(re.findall(r"(?<![\w.])\d+(?!\w)", text))
+        valid = [span for span in numbers if invalid_reason(text, span, game, ()) is None]
+        assert len(valid) >= 4
+        assert all(MASK in mask(text, span) for span in valid)
+
+
+def test_nothing_held_out_is_read_in_training(keys) -> None:
+    """Of every split the calculations, whatever the language they are told in."""
+    list(exchanges(2_000))
+    documents = list(islice(selfplay_documents(), 1_000))
+    tests, others = list(heldout_items("test")), list(heldout_items("validation"))
+    assert len(tests) == len(others) == primer.HELDOUT_ITEMS
+    assert all(len(found) > 400 for found in keys.values())
+    assert not keys["train"] & keys["test"]
+    assert not keys["train"] & keys["validation"]
+    assert not keys["test"] & keys["validation"]
+    statements = {line for text, _ in documents for line in text.split("\n")}
+    assert not any(f"{question} {answer}." in statements for question, answer, _ in tests)
+
+
+def test_held_out_problems_are_as_long_as_those_of_selfplay() -> None:
+    domains = Counter(domain for _, _, domain in heldout_items("test"))
+    assert set(domains) == set(DOMAINS)
+    assert max(domains.values()) - min(domains.values()) <= 1
+    for question, answer, _ in heldout_items("validation"):
+        assert re.fullmatch(r"\d+", answer)
+        assert answer not in re.findall(r"\d+", question)
+
+
+def test_the_tokenizer_reads_any_text_and_never_merges_over_a_number() -> None:
+    texts = [text for text, _ in islice(selfplay_documents(), 200)]
+    tokenizer = train_tokenizer(texts, 500)
+    assert len(tokenizer) == 500
+    for text in [*texts[:20], "1234 + 5 = ?", "Zürich ∑ 漢字 \x00", " \n\n  tabs\t"]:
+        ids = tokenizer.encode(text, add_special_tokens=False)
+        assert tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
+        for token in ids:
+            piece = tokenizer.decode([token])
+            assert piece.isdigit() or not re.search(r"\d", piece), piece
+    assert set(SPECIAL_TOKENS) <= set(tokenizer.get_added_vocab())
+    assert (tokenizer.pad_token, tokenizer.eos_token) == ("<|pad|>", "<|end|>")
+    again = train_tokenizer(texts, 500)
+    assert again.backend_tokenizer.to_str() == tokenizer.backend_tokenizer.to_str()
