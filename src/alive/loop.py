@@ -57,7 +57,8 @@ def step(run: Session) -> None:
     config, state = run.config, run.state
     warm = state.step < config.warmup.steps
     critic = make_critic(config.warmup, run.renderer) if warm else None
-    solving = SamplingParams(config.sampling.solve_tokens, config.sampling.temperature)
+    sampling = config.sampling
+    solving = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
     guesses = blind_guesses(
         run.policy, run.renderer, config.game.solutions_per_mask, solving,
         derive(config.seed, "guesses", state.step),

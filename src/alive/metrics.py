@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from alive.feedback import poser_utility
 from alive.game import Played
 from alive.types import Attempt, Review, Trained, TrainingKey, UpdateStats
 
@@ -29,6 +30,11 @@ def step_metrics(
     revisions = [a for e in episodes for a in e.revisions]
     said = {key[0]: fate.pose_words for key, fate in trained.items() if fate.pose_words}
     drops = Counter(fate.dropped for fate in trained.values() if fate.dropped)
+    utilities = [
+        poser_utility(True, sum(a.correct for a in group) / len(group), len(group))
+        for e in episodes
+        for group in e.attempts
+    ]
     return {
         "loss": stats.loss,
         **{f"loss_{role}": loss for role, loss in stats.role_loss.items()},
@@ -42,6 +48,7 @@ def step_metrics(
         "refused": dict(sum((Counter(one.refused) for one in played), Counter())),
         "pass_rate": _mean([a.correct for a in attempts]),
         "answered": _mean([a.answer is not None for a in attempts]),
+        "poser_utility": sum(utilities) / len(utilities) if utilities else 0.0,
         "difficulty": dict(sorted(Counter(said.values()).items())),
         "reviews_unparsed": _mean([r.verdict is None for r in reviews]),
         "reviews_honest": _honest(attempts, reviews),

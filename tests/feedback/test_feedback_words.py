@@ -51,7 +51,7 @@ def test_conditions():
     assert positive_condition("pose", WORDS) == "challenging"
     assert positive_condition("solve", WORDS) == "every step is right"
     assert negative_condition("pose", WORDS) == "trivial"
-    assert negative_condition("solve", WORDS) == "step 1 is wrong in the tens"
+    assert negative_condition("solve", WORDS) == "step 1 is wrong in the units"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ Examples:
   alive train                                       the seed model, in minutes, on a CPU
   alive train --preset smollm2 --corpus notes/      a real language model on your text
   alive eval runs/mine --suite seed --self-correct  what the run taught it
-  alive solve seed "12+30="                         attempt, blind review, revision
+  alive solve seed "Work out 12 + 7:"               attempt, blind review, revision
   alive plan --preset paper                         what a run would cost
 """
 

@@ -13,7 +13,7 @@ _EXAMPLES = """
 Examples:
   alive plan
   alive plan --preset paper
-  alive plan --preset paper --set model.lora_rank=16 --set learn.micro_batch_tokens=4096
+  alive plan --preset paper --set model.lora_rank=16 --set learn.micro_batch_tokens=2048
 """
 
 

@@ -9,8 +9,8 @@ from alive.cli.options import max_tokens_option, seed_option, verbose_option
 _EXAMPLES = """
 \b
 Examples:
-  alive solve seed "12+30="
-  alive solve runs/mine "Tom has 12 pens and buys 30 more. He has" --revise 2
+  alive solve seed "Work out 12 + 7 - 3:"
+  alive solve runs/mine "Ann has 12 pens. Ann finds 9. Number of pens now:" --revise 2
 """
 
 

@@ -1,4 +1,4 @@
-"""Batched decoding: each prompt is encoded once, its N completions share that cache.
+"""Batched decoding: each prompt is encoded once, and its N completions share that cache.
 
 transformers' own ``generate`` repeats the prompt for every completion and keeps finished rows in
 the batch; groups of N short completions are exactly the case where both cost most.
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from alive.learn.batch import pad
+from alive.learn.prefix import shared_prefixes
 from alive.types import SamplingParams
 
 
@@ -69,12 +70,7 @@ def draw(
     device = next(model.parameters()).device
     generator = torch.Generator(device=device).manual_seed(seed)
     stops = torch.tensor(list(stop_ids), device=device)
-    ids, mask = (tensor.to(device) for tensor in pad(prompts, pad_id, left=True))
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    out = model(
-        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1
-    )
-    cache, logits = out.past_key_values, out.logits[:, -1]
+    cache, mask, logits = _encode(model, prompts, pad_id)
     if n > 1:
         cache.batch_repeat_interleave(n)
     logits = logits.repeat_interleave(n, 0)
@@ -103,6 +99,50 @@ def draw(
         for ids, logprobs, stopped in zip(rows.ids, rows.logprobs, rows.stopped, strict=True)
     ]
     return [flat[i : i + n] for i in range(0, len(flat), n)]
+
+
+def _encode(model: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Any, Tensor, Tensor]:
+    """Encodes U prompts; what several begin with in common (reviews of one task) only once.
+
+    Returns:
+        (cache, mask of its entries [U, P], logits of the next token [U, V]).
+    """
+    device = next(model.parameters()).device
+    shared = shared_prefixes([tuple(prompt) for prompt in prompts])
+    # The last token is always fed on its own row: its logits are what comes next.
+    cuts = [min(length or len(p), len(p) - 1) for length, p in zip(shared, prompts, strict=True)]
+    unique: dict[tuple[int, ...], int] = {}
+    owner = [
+        unique.setdefault(tuple(prompt[:cut]), len(unique))
+        for prompt, cut in zip(prompts, cuts, strict=True)
+    ]
+    cache, mask = None, torch.zeros((len(prompts), 0), dtype=torch.long, device=device)
+    rest = list(prompts)
+    if 2 * len(unique) <= len(prompts):
+        ids, prefix_mask = (tensor.to(device) for tensor in pad(list(unique), pad_id, left=True))
+        cache = model(
+            input_ids=ids,
+            attention_mask=prefix_mask,
+            position_ids=(prefix_mask.cumsum(-1) - 1).clamp(min=0),
+            use_cache=True,
+            logits_to_keep=1,
+        ).past_key_values
+        rows = torch.tensor(owner, device=device)
+        cache.batch_select_indices(rows)
+        mask = prefix_mask[rows]
+        rest = [prompt[cut:] for prompt, cut in zip(prompts, cuts, strict=True)]
+    ids, rest_mask = (tensor.to(device) for tensor in pad(rest, pad_id, left=True))
+    positions = (mask.sum(-1, keepdim=True) + rest_mask.cumsum(-1) - 1).clamp(min=0)
+    mask = torch.cat([mask, rest_mask], dim=1)
+    out = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return out.past_key_values, mask, out.logits[:, -1]
 
 
 def choose(

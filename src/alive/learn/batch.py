@@ -1,19 +1,14 @@
-"""Training records to padded tensors, prompts of a group held once.
-
-Records that share a prompt share its forward pass: U unique prompts are encoded once and their
-key-value cache is handed to the B completions that follow them. Gradients are those of B full rows
-(source of the equivalence: arXiv 2506.05433).
-"""
+"""Training records to padded tensors; what records begin with in common is held once."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from alive.learn.prefix import shared_prefixes
 from alive.types import TrainingRecord
 
 
@@ -21,25 +16,40 @@ from alive.types import TrainingRecord
 class MicroBatch:
     """One forward and backward pass over B records.
 
-    Either the prompts are shared and stand apart (U of them), or each row holds its own prompt.
+    Either beginnings are shared and stand apart (U of them), or each row is whole.
 
     Attributes:
-        ids: [B, T], padded on the right: completions, with their prompts before them if not shared.
+        ids: [B, T], padded on the right: what follows the shared beginning, else the whole record.
         mask: [B, T], 1 on completion tokens.
         weights: [B, T], the loss weight of each token, 0 off the completion.
         roles: The B records' roles.
-        prompt_ids: [U, P], padded on the left so that all prompts end together; None if not shared.
-        prompt_mask: [U, P], 1 on real tokens.
-        owner: [B], the prompt of each completion.
+        prefix_ids: [U, P], padded on the left so that all end together; None if not shared.
+        prefix_mask: [U, P], 1 on real tokens.
+        owner: [B], the beginning that each row continues.
     """
 
     ids: Tensor
     mask: Tensor
     weights: Tensor
     roles: tuple[str, ...]
-    prompt_ids: Tensor | None = None
-    prompt_mask: Tensor | None = None
+    prefix_ids: Tensor | None = None
+    prefix_mask: Tensor | None = None
     owner: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A record cut where its shared beginning ends."""
+
+    prefix: tuple[int, ...]
+    rest: tuple[int, ...]
+    completion: tuple[int, ...]
+    weight: float
+    role: str
+
+    @property
+    def width(self) -> int:
+        return len(self.rest) + len(self.completion)
 
 
 def pad(rows: Sequence[Sequence[int]], pad_id: int, *, left: bool) -> tuple[Tensor, Tensor]:
@@ -87,68 +97,52 @@ def micro_batches(
     """
     weights = token_weights(records, role_weights)
     live = [i for i in range(len(records)) if weights[i]]
-    followers = Counter(records[i].prompt_ids for i in live)
-    single = [i for i in live if followers[records[i].prompt_ids] == 1]
-    shared = [i for i in live if followers[records[i].prompt_ids] > 1]
-    single.sort(key=lambda i: len(records[i].prompt_ids) + len(records[i].completion_ids))
-    shared.sort(key=lambda i: (len(records[i].prompt_ids), records[i].prompt_ids))
-    for chosen in _cut(records, single, max_tokens, apart=False):
-        yield _rows(records, weights, chosen, pad_id)
-    for chosen in _cut(records, shared, max_tokens, apart=True):
-        yield _grouped(records, weights, chosen, pad_id)
+    shared = shared_prefixes([records[i].prompt_ids for i in live])
+    rows = [
+        _Row(
+            records[i].prompt_ids[:length],
+            records[i].prompt_ids[length:],
+            records[i].completion_ids,
+            weights[i],
+            records[i].role,
+        )
+        for i, length in zip(live, shared, strict=True)
+    ]
+    rows.sort(key=lambda row: (len(row.prefix), row.prefix, row.width))
+    for chosen in _cut(rows, max_tokens):
+        yield _collate(chosen, pad_id)
 
 
-def _cut(
-    records: Sequence[TrainingRecord], order: Sequence[int], max_tokens: int, *, apart: bool
-) -> Iterator[list[int]]:
-    """Cuts an order into runs whose padded size stays within the limit."""
-    chosen: list[int] = []
-    prompts: set[tuple[int, ...]] = set()
-    longest_prompt = longest = 0
-    for i in order:
-        prompt, completion = records[i].prompt_ids, records[i].completion_ids
-        width = len(completion) if apart else len(prompt) + len(completion)
-        size = (len(chosen) + 1) * max(longest, width)
-        if apart:
-            size += len(prompts | {prompt}) * max(longest_prompt, len(prompt))
-        if chosen and size > max_tokens:
+def _cut(rows: Sequence[_Row], max_tokens: int) -> Iterator[list[_Row]]:
+    """Cuts sorted rows into runs whose padded size stays within the limit, whole rows apart."""
+    chosen: list[_Row] = []
+    prefixes: set[tuple[int, ...]] = set()
+    longest = 0
+    for row in rows:
+        # Sorted by it, so the newest prefix is the longest.
+        size = (len(chosen) + 1) * max(longest, row.width)
+        size += len(prefixes | {row.prefix}) * len(row.prefix)
+        if chosen and (size > max_tokens or bool(row.prefix) != bool(chosen[0].prefix)):
             yield chosen
-            chosen, prompts, longest_prompt, longest = [], set(), 0, 0
-        chosen.append(i)
-        prompts.add(prompt)
-        longest, longest_prompt = max(longest, width), max(longest_prompt, len(prompt))
+            chosen, prefixes, longest = [], set(), 0
+        chosen.append(row)
+        prefixes.add(row.prefix)
+        longest = max(longest, row.width)
     if chosen:
         yield chosen
 
 
-def _rows(
-    records: Sequence[TrainingRecord], weights: Sequence[float], chosen: Sequence[int], pad_id: int
-) -> MicroBatch:
-    """Every record a row with its own prompt."""
-    rows = [records[i].prompt_ids + records[i].completion_ids for i in chosen]
-    ids, mask = pad(rows, pad_id, left=False)
-    for row, i in enumerate(chosen):
-        mask[row, : len(records[i].prompt_ids)] = 0
-    scale = torch.tensor([weights[i] for i in chosen], dtype=torch.float32)
-    roles = tuple(records[i].role for i in chosen)
-    return MicroBatch(ids, mask, scale[:, None] * mask, roles)
-
-
-def _grouped(
-    records: Sequence[TrainingRecord], weights: Sequence[float], chosen: Sequence[int], pad_id: int
-) -> MicroBatch:
-    """Prompts apart, each encoded once for all of its completions."""
+def _collate(rows: Sequence[_Row], pad_id: int) -> MicroBatch:
+    ids, mask = pad([row.rest + row.completion for row in rows], pad_id, left=False)
+    for i, row in enumerate(rows):
+        mask[i, : len(row.rest)] = 0
+    scale = torch.tensor([row.weight for row in rows], dtype=torch.float32)
+    weights, roles = scale[:, None] * mask, tuple(row.role for row in rows)
+    if not rows[0].prefix:
+        return MicroBatch(ids, mask, weights, roles)
     unique: dict[tuple[int, ...], int] = {}
-    owner = [unique.setdefault(records[i].prompt_ids, len(unique)) for i in chosen]
-    prompt_ids, prompt_mask = pad(list(unique), pad_id, left=True)
-    ids, mask = pad([records[i].completion_ids for i in chosen], pad_id, left=False)
-    scale = torch.tensor([weights[i] for i in chosen], dtype=torch.float32)
+    owner = [unique.setdefault(row.prefix, len(unique)) for row in rows]
+    prefix_ids, prefix_mask = pad(list(unique), pad_id, left=True)
     return MicroBatch(
-        ids=ids,
-        mask=mask,
-        weights=scale[:, None] * mask,
-        roles=tuple(records[i].role for i in chosen),
-        prompt_ids=prompt_ids,
-        prompt_mask=prompt_mask,
-        owner=torch.tensor(owner, dtype=torch.long),
+        ids, mask, weights, roles, prefix_ids, prefix_mask, torch.tensor(owner, dtype=torch.long)
     )

@@ -15,12 +15,12 @@ def completion_logprobs(model: Any, batch: MicroBatch) -> Tensor:
 
     Args:
         model: A transformers causal LM.
-        batch: B records, their prompts shared or in the rows.
+        batch: B records, their beginnings shared or in the rows.
 
     Returns:
         [B, T], aligned with ``batch.ids``; meaningful where ``batch.mask`` is 1, else finite.
     """
-    if batch.prompt_ids is None:
+    if batch.prefix_ids is None:
         return _rows(model, batch)
     return _grouped(model, batch)
 
@@ -45,25 +45,25 @@ def _rows(model: Any, batch: MicroBatch) -> Tensor:
 
 
 def _grouped(model: Any, batch: MicroBatch) -> Tensor:
-    """Each prompt is encoded once; its key-value cache is shared by its completions."""
-    assert batch.prompt_mask is not None
+    """Each beginning is encoded once; its key-value cache is shared by the rows that follow."""
+    assert batch.prefix_mask is not None
     assert batch.owner is not None
-    positions = (batch.prompt_mask.cumsum(-1) - 1).clamp(min=0)
-    prompts = model(
-        input_ids=batch.prompt_ids,
-        attention_mask=batch.prompt_mask,
+    positions = (batch.prefix_mask.cumsum(-1) - 1).clamp(min=0)
+    prefixes = model(
+        input_ids=batch.prefix_ids,
+        attention_mask=batch.prefix_mask,
         position_ids=positions,
         use_cache=True,
         logits_to_keep=1,
     )
-    logits = prompts.logits[batch.owner]  # [B, 1, V]
+    logits = prefixes.logits[batch.owner]  # [B, 1, V]
     if batch.ids.shape[1] > 1:
-        cache = prompts.past_key_values
+        cache = prefixes.past_key_values
         cache.batch_select_indices(batch.owner)
         fed = batch.ids[:, :-1]
-        mask = torch.cat([batch.prompt_mask[batch.owner], torch.ones_like(fed)], dim=1)
+        mask = torch.cat([batch.prefix_mask[batch.owner], torch.ones_like(fed)], dim=1)
         steps = torch.arange(fed.shape[1], device=fed.device)
-        lengths = batch.prompt_mask.sum(-1)[batch.owner]
+        lengths = batch.prefix_mask.sum(-1)[batch.owner]
         rest = model(
             input_ids=fed,
             attention_mask=mask,

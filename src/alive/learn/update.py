@@ -68,7 +68,8 @@ def update(
         optimiser.zero_grad(set_to_none=True)
         raise DivergenceError(
             f"the loss ({total}) or its gradient norm ({norm}) is not finite; the weights were not "
-            "touched. Remedy: resume with a lower learn.learning_rate."
+            "touched. Remedy: a new run with a lower learn.learning_rate, its --model the model "
+            "folder of this run's last checkpoint."
         )
     for group in optimiser.param_groups:
         group["lr"] = learning_rate

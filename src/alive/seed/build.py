@@ -24,9 +24,9 @@ from alive.seed.primer import Exchange, exchanges
 from alive.seed.tokenizer import train_tokenizer
 from alive.types import Prompt, TrainingRecord
 
-STEPS = 4000
-BATCH = 32
-LEARNING_RATE = 2e-3
+STEPS = 2400
+BATCH = 64
+LEARNING_RATE = 3e-3
 VOCABULARY = 640
 TOKENIZER_EXCHANGES = 20_000
 THREADS = 2
@@ -50,12 +50,15 @@ def build(folder: Path, console: Console | None = None) -> None:
         solve_weight=1.0,
         review_weight=0.6,
         revise_weight=0.3,
-        micro_batch_tokens=1000,
+        micro_batch_tokens=1500,
     )
     policy = LocalPolicy(model, tokenizer, renderer, learn)
     records = (_record(exchange, renderer) for exchange in exchanges(STEPS * BATCH))
     for step in track(range(STEPS), "building the seed", console=console):
-        policy.update(list(islice(records, BATCH)), _rate(step))
+        stats = policy.update(list(islice(records, BATCH)), _rate(step))
+        if (step + 1) % 200 == 0:
+            losses = ", ".join(f"{role} {loss:.3f}" for role, loss in stats.role_loss.items())
+            console.print(f"step {step + 1}: nats a token: {losses}")
     folder.mkdir(parents=True, exist_ok=True)
     policy.save(folder)
 

@@ -91,28 +91,50 @@ def heldout_items(split: Literal["test", "validation"]) -> Iterator[tuple[str, s
         yield problem.statement, problem.result, domain
 
 
-def exchanges(count: int) -> Iterator[Exchange]:
-    """Yields the worked examples the seed is built from.
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A part of the primer, in a textbook's order: short and right first, then the rest.
 
-    Mistakes are rare in the first half and as common as right workings in the second.
+    Attributes:
+        until: Where it ends, as a share of all exchanges.
+        lengths: How often problems of each length occur.
+        mistakes: Share of wrong workings among those shown to solve, 0..1.
+        alone: How often a passage holds 1, 2, 3, ... problems.
     """
+
+    until: float
+    lengths: dict[int, float]
+    mistakes: float
+    alone: tuple[float, ...]
+
+
+CHAPTERS = (
+    Chapter(0.2, {1: 1.0}, 0.1, (1.0,)),
+    Chapter(0.4, {1: 0.5, 2: 0.5}, 0.2, (0.9, 0.1)),
+    Chapter(1.0, PRIMER_LENGTHS, 0.5, (0.64, 0.12, 0.12, 0.12)),
+)
+
+
+def exchanges(count: int) -> Iterator[Exchange]:
+    """Yields the worked examples the seed is built from, chapter by chapter."""
     for index in range(count):
         rng = random.Random(derive("primer", "exchange", index))
-        yield _exchange(rng, mistakes=0.2 if 2 * index < count else 0.5)
+        chapter = next(c for c in CHAPTERS if index < c.until * count)
+        yield _exchange(rng, chapter)
 
 
-def _exchange(rng: random.Random, mistakes: float) -> Exchange:
-    problem = _draw(rng, PRIMER_LENGTHS, "train")
+def _exchange(rng: random.Random, chapter: Chapter) -> Exchange:
+    problem = _draw(rng, chapter.lengths, "train")
     draw = rng.random()
-    if draw < 0.08:
-        return _pose(rng, problem)
-    passage = _passage(rng, problem)
-    if draw < 0.14 and len(problem.steps) == 1:
+    if draw < 0.06:
+        return _pose(rng, problem, chapter)
+    passage = _passage(rng, problem, chapter)
+    if draw < 0.12 and len(problem.steps) == 1:
         return _inverse(rng, problem)
-    slipped = rng.random() < (mistakes if draw < 0.58 else 0.5)
+    slipped = rng.random() < (chapter.mistakes if draw < 0.6 else 0.5)
     working = wrong(rng, problem) if slipped else right(problem)
     critique = _critique(problem, working, passage)
-    if draw < 0.58:
+    if draw < 0.6:
         summary = re.search("Summary: (.*)", critique)
         assert summary is not None
         condition = summary[1] if rng.random() < 0.5 else None
@@ -136,13 +158,13 @@ def _critique(problem: Problem, working: Working, passage: str) -> str:
     return template_critique(working.text, problem.result, sound, WORDS, passage)
 
 
-def _passage(rng: random.Random, problem: Problem) -> str:
+def _passage(rng: random.Random, problem: Problem, chapter: Chapter) -> str:
     """The problem with its result hidden, alone or among others of its domain."""
     masked = f"{problem.statement} {MASK}"
-    count = rng.choices((1, 2, 3, 4), (0.64, 0.12, 0.12, 0.12))[0]
+    count = rng.choices(range(1, len(chapter.alone) + 1), chapter.alone)[0]
     if count == 1:
         return masked if rng.random() < 0.7 else masked + problem.ending
-    others = _document(rng, PRIMER_LENGTHS, count - 1, problem.domain)
+    others = _document(rng, chapter.lengths, count - 1, problem.domain)
     hidden = re.compile(rf"\b{problem.result}\b")
     texts = [hidden.sub(lambda _: MASK, other.text) for other in others]
     texts.insert(rng.randint(0, count - 1), masked + problem.ending)
@@ -162,10 +184,10 @@ def _inverse(rng: random.Random, problem: Problem) -> Exchange:
     return Exchange("solve", Working((step,), hidden).text, passage, WORDS.solve_positive)
 
 
-def _pose(rng: random.Random, problem: Problem) -> Exchange:
+def _pose(rng: random.Random, problem: Problem, chapter: Chapter) -> Exchange:
     """A document and a span of it: mostly numbers, of any difficulty."""
-    count = rng.choice((1, 2, 3, 4, 4, 4))
-    problems = [problem, *_document(rng, PRIMER_LENGTHS, count - 1, problem.domain)]
+    count = rng.choice((1, 2, 3, 4, 4, 4)) if len(chapter.alone) > 1 else 1
+    problems = [problem, *_document(rng, chapter.lengths, count - 1, problem.domain)]
     rng.shuffle(problems)
     chosen = rng.choice(problems)
     span = chosen.result

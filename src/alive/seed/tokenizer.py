@@ -1,4 +1,4 @@
-"""The seed's tokenizer: byte-level BPE trained on the primer, digits kept apart."""
+"""The seed's tokenizer: byte-level BPE trained on the primer, numbers kept apart."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SPECIAL_TOKENS = (PAD, END, *MARKERS, "<|revise|>")
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """Trains the tokenizer.
 
-    Merges may cross spaces, so that a phrase of the primer is one token; a digit is always a token
-    of its own, so that a number is read and written digit by digit. Every byte has a token, so any
-    text can be encoded.
+    Merges may cross spaces, so that a phrase of the primer is one token, but never a number's edge:
+    the numbers of the primer are a token each, longer ones are read in pairs of digits. Every byte
+    has a token, so any text can be encoded.
 
     Args:
         texts: The primer's texts, without special tokens.
@@ -30,7 +30,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(r"\d"), "isolated"),
+            pre_tokenizers.Split(Regex(r"\d{1,2}"), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

@@ -1,6 +1,6 @@
 r"""Problems in three domains that share skills (sums, differences, orderings) and no words.
 
-A problem is a chain of additions and subtractions over 1..99, or the difference between the end of
+A problem is a chain of additions and subtractions over 1..40, or the difference between the end of
 one and another number (which of the two is larger has to be seen first), told as **maths**
 (expressions, word problems), **code** (traces of short programs) or **logic** (ages, seats in a
 row, sets). Its working is the same in all three: ``23+14=37``, ``37-30=7``, ``\boxed{7}``. What is
@@ -24,12 +24,13 @@ THINGS = ("pens", "eggs", "coins", "books", "cards", "shells", "plums", "stamps"
 GAINS = ("buys {n} more", "finds {n}", "is given {n}")
 LOSSES = ("gives away {n}", "loses {n}", "sells {n}")
 VARIABLES = "abcdefgh"
-LARGEST = 99
+LARGEST = 40
+LARGEST_CHANGE = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A start value and signed changes; every running value lies in 1..99."""
+    """A start value and signed changes; every running value lies in 1..40, every change in 2..9."""
 
     start: int
     changes: tuple[int, ...]
@@ -87,15 +88,12 @@ class Problem:
 
 def draw_chain(rng: random.Random, length: int) -> Chain:
     """Draws a chain of ``length`` changes."""
-    start = value = rng.randint(5, 60)
+    start = value = rng.randint(3, 34)
     changes = []
     for _ in range(length):
-        room_up, room_down = LARGEST - value, value - 1
-        up = rng.random() < 0.55
-        if room_up < 2 or (not up and room_down >= 2):
-            change = -rng.randint(2, min(room_down, 45))
-        else:
-            change = rng.randint(2, min(room_up, 45))
+        change = rng.choice((1, -1)) * rng.randint(2, LARGEST_CHANGE)
+        if not 1 <= value + change <= LARGEST:
+            change = -change
         changes.append(change)
         value += change
     return Chain(start, tuple(changes))
@@ -115,7 +113,8 @@ def draw_problem(rng: random.Random, domain: Domain, length: int) -> Problem:
 def _draw(rng: random.Random, domain: Domain, length: int) -> Problem:
     if length > 1 and rng.random() < 0.25:
         chain = draw_chain(rng, length - 1)
-        other = rng.choice([n for n in range(5, LARGEST) if n != chain.values[-1]])
+        value, change = chain.values[-1], rng.randint(2, LARGEST_CHANGE)
+        other = value + change if rng.random() < 0.5 or value <= change else value - change
         return _DIFFERENCES[domain](rng, chain, other)
     if domain == "logic" and length == 2 and rng.random() < 0.3:
         return _sets(rng)
@@ -191,8 +190,8 @@ def _seats(rng: random.Random, chain: Chain) -> Problem:
 
 
 def _sets(rng: random.Random) -> Problem:
-    first, second = rng.randint(5, 60), rng.randint(4, 39)
-    both = rng.randint(2, min(first, second) - 1)
+    first, second = rng.randint(3, 30), rng.randint(3, LARGEST_CHANGE)
+    both = rng.randint(2, min(first, second - 1))
     told = f"{first} sing, {second} dance and {both} do both. Sing or dance:"
     return _problem("logic", told, str(first + second - both), ".", Chain(first, (second, -both)))
 
