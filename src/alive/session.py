@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from alive.config import Config
 from alive.corpus import Corpus, open_corpus
-from alive.errors import StorageError
+from alive.errors import CorpusError, StorageError
 from alive.evaluation import (
     FrozenAttempt,
     Suite,
@@ -23,12 +23,11 @@ from alive.evaluation import (
     load_suite,
     texts,
 )
-from alive.evaluation.separation import check_separation
+from alive.evaluation.separation import check_separation, probe_tasks
 from alive.game import Played
 from alive.metrics import step_metrics
 from alive.progress import Display
 from alive.prompts import Renderer
-from alive.roles.pose import mask, random_spans, task_id
 from alive.seeding import derive
 from alive.state import State
 from alive.store import RunFolder
@@ -133,11 +132,13 @@ class Session(AbstractContextManager["Session"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Saves the state of the last whole step, whatever ended the block."""
+        """Saves the state of the last whole step, if there is one, whatever ended the block."""
         try:
+            taken = self.state.step + self.state.formats_learned
+            begun = bool(taken or self.state.conditions)
             # Weights that changed without their step being recorded are no state to go on from.
-            whole = self.policy.version == self.state.step + self.state.formats_learned
-            if whole and not isinstance(error, StorageError):
+            whole = self.policy.version == taken
+            if begun and whole and not isinstance(error, StorageError):
                 self.save()
         finally:
             self.folder.close()
@@ -297,24 +298,21 @@ class Session(AbstractContextManager["Session"]):
         self.state.corpus = self._corpus.report.as_dict()
 
     def _probe_tasks(self) -> list[Task]:
-        """Draws random tasks of validation documents; of training ones where none is held out."""
-        documents = islice(self._corpus.documents("validation"), CHECK_TASKS)
-        chosen = list(documents) or list(islice(self._corpus.documents("train"), CHECK_TASKS))
-        a_document = -(-CHECK_TASKS // len(chosen))
-        return [
-            Task(
-                task_id(document, span),
-                document.id,
-                mask(document.text, span),
-                span,
-                "random",
-                document.domain,
-            )
-            for document in chosen
-            for span in random_spans(
-                document, self.config.game, (), derive(self.config.seed, "probe", document.id)
-            )[:a_document]
-        ]
+        """Draws random tasks of validation documents; of training ones where those give none.
+
+        Raises:
+            CorpusError: No document looked at has anything to hide.
+        """
+        for split in ("validation", "train"):
+            documents = list(islice(self._corpus.documents(split), CHECK_TASKS))
+            tasks = probe_tasks(documents, CHECK_TASKS, self.config.game, self.config.seed)
+            if tasks:
+                return tasks
+        raise CorpusError(
+            f"no span to hide in {len(documents)} documents, such as {documents[0].source}: a task "
+            "needs a number, a name or a key term that the rest of its text does not give away. "
+            "Give other text, or raise game.max_span_share."
+        )
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         if self._stop:

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alive.config import GameConfig
 from alive.evaluation.statistics import Difference, paired_difference
 from alive.feedback import negative_condition, positive_condition
 from alive.prompts import Renderer
 from alive.roles import solve
+from alive.roles.pose import mask, random_spans, task_id
 from alive.seeding import derive
-from alive.types import Sampler, SamplingParams, Task
+from alive.types import Document, Sampler, SamplingParams, Task
 
-__all__ = ["Separation", "check_separation"]
+__all__ = ["Separation", "check_separation", "probe_tasks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +78,33 @@ def check_separation(
     positive, negative = rates
     gap = paired_difference(negative, positive, derive(seed, "gap"))
     return Separation(sum(positive) / len(tasks), sum(negative) / len(tasks), gap)
+
+
+def probe_tasks(
+    documents: Sequence[Document], count: int, game: GameConfig, seed: int
+) -> list[Task]:
+    """Draws about ``count`` distinct tasks with random spans, spread over the documents.
+
+    Args:
+        documents: Where from; a document given twice counts once.
+        count: How many are wanted.
+        game: The limits of a span.
+        seed: Run seed.
+
+    Returns:
+        Fewer tasks where the documents hold fewer spans; none where they hold none.
+    """
+    distinct = {document.id: document for document in documents}.values()
+    share = -(-count // len(distinct)) if distinct else 0
+    return [
+        Task(
+            task_id(document, span),
+            document.id,
+            mask(document.text, span),
+            span,
+            "random",
+            document.domain,
+        )
+        for document in distinct
+        for span in random_spans(document, game, (), derive(seed, "probe", document.id))[:share]
+    ]
