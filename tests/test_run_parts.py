@@ -1,0 +1,198 @@
+"""Small parts of a run: its state, the sum of a step, the checked conditions, what is shown."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from fakes import PlainRenderer, ScriptedSampler
+from rich.console import Console
+
+from alive.config import GameConfig
+from alive.evaluation.separation import probe_tasks
+from alive.game import Played
+from alive.metrics import step_metrics
+from alive.progress import Display
+from alive.state import State
+from alive.types import (
+    Attempt,
+    Document,
+    Episode,
+    Prompt,
+    Review,
+    Rollout,
+    Task,
+    Trained,
+    UpdateStats,
+)
+
+DOCUMENT = Document("doc", "Ann has 3 pens. Then she has 7 of them.", "here")
+
+
+def rollout(text: str, tokens: int, role: str = "solve") -> Rollout:
+    return Rollout(Prompt(role, ()), tuple(range(tokens)), (), text, "stop", 0)
+
+
+def task(name: str, span: str) -> Task:
+    return Task(name, "doc", DOCUMENT.text.replace(span, "\\mask{}"), span, "random")
+
+
+def attempt(name: str, index: int, answer: str | None, correct: bool, tokens: int = 2) -> Attempt:
+    return Attempt(name, index, rollout(f"says {answer}", tokens), answer, correct)
+
+
+def review(name: str, index: int, verdict: bool | None, leaks: bool = False, own: int = 0):
+    written = rollout("w", own, "review") if own else None
+    words = "[bold]look[/bold]"
+    return Review(name, index, written, words, words, verdict, None, None, True, leaks)
+
+
+def episode(step: int = 0) -> Episode:
+    a, b = task("a", "3"), task("b", "7")
+    return Episode(
+        step,
+        DOCUMENT,
+        (a, b),
+        (
+            (attempt("a", 0, "3", True), attempt("a", 1, "4", False)),
+            (attempt("b", 0, None, False, 5), attempt("b", 1, "8", False)),
+        ),
+        (
+            (review("a", 0, True, own=3), review("a", 1, True, own=3)),
+            (review("b", 0, None), review("b", 1, False, leaks=True)),
+        ),
+        (attempt("b", 1, "7", True, 4),),
+    )
+
+
+def test_a_step_is_summed_up_by_hand() -> None:
+    fates = {
+        ("a", 0, "solve"): Trained("w", 1.0, "", "challenging"),
+        ("a", 1, "solve"): Trained(dropped="review deceptive", pose_words="challenging"),
+        ("b", 0, "solve"): Trained(dropped="review unparsed", pose_words="not recoverable"),
+        ("b", 1, "solve"): Trained(dropped="wrong", pose_words="not recoverable"),
+        ("b", 1, "revise"): Trained(weight=1.0),
+    }
+    played = [
+        Played(episode(), 1, 1, {"taken": 2}),
+        Played(Episode(0, DOCUMENT, (), (), ()), 0, 0, {"taken": 1, "empty": 1}),
+    ]
+    stats = UpdateStats(1.5, {"review": 0.25, "solve": 0.5}, 2.0, 40)
+    found = step_metrics(played, fates, stats)
+    expected = {
+        "loss": 1.5,
+        "loss_review": 0.25,
+        "loss_solve": 0.5,
+        "grad_norm": 2.0,
+        "tokens_trained": 40,
+        "tokens_sampled": 2 + 2 + 5 + 2 + 4 + 3 + 3,
+        "tasks": 2,
+        "proposed": 1,
+        "filled": 1,
+        "refused": {"taken": 3, "empty": 1},
+        "pass_rate": 0.25,
+        "answered": 0.75,
+        "difficulty": {"challenging": 1, "not recoverable": 1},
+        "reviews_unparsed": 0.25,
+        "reviews_honest": 0.5,
+        "reviews_leaking": 0.25,
+        "revisions": 1,
+        "revisions_right": 1,
+        "dropped": {"review deceptive": 1, "review unparsed": 1, "wrong": 1},
+    }
+    assert {key: found[key] for key in expected} == expected
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_a_step_without_a_task_is_summed_up_too() -> None:
+    played = [Played(Episode(0, DOCUMENT, (), (), ()), 0, 0, {})]
+    found = step_metrics(played, {}, UpdateStats(0.0, {}, 0.0, 0))
+    assert (found["pass_rate"], found["answered"], found["tasks"]) == (0.0, 0.0, 0)
+
+
+def test_the_state_survives_json() -> None:
+    state = State(step=3, memory={"b", "a"}, conditions={"gap": 0.1}, seconds=1.25, threads=2)
+    saved = json.loads(json.dumps(state.as_json()))
+    assert saved["memory"] == ["a", "b"]
+    assert State.from_json(saved) == state
+
+
+def test_probe_tasks_are_distinct_and_spread() -> None:
+    documents = [
+        Document(str(i), f"Box {i + 50} held {i + 70} pens when {name} came to the mill", "here")
+        for i, name in enumerate(("Ann", "Bob", "Cleo", "Dan"))
+    ]
+    game = GameConfig()
+    found = probe_tasks([*documents, *documents], 8, game, seed=0)
+    assert len(found) == len({one.id for one in found}) == 8
+    assert [one.document_id for one in found] == [i for i in "0123" for _ in "ab"]
+    assert all(one.span not in one.passage for one in found)
+    assert probe_tasks(documents, 8, game, seed=0) == found
+    assert probe_tasks(documents, 8, game, seed=1) != found
+    assert probe_tasks([], 8, game, seed=0) == []
+    assert probe_tasks([Document("x", "and so it was", "here")], 8, game, 0) == []
+
+
+@pytest.mark.parametrize("heeds", [True, False])
+def test_conditions_separate_only_where_they_change_the_answers(heeds: bool) -> None:
+    from types import SimpleNamespace
+
+    from alive.evaluation.separation import check_separation
+    from alive.types import SamplingParams
+
+    def script(prompt: Prompt, text: str, index: int) -> str:
+        right = prompt.condition == "well" if heeds else index % 2 == 0
+        return "\\boxed{3}" if right else "\\boxed{4}"
+
+    renderer = PlainRenderer()
+    renderer.words = SimpleNamespace(solve_positive="well", solve_negative="badly")
+    tasks = [task(str(i), "3") for i in range(10)]
+    sampler = ScriptedSampler(script)
+    found = check_separation(sampler, renderer, tasks, 4, SamplingParams(8), seed=0)
+    assert found.separates is heeds
+    assert (found.positive, found.negative) == ((1.0, 0.0) if heeds else (0.5, 0.5))
+    assert found.as_dict()["gap"] == (1.0 if heeds else 0.0)
+    assert len({call[3] for call in sampler.calls}) == 2
+
+
+def shown_by(terminal: bool = False) -> tuple[Display, io.StringIO]:
+    out = io.StringIO()
+    return Display(Console(file=out, width=90, force_terminal=terminal)), out
+
+
+def test_an_example_is_the_most_telling_attempt_and_plain_text() -> None:
+    display, out = shown_by()
+    display.example(episode(4))
+    shown = out.getvalue()
+    # Task a is mixed; of its attempts the right one was reviewed honestly.
+    assert "step 5: 50 % of the attempts were right" in shown
+    assert "Ann has [3] pens." in shown
+    assert "attempt, right" in shown
+    assert "says 3" in shown
+    assert "[bold]look[/bold]" in shown  # words of a model are never markup
+
+
+def test_nothing_to_show_is_no_example() -> None:
+    display, out = shown_by()
+    display.example(Episode(0, DOCUMENT, (), (), ()))
+    assert out.getvalue() == ""
+
+
+def test_bars_count_and_say_a_line_now_and_then() -> None:
+    display, out = shown_by()
+    with display.bars("training", total=12, done=9):
+        for step in range(3):
+            display.stage("solve")
+            display.advance(f"loss {step}")
+    assert "training 10/12 loss 0" in out.getvalue()
+    assert "training 12/12 loss 2" in out.getvalue()
+    assert "11/12 loss" not in out.getvalue()
+
+
+def test_a_finished_stage_shows_no_bar() -> None:
+    display, out = shown_by(terminal=True)
+    with display.bars("formats", total=0):
+        display.stage("x")
+        display.advance()
+    assert out.getvalue() == ""
