@@ -7,6 +7,7 @@ import torch
 from tiny import gpt2, llama
 
 from alive.engines.sampling import Drawn, _nucleus, choose, draw
+from alive.learn import prefix
 from alive.types import SamplingParams
 
 PROMPTS = [(3, 4, 5), (6,), (7, 8, 9, 10, 11, 1)]
@@ -95,6 +96,27 @@ def test_a_prompt_is_encoded_once_for_all_its_completions() -> None:
     spy.parameters = inner.parameters
     sample(spy, PROMPTS, 5, SamplingParams(3))
     assert shapes == [(3, 6), (15, 1), (15, 1)]
+
+
+@pytest.mark.parametrize("make", [llama, gpt2])
+def test_common_beginnings_are_encoded_once(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefix, "LEAST", 3)
+    inner, shapes = make(), []
+
+    def spy(**inputs):
+        shapes.append(tuple(inputs["input_ids"].shape))
+        return inner(**inputs)
+
+    spy.parameters = inner.parameters
+    long, other = (3, 4, 5, 6, 7), (9, 8, 7)
+    asked = [(*long, 1), (*other, 2, 2), (*long, 2, 3), (*long, 4), (*other, 4), (*other, 5)]
+    groups = sample(spy, asked, 2, SamplingParams(6))
+    assert shapes[:2] == [(2, 5), (6, 2)]  # two beginnings; then what is left of each prompt
+    for prompt, group in zip(asked, groups, strict=True):
+        for one in group:
+            found = torch.tensor(one.logprobs)
+            expected = fresh_logprobs(inner, prompt, one.ids)
+            torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
 def test_the_same_seed_draws_the_same_and_another_does_not() -> None:

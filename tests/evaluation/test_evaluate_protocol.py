@@ -144,7 +144,7 @@ def test_frozen_attempts_are_judged_again_and_survive_storage() -> None:
     assert (scores.n_right, scores.n_wrong, scores.j, scores.ece) == (2, 4, 1.0, 0.0)
     assert after.frozen == restored
 
-    changes = differences(before, after, seed=1)
+    changes = differences(before.rows, after.rows, seed=1)
     assert changes["total"].mean == pytest.approx(4 / 6)
     assert changes["maths"].mean == pytest.approx(2 / 3)
     assert list(changes) == ["maths", "logic", "total"]
@@ -194,4 +194,4 @@ def test_a_problem_twice_is_an_error_and_so_is_none() -> None:
 def test_differences_need_the_same_problems() -> None:
     other = evaluate(ScriptedSampler(policy), RENDERER, [Suite("s", SUITE.items[:2])], SAMPLING, 7)
     with pytest.raises(ValueError, match="same problems"):
-        differences(run(), other, seed=1)
+        differences(run().rows, other.rows, seed=1)

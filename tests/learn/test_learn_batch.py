@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from unittest import mock
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import record
 
+from alive.learn import prefix
 from alive.learn.batch import MicroBatch, micro_batches, pad, token_weights
 
 ROLES = {"pose": 0.2, "solve": 1.0, "review": 0.5, "revise": 0.5}
@@ -57,26 +59,37 @@ def test_a_role_without_weight_makes_no_row() -> None:
     assert not list(micro_batches([record((1,), (2,), 1.0, "pose")], silent, PAD, 10))
 
 
-def test_a_prompt_of_its_own_stands_in_its_row() -> None:
+def test_a_record_alone_is_a_whole_row() -> None:
     [batch] = cut([record((1, 2), (3, 4)), record((5,), (6,))], 100)
-    assert batch.prompt_ids is None
+    assert batch.prefix_ids is None
     assert batch.ids.tolist() == [[5, 6, PAD, PAD], [1, 2, 3, 4]]
     assert batch.mask.tolist() == [[0, 1, 0, 0], [0, 0, 1, 1]]
     third = pytest.approx(1 / 3)
     assert batch.weights.tolist() == [[0, third, 0, 0], [0, 0, third, third]]
 
 
-def test_a_shared_prompt_stands_apart_once() -> None:
-    [batch] = cut([record((1, 2), (3, 4)), record((1, 2), (5,)), record((7,), (8,)),
-                   record((7,), (9,))], 100)  # fmt: skip
-    assert batch.prompt_ids is not None
-    assert batch.prompt_mask is not None
-    assert batch.owner is not None
-    assert batch.prompt_ids.tolist() == [[PAD, 7], [1, 2]]
-    assert batch.prompt_mask.tolist() == [[0, 1], [1, 1]]
-    assert batch.owner.tolist() == [0, 0, 1, 1]
-    assert batch.ids.tolist() == [[8, PAD], [9, PAD], [3, 4], [5, PAD]]
-    assert batch.mask.tolist() == [[1, 0], [1, 0], [1, 1], [1, 0]]
+def test_a_shared_beginning_stands_apart_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefix, "LEAST", 1)
+    records = [
+        record((1, 2), (3, 4)),
+        record((7,), (9,)),
+        record((1, 2, 5), (6,), role="review"),
+        record((7,), (8,)),
+        record((4, 4), (2,)),
+    ]
+    whole, shared = cut(records, 100)
+    assert whole.ids.tolist() == [[4, 4, 2]]
+    assert shared.prefix_ids is not None
+    assert shared.prefix_mask is not None
+    assert shared.owner is not None
+    assert shared.prefix_ids.tolist() == [[PAD, 7], [1, 2]]
+    assert shared.prefix_mask.tolist() == [[0, 1], [1, 1]]
+    assert shared.owner.tolist() == [0, 0, 1, 1]
+    assert shared.ids.tolist() == [[9, PAD], [8, PAD], [3, 4], [5, 6]]
+    assert shared.mask.tolist() == [[1, 0], [1, 0], [1, 1], [0, 1]]
+    assert shared.roles == ("solve", "solve", "solve", "review")
+    fifth = pytest.approx(1 / 5)
+    assert shared.weights.tolist() == [[fifth, 0], [fifth, 0], [fifth, fifth], [0, 0.5]]
 
 
 def test_a_record_above_the_limit_makes_a_pass_of_its_own() -> None:
@@ -89,14 +102,14 @@ def rows_of(batch: MicroBatch) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Reads (prompt, completion) back from the tensors."""
     found = []
     for row in range(len(batch.roles)):
-        completion = tuple(batch.ids[row][batch.mask[row] == 1].tolist())
-        if batch.prompt_ids is None:
-            first = int(batch.mask[row].argmax())
-            prompt = tuple(batch.ids[row, :first].tolist())
-        else:
+        width = int(batch.mask[row].nonzero().max()) + 1
+        ids = batch.ids[row, :width].tolist()
+        start = int(batch.mask[row].argmax())
+        begun: list[int] = []
+        if batch.prefix_ids is not None:
             at = int(batch.owner[row])
-            prompt = tuple(batch.prompt_ids[at][batch.prompt_mask[at] == 1].tolist())
-        found.append((prompt, completion))
+            begun = batch.prefix_ids[at][batch.prefix_mask[at] == 1].tolist()
+        found.append((tuple(begun + ids[:start]), tuple(ids[start:])))
     return found
 
 
@@ -108,9 +121,10 @@ made = st.builds(
 
 
 @settings(deadline=None)
-@given(st.lists(made, min_size=1, max_size=12), st.integers(1, 60))
-def test_every_record_exactly_once_and_within_the_limit(records, limit: int) -> None:
-    batches = list(micro_batches(records, ROLES, 0, limit))
+@given(st.lists(made, min_size=1, max_size=12), st.integers(1, 60), st.sampled_from([1, 2, 16]))
+def test_every_record_exactly_once_and_within_the_limit(records, limit: int, least: int) -> None:
+    with mock.patch.object(prefix, "LEAST", least):
+        batches = list(micro_batches(records, ROLES, 0, limit))
     found = Counter(
         (role, *row)
         for batch in batches
@@ -118,12 +132,8 @@ def test_every_record_exactly_once_and_within_the_limit(records, limit: int) -> 
     )
     assert found == Counter((r.role, r.prompt_ids, r.completion_ids) for r in records)
     for batch in batches:
-        size = batch.ids.numel() + (0 if batch.prompt_ids is None else batch.prompt_ids.numel())
+        size = batch.ids.numel() + (0 if batch.prefix_ids is None else batch.prefix_ids.numel())
         assert size <= limit or len(batch.roles) == 1
-    shares = Counter(r.prompt_ids for r in records)
-    for batch in batches:
-        apart = {shares[prompt] > 1 for prompt, _ in rows_of(batch)}
-        assert apart == {batch.prompt_ids is not None}
     # The absolute weight of a role's tokens sums to its lambda.
     for role in {r.role for r in records}:
         mass = sum(
@@ -134,3 +144,26 @@ def test_every_record_exactly_once_and_within_the_limit(records, limit: int) -> 
         )
         assert mass == pytest.approx(ROLES[role], rel=1e-5)
     assert all(torch.equal(batch.weights != 0, batch.mask == 1) for batch in batches)
+
+
+def test_beginnings_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefix, "LEAST", 2)
+    abc, abd, abcde, x = (1, 2, 3), (1, 2, 4), (1, 2, 3, 5, 6), (9, 9, 9)
+    assert prefix.shared_prefixes([abc, x, abcde, abc]) == [3, 0, 3, 3]
+    assert prefix.shared_prefixes([abc, abd]) == [2, 2]
+    # Three that share three tokens save six; a fourth that shares two would leave 3 x 2.
+    assert prefix.shared_prefixes([abc, abc, abc, abd]) == [2, 2, 2, 2]
+    # Two that share five save five; a third that shares two would leave 2 x 2.
+    assert prefix.shared_prefixes([abcde, abcde, abd]) == [5, 5, 0]
+    assert prefix.shared_prefixes([(1, 5), (1, 6)]) == [0, 0]  # one token is too little
+    assert prefix.shared_prefixes([]) == []
+    assert prefix.shared_prefixes([abc]) == [0]
+
+
+@given(st.lists(tokens, max_size=12), st.integers(1, 4))
+def test_members_of_a_group_begin_alike(sequences, least: int) -> None:
+    with mock.patch.object(prefix, "LEAST", least):
+        lengths = prefix.shared_prefixes(sequences)
+    begun = Counter(one[:length] for one, length in zip(sequences, lengths, strict=True) if length)
+    assert all(count > 1 and len(common) >= least for common, count in begun.items())
+    assert all(length <= len(one) for one, length in zip(sequences, lengths, strict=True))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny import gpt2, llama, record
 
+from alive.learn import prefix
 from alive.learn.batch import micro_batches
 from alive.learn.loss import completion_logprobs, likelihood_loss
 
@@ -23,6 +24,17 @@ SHARED = [
     record((9, 1, 2, 7, 7), (1, 2, 3), -0.5, "review"),
     record((9, 1, 2, 7, 7), (4, 0, 0, 0), 1.0, "review"),  # ends in the pad id
 ]
+NESTED = [  # reviews continue the prompt of their attempt
+    *SHARED,
+    record((3, 4, 5, 6, 7, 2), (11, 12), 1.0, "review"),
+    record((3, 4, 5, 8, 2), (13,), 1.0, "review"),
+]
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any two tokens in common are shared, so that small records take the shared path."""
+    monkeypatch.setattr(prefix, "LEAST", 2)
 
 
 def naive(model, one) -> torch.Tensor:
@@ -59,15 +71,15 @@ def batched_loss(model, records, limit: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("make", [llama, gpt2])
-@pytest.mark.parametrize("records", [SINGLE, SHARED], ids=["single", "shared"])
+@pytest.mark.parametrize("records", [SINGLE, SHARED, NESTED], ids=["single", "shared", "nested"])
 def test_logprobs_equal_a_naive_loop(make, records) -> None:
     model = make()
-    by_row = {(r.prompt_ids, r.completion_ids): naive(model, r) for r in records}
+    expected = {one.completion_ids: naive(model, one) for one in records}
     [batch] = micro_batches(records, ROLES, 0, 1000)
-    assert (batch.prompt_ids is None) == (records is SINGLE)
+    assert (batch.prefix_ids is None) == (records is SINGLE)
     found = completion_logprobs(model, batch)
+    assert found.shape == batch.ids.shape
     assert torch.isfinite(found).all()
-    expected = {completion: logprobs for (_, completion), logprobs in by_row.items()}
     for row in range(len(records)):
         completion = tuple(batch.ids[row][batch.mask[row] == 1].tolist())
         got = found[row][batch.mask[row] == 1]
@@ -75,15 +87,21 @@ def test_logprobs_equal_a_naive_loop(make, records) -> None:
 
 
 def test_completions_of_one_token_need_no_second_pass() -> None:
-    model = llama()
+    inner, passes = llama(), []
+
+    def spy(**inputs):
+        passes.append(inputs["input_ids"].shape)
+        return inner(**inputs)
+
     records = [record((3, 4), (5,)), record((3, 4), (6,))]
     [batch] = micro_batches(records, ROLES, 0, 1000)
-    found = completion_logprobs(model, batch)
-    expected = torch.stack([naive(model, one) for one in records])
+    found = completion_logprobs(spy, batch)
+    assert passes == [(1, 2)]
+    expected = torch.stack([naive(inner, one) for one in records])
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("records", [SINGLE, SHARED, SINGLE[1:] + SHARED], ids=["1", "n", "both"])
+@pytest.mark.parametrize("records", [SINGLE, SHARED, SINGLE[1:] + NESTED], ids=["1", "n", "both"])
 def test_the_gradient_is_that_of_the_completions_alone(records) -> None:
     """The naive loss has no prompt target in it: equal gradients leave prompts without loss."""
     model = llama()
