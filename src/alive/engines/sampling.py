@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from alive.engines.cache import make_room
 from alive.learn.batch import pad
 from alive.learn.prefix import shared_prefixes
 from alive.types import SamplingParams
@@ -27,28 +28,39 @@ class Drawn:
     stopped: bool
 
 
+SHED = 0.75
+"""Finished rows leave the batch once fewer than this share of it is still being written."""
+
+
 class _Rows:
-    """The rows still being written; finished ones leave the batch."""
+    """The rows of a batch; those that have ended stay in it, unwritten, until enough have."""
 
     def __init__(self, count: int, device: torch.device) -> None:
-        self.alive = torch.arange(count, device=device)
         self.ids: list[list[int]] = [[] for _ in range(count)]
         self.logprobs: list[list[float]] = [[] for _ in range(count)]
         self.stopped = [False] * count
+        self._places = list(range(count))  # of each row of the batch, its completion
+        self._device = device
 
-    def write(self, tokens: Tensor, logprobs: Tensor, stops: Tensor) -> Tensor:
-        """Appends a token to every live row; returns the positions of rows that go on."""
-        ended = torch.isin(tokens, stops)
-        rows = self.alive.tolist()
-        for row, token, logprob, end in zip(
-            rows, tokens.tolist(), logprobs.tolist(), ended.tolist(), strict=True
+    def write(self, tokens: Tensor, logprobs: Tensor, stops: frozenset[int]) -> Tensor | None:
+        """Appends a token to every row that goes on.
+
+        Returns:
+            The batch's rows to keep, when it is time to shed the others; empty when all have
+            ended; None to keep them all.
+        """
+        for place, token, logprob in zip(
+            self._places, tokens.tolist(), logprobs.tolist(), strict=True
         ):
-            self.ids[row].append(token)
-            self.logprobs[row].append(logprob)
-            self.stopped[row] = end
-        going = torch.nonzero(~ended).flatten()
-        self.alive = self.alive[going]
-        return going
+            if not self.stopped[place]:
+                self.ids[place].append(token)
+                self.logprobs[place].append(logprob)
+                self.stopped[place] = token in stops
+        going = [row for row, place in enumerate(self._places) if not self.stopped[place]]
+        if going and len(going) > SHED * len(self._places):
+            return None
+        self._places = [self._places[row] for row in going]
+        return torch.tensor(going, dtype=torch.long, device=self._device)
 
 
 @torch.inference_mode()
@@ -69,31 +81,32 @@ def draw(
     """
     device = next(model.parameters()).device
     generator = torch.Generator(device=device).manual_seed(seed)
-    stops = torch.tensor(list(stop_ids), device=device)
+    stops = frozenset(stop_ids)
     cache, mask, logits = _encode(model, prompts, pad_id)
-    if n > 1:
-        cache.batch_repeat_interleave(n)
+    make_room(cache, n, params.max_new_tokens)
     logits = logits.repeat_interleave(n, 0)
-    mask = mask.repeat_interleave(n, 0)
-    position = mask.sum(-1)
+    mask = torch.nn.functional.pad(
+        mask.repeat_interleave(n, 0), (0, params.max_new_tokens), value=1
+    )
+    position = mask.sum(-1) - params.max_new_tokens
+    length = mask.shape[1] - params.max_new_tokens
     rows = _Rows(len(prompts) * n, device)
     for step in range(params.max_new_tokens):
         tokens, logprobs = choose(logits, params, generator)
-        going = rows.write(tokens, logprobs, stops)
-        if going.numel() == 0 or step + 1 == params.max_new_tokens:
+        kept = rows.write(tokens, logprobs, stops)
+        if step + 1 == params.max_new_tokens or (kept is not None and kept.numel() == 0):
             break
-        if going.numel() < tokens.numel():
-            cache.batch_select_indices(going)
-            tokens, mask, position = tokens[going], mask[going], position[going]
-        mask = torch.cat([mask, mask.new_ones((mask.shape[0], 1))], dim=1)
+        if kept is not None:
+            cache.batch_select_indices(kept)
+            tokens, mask, position = tokens[kept], mask[kept], position[kept]
         out = model(
             input_ids=tokens[:, None],
-            attention_mask=mask,
-            position_ids=position[:, None],
+            attention_mask=mask[:, : length + step + 1],
+            position_ids=position[:, None] + step,
             past_key_values=cache,
             use_cache=True,
         )
-        logits, position = out.logits[:, -1], position + 1
+        logits = out.logits[:, -1]
     flat = [
         Drawn(tuple(ids), tuple(logprobs), stopped)
         for ids, logprobs, stopped in zip(rows.ids, rows.logprobs, rows.stopped, strict=True)
@@ -101,7 +114,9 @@ def draw(
     return [flat[i : i + n] for i in range(0, len(flat), n)]
 
 
-def _encode(model: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Any, Tensor, Tensor]:
+def _encode(
+    model: Any, prompts: Sequence[Sequence[int]], pad_id: int
+) -> tuple[Any, Tensor, Tensor]:
     """Encodes U prompts; what several begin with in common (reviews of one task) only once.
 
     Returns:

@@ -63,7 +63,6 @@ class Problem:
         ending: What follows the result in running text.
         steps: The right working, one line a step, without the boxed answer.
         difference: Whether the last step takes the smaller of two numbers from the larger.
-        key: What is calculated, without its language: one key falls into one split.
     """
 
     domain: Domain
@@ -71,13 +70,17 @@ class Problem:
     result: str
     ending: str
     steps: tuple[str, ...]
-    key: str
     difference: bool = False
 
     @property
     def text(self) -> str:
         """The statement with its result, as a textbook prints it."""
         return f"{self.statement} {self.result}{self.ending}"
+
+    @property
+    def key(self) -> str:
+        """What is calculated, without its language: one key falls into one split."""
+        return ";".join(self.steps)
 
     @property
     def split(self) -> str:
@@ -122,9 +125,8 @@ def _draw(rng: random.Random, domain: Domain, length: int) -> Problem:
 
 
 def _problem(domain: Domain, statement: str, result: str, ending: str, chain: Chain) -> Problem:
-    key = f"{chain.start}{''.join(f'{change:+d}' for change in chain.changes)}"
     steps = tuple(chain.steps)
-    return Problem(domain, statement, result, ending, steps, key)
+    return Problem(domain, statement, result, ending, steps)
 
 
 def _expression(rng: random.Random, chain: Chain) -> Problem:
@@ -199,8 +201,7 @@ def _sets(rng: random.Random) -> Problem:
 def _difference(domain: Domain, statement: str, chain: Chain, other: int, ending: str) -> Problem:
     high, low = max(chain.values[-1], other), min(chain.values[-1], other)
     steps = (*chain.steps, f"{high}-{low}={high - low}")
-    key = f"{chain.start}{''.join(f'{c:+d}' for c in chain.changes)}|{other}"
-    return Problem(domain, statement, str(high - low), ending, steps, key, True)
+    return Problem(domain, statement, str(high - low), ending, steps, True)
 
 
 def _maths_difference(rng: random.Random, chain: Chain, other: int) -> Problem:
