@@ -12,7 +12,7 @@ from alive.config import GameConfig, WarmupConfig
 from alive.feedback import template_critique
 from alive.game import Critic
 from alive.prompts import Renderer, load_templates
-from alive.roles.pose import mask, random_spans
+from alive.roles.pose import passage, random_spans
 from alive.roles.review import from_text
 from alive.seeding import derive
 from alive.teacher import EndpointTeacher
@@ -57,7 +57,7 @@ def format_records(
     """
     spans = random_spans(document, game, (), derive(seed, "formats", document.id))
     for span in spans[: game.masks_per_document]:
-        asked = renderer.solve(mask(document.text, span), None)
+        asked = renderer.solve(passage(document.text, span, game), None)
         answer = renderer.complete(rf"\boxed{{{span}}}")
         yield TrainingRecord("solve", asked.ids, answer, 1.0, document.id)
         asked = renderer.pose(document.text, None)

@@ -13,7 +13,7 @@ from alive.evaluation.statistics import Difference, paired_difference
 from alive.feedback import negative_condition, positive_condition
 from alive.prompts import Renderer
 from alive.roles import solve
-from alive.roles.pose import mask, random_spans, task_id
+from alive.roles.pose import passage, random_spans, task_id
 from alive.seeding import derive
 from alive.types import Document, Sampler, SamplingParams, Task
 
@@ -100,7 +100,7 @@ def probe_tasks(
         Task(
             task_id(document, span),
             document.id,
-            mask(document.text, span),
+            passage(document.text, span, game),
             span,
             "random",
             document.domain,

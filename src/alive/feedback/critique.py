@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from string import Template
 
-from alive.feedback.leak import review_leaks
+from alive.feedback.leak import leaks, review_leaks
 from alive.words import Words
 
 __all__ = ["template_critique"]
@@ -22,11 +22,20 @@ _BOXED = re.compile(r"\\boxed\{[^{}]*\}")
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One checked line: its operands, its result where it has one, and its own fault if any."""
+    """One checked line: its operands, its result where it has one, and its own fault if any.
+
+    ``back`` is what undoing the step gives, the first operand if the step is sound: a check that
+    does not state the right result.
+    """
 
     operands: tuple[int, int]
     result: int | None
     fault: str
+    back: str = ""
+
+    def said(self, template: str, at: int, kind: str = "") -> str:
+        """Says the step in the words of a set."""
+        return Template(template).substitute(step=str(at), kind=kind, back=self.back)
 
 
 def template_critique(
@@ -55,18 +64,21 @@ def template_critique(
         return _generic(correct, words)
     given = None if passage is None else {int(n) for n in re.findall(r"\d{1,9}", passage)}
     critique = _checked(checked, correct, words, given)
-    return _generic(correct, words) if review_leaks(critique, span) else critique
+    hidden = not leaks(attempt_text, span)
+    return _generic(correct, words) if hidden and review_leaks(critique, span) else critique
 
 
 def _checked(steps: list[_Step], correct: bool, words: Words, given: set[int] | None) -> str:
     at, kind = _first_fault(steps, correct, given)
     right = len(steps) if at is None else at - 1
-    listed = [_say(words.step_right, step=i) for i in range(1, right + 1)]
+    listed = [step.said(words.step_right, i) for i, step in enumerate(steps[:right], start=1)]
     if at is None:
         return _review("\n".join(listed), words.all_right, correct, 10)
-    listed.append(_say(words.step_wrong, step=at, kind=kind))
+    faulty = steps[at - 1] if at <= len(steps) else steps[-1]
+    listed.append(faulty.said(words.step_wrong, at, kind))
     score = round(10 * right / (len(steps) + 1))
-    return _review("\n".join(listed), _say(words.faults[kind], step=at), correct, score)
+    summary = Template(words.faults[kind]).substitute(step=str(at))
+    return _review("\n".join(listed), summary, correct, score)
 
 
 def _step(line: str) -> _Step | None:
@@ -74,7 +86,8 @@ def _step(line: str) -> _Step | None:
     if match := _SUM.fullmatch(line):
         a, b, claimed = int(match[1]), int(match[3]), int(match[4])
         true = a + b if match[2] == "+" else a - b if match[2] == "-" else a * b
-        return _Step((a, b), claimed, _slip(true, claimed))
+        back = {"+": claimed - b, "-": claimed + b}.get(match[2], "")
+        return _Step((a, b), claimed, _slip(true, claimed), str(back))
     if match := _ORDER.fullmatch(line):
         a, b = int(match[1]), int(match[3])
         holds = a > b if match[2] == ">" else a < b
@@ -116,7 +129,3 @@ def _generic(correct: bool, words: Words) -> str:
 def _review(analysis: str, summary: str, correct: bool, score: int) -> str:
     verdict = "right" if correct else "wrong"
     return f"{analysis}\nSummary: {summary}\nVerdict: {verdict}\nScore: {score}"
-
-
-def _say(template: str, **values: object) -> str:
-    return Template(template).substitute({key: str(value) for key, value in values.items()})

@@ -152,7 +152,9 @@ def _read(file: Path | Traversable) -> str:
     return text.removesuffix("\n")
 
 
-def _segments(text: str, path: str, wanted: frozenset[str]) -> tuple[Segment, ...]:
+def _segments(
+    text: str, path: str, wanted: frozenset[str], optional: frozenset[str] = frozenset()
+) -> tuple[Segment, ...]:
     segments: list[Segment] = []
     literal, end = "", 0
     for match in Template.pattern.finditer(text):
@@ -161,7 +163,7 @@ def _segments(text: str, path: str, wanted: frozenset[str]) -> tuple[Segment, ..
         name = match["named"] or match["braced"]
         if match["escaped"]:
             literal += "$"
-        elif name in wanted:
+        elif name in wanted | optional:
             segments += [literal, Slot(name)] if literal else [Slot(name)]
             literal = ""
         else:
@@ -213,7 +215,7 @@ def _words(table: Mapping[str, object], path: str) -> Words:
     words, faults = table["words"], table["faults"]
     assert isinstance(words, dict) and isinstance(faults, dict)
     for key, wanted in (("step_right", {"step"}), ("step_wrong", {"step", "kind"})):
-        _segments(words[key], f"{path} {key}", frozenset(wanted))
+        _segments(words[key], f"{path} {key}", frozenset(wanted), frozenset({"back"}))
     for kind, phrase in faults.items():
         _segments(phrase, f"{path} {kind!r}", frozenset({"step"}))
     return Words(**words, faults=faults)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from alive.config import GameConfig
 from alive.feedback import leaks, positive_condition
 from alive.prompts import Renderer, neutralise_mask
-from alive.roles.spans import STOP_WORDS, around, candidates, occurrences, span_type
+from alive.roles.spans import STOP_WORDS, around, candidates, occurrences, shown, span_type
 from alive.seeding import derive, digest
 from alive.types import (
     MASK,
@@ -28,7 +28,16 @@ from alive.types import (
 )
 from alive.verify import extract_answer, matches, normalise
 
-__all__ = ["Posed", "blind_guesses", "invalid_reason", "mask", "pose", "random_spans", "task_id"]
+__all__ = [
+    "Posed",
+    "blind_guesses",
+    "invalid_reason",
+    "mask",
+    "passage",
+    "pose",
+    "random_spans",
+    "task_id",
+]
 
 MAX_OCCURRENCES = 7
 MIN_CONTEXT_WORDS = 5
@@ -127,16 +136,25 @@ def task_id(document: Document, span: str) -> str:
     return digest("task", document.id, span)
 
 
-def mask(document_text: str, span: str) -> str:
+def mask(text: str, span: str) -> str:
     r"""Hides every whole occurrence of a span; the text's own ``\mask{`` is broken first.
 
     Raises:
         ValueError: The span does not stand in the text as whole words.
     """
-    parts = around(document_text, span)
+    parts = around(text, span)
     if len(parts) == 1:
         raise ValueError(f"the span {span!r} does not stand in the text")
     return MASK.join(map(neutralise_mask, parts))
+
+
+def passage(document_text: str, span: str, game: GameConfig) -> str:
+    """Returns what a task shows: the document, or its paragraph, with the span hidden.
+
+    Raises:
+        ValueError: The span does not stand in the text as whole words.
+    """
+    return mask(shown(document_text, span, game.context), span)
 
 
 def invalid_reason(
@@ -162,17 +180,18 @@ def invalid_reason(
         return "only stop-words or punctuation"
     if _holds_marker(span):
         return "holds a marker"
-    places = occurrences(document_text, span)
+    text = shown(document_text, span, game.context)
+    places = occurrences(text, span)
     if not places:
         return "not whole words"
     if len(places) > MAX_OCCURRENCES:
         return "too frequent"
     if normalise(span) in {normalise(other) for other in taken}:
         return "taken"
-    left = around(document_text, span)
+    left = around(text, span)
     if sum(len(re.findall(r"\w+", part)) for part in left) < MIN_CONTEXT_WORDS or sum(
         map(len, left)
-    ) < MIN_CONTEXT_SHARE * len(document_text):
+    ) < MIN_CONTEXT_SHARE * len(text):
         return "too little context"
     # Part by part: the words on both sides of a hidden place are no phrase.
     return "still in the text" if any(leaks(part, span) for part in left) else None
@@ -248,7 +267,7 @@ class _Board:
         return Task(
             id=task_id(document, span),
             document_id=document.id,
-            passage=mask(document.text, span),
+            passage=passage(document.text, span, self.game),
             span=span,
             origin=origin,
             domain=document.domain,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from alive.feedback import review_leaks
+from alive.feedback import leaks, review_leaks
 from alive.prompts import REVIEW_LINE, Renderer
 from alive.seeding import derive
 from alive.types import Attempt, Prompt, Review, Rollout, Sampler, SamplingParams, Task
@@ -19,7 +19,7 @@ __all__ = ["ParsedReview", "from_text", "parse_review", "review"]
 
 _VERDICT = re.compile(r"(right|wrong)[ \t*_.]*", re.IGNORECASE)
 _SCORE = re.compile(r"(\d{1,2}(?:\.\d+)?)(?:[ \t]*/[ \t]*10)?[ \t*_.]*")
-_LISTED = re.compile(r"^[ \t]*(\d{1,3})[ \t]+wrong\b", re.IGNORECASE | re.MULTILINE)
+_LISTED = re.compile(r"^[ \t]*(\d{1,3})[ \t]+(?:back -?\d+ )?wrong\b", re.IGNORECASE | re.MULTILINE)
 _NAMED = re.compile(r"\bstep[ \t]+(\d{1,3})\b", re.IGNORECASE)
 
 
@@ -129,7 +129,8 @@ def from_text(
         faulty_step=parsed.faulty_step,
         score=parsed.score,
         privileged=privileged,
-        leaks=review_leaks(text, task.span),
+        # Words that the attempt itself holds give nothing away.
+        leaks=review_leaks(text, task.span) and not leaks(attempt.rollout.text, task.span),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from alive.seeding import derive
 
-__all__ = ["STOP_WORDS", "SpanType", "around", "candidates", "occurrences", "span_type"]
+__all__ = ["STOP_WORDS", "SpanType", "around", "candidates", "occurrences", "shown", "span_type"]
 
 SpanType = Literal["number", "name", "term"]
 
@@ -55,6 +55,19 @@ def around(text: str, span: str) -> list[str]:
     ends = [0, *(end for _, end in places)]
     starts = [*(start for start, _ in places), len(text)]
     return [text[a:b] for a, b in zip(ends, starts, strict=True)]
+
+
+def shown(text: str, span: str, context: Literal["document", "paragraph"]) -> str:
+    """Returns what a task shows of a text: all of it, or the paragraph that holds the span.
+
+    Of several paragraphs with the span it is the one in which it stands nearest to the end: what is
+    hidden should follow from what was said before it.
+    """
+    if context == "document":
+        return text
+    held = [(p, occurrences(p, span)) for p in text.split("\n\n")]
+    placed = [(places[0][0] / len(p), p) for p, places in held if places]
+    return max(placed, key=lambda item: item[0])[1] if placed else text
 
 
 def candidates(text: str, seed: int) -> Iterator[str]:

@@ -24,7 +24,7 @@ from alive.seed.primer import Exchange, exchanges
 from alive.seed.tokenizer import train_tokenizer
 from alive.types import Prompt, TrainingRecord
 
-STEPS = 2400
+STEPS = 2000
 BATCH = 64
 LEARNING_RATE = 3e-3
 VOCABULARY = 640
@@ -48,7 +48,7 @@ def build(folder: Path, console: Console | None = None) -> None:
         weight_decay=0.01,
         pose_weight=0.1,
         solve_weight=1.0,
-        review_weight=0.6,
+        review_weight=1.0,
         revise_weight=0.3,
         micro_batch_tokens=1500,
     )

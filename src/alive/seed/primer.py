@@ -24,7 +24,7 @@ PRIMER_LENGTHS = {1: 0.35, 2: 0.38, 3: 0.22, 4: 0.04, 5: 0.01}
 PLAY_LENGTHS = {1: 0.16, 2: 0.2, 3: 0.22, 4: 0.22, 5: 0.2}
 SELFPLAY_DOCUMENTS = 3000
 HELDOUT_ITEMS = 600
-PROBLEMS_A_DOCUMENT = 4
+PROBLEMS_A_DOCUMENT = 8
 WORDS = load_templates("seed").words
 
 
@@ -76,7 +76,7 @@ def selfplay_documents() -> Iterator[tuple[str, str]]:
         rng = random.Random(derive("primer", "selfplay", index))
         domain = DOMAINS[index % len(DOMAINS)]
         problems = _document(rng, PLAY_LENGTHS, PROBLEMS_A_DOCUMENT, domain)
-        yield "\n".join(problem.text for problem in problems), domain
+        yield "\n\n".join(problem.text for problem in problems), domain
 
 
 def heldout_items(split: Literal["test", "validation"]) -> Iterator[tuple[str, str, str]]:
@@ -99,19 +99,17 @@ class Chapter:
         until: Where it ends, as a share of all exchanges.
         lengths: How often problems of each length occur.
         mistakes: Share of wrong workings among those shown to solve, 0..1.
-        alone: How often a passage holds 1, 2, 3, ... problems.
     """
 
     until: float
     lengths: dict[int, float]
     mistakes: float
-    alone: tuple[float, ...]
 
 
 CHAPTERS = (
-    Chapter(0.2, {1: 1.0}, 0.1, (1.0,)),
-    Chapter(0.4, {1: 0.5, 2: 0.5}, 0.2, (0.9, 0.1)),
-    Chapter(1.0, PRIMER_LENGTHS, 0.5, (0.64, 0.12, 0.12, 0.12)),
+    Chapter(0.2, {1: 1.0}, 0.1),
+    Chapter(0.4, {1: 0.5, 2: 0.5}, 0.2),
+    Chapter(1.0, PRIMER_LENGTHS, 0.5),
 )
 
 
@@ -128,20 +126,20 @@ def _exchange(rng: random.Random, chapter: Chapter) -> Exchange:
     draw = rng.random()
     if draw < 0.06:
         return _pose(rng, problem, chapter)
-    passage = _passage(rng, problem, chapter)
+    passage = f"{problem.statement} {MASK}" + (problem.ending if rng.random() < 0.5 else "")
     if draw < 0.12 and len(problem.steps) == 1:
         return _inverse(rng, problem)
-    slipped = rng.random() < (chapter.mistakes if draw < 0.6 else 0.5)
+    slipped = rng.random() < (chapter.mistakes if draw < 0.56 else 0.5)
     working = wrong(rng, problem) if slipped else right(problem)
     critique = _critique(problem, working, passage)
-    if draw < 0.6:
+    if draw < 0.56:
         summary = re.search("Summary: (.*)", critique)
         assert summary is not None
         condition = summary[1] if rng.random() < 0.5 else None
         return Exchange("solve", working.text, passage, condition)
-    if draw < 0.80:
+    if draw < 0.84:
         return Exchange("review", critique, passage, attempt=working.text)
-    if draw < 0.90:
+    if draw < 0.93:
         return Exchange("review", critique, passage, attempt=working.text, span=problem.result)
     working = wrong(rng, problem)
     return Exchange(
@@ -156,19 +154,6 @@ def _exchange(rng: random.Random, chapter: Chapter) -> Exchange:
 def _critique(problem: Problem, working: Working, passage: str) -> str:
     sound = working.faulty_step is None
     return template_critique(working.text, problem.result, sound, WORDS, passage)
-
-
-def _passage(rng: random.Random, problem: Problem, chapter: Chapter) -> str:
-    """The problem with its result hidden, alone or among others of its domain."""
-    masked = f"{problem.statement} {MASK}"
-    count = rng.choices(range(1, len(chapter.alone) + 1), chapter.alone)[0]
-    if count == 1:
-        return masked if rng.random() < 0.7 else masked + problem.ending
-    others = _document(rng, chapter.lengths, count - 1, problem.domain)
-    hidden = re.compile(rf"\b{problem.result}\b")
-    texts = [hidden.sub(lambda _: MASK, other.text) for other in others]
-    texts.insert(rng.randint(0, count - 1), masked + problem.ending)
-    return "\n".join(texts)
 
 
 def _inverse(rng: random.Random, problem: Problem) -> Exchange:
@@ -186,12 +171,12 @@ def _inverse(rng: random.Random, problem: Problem) -> Exchange:
 
 def _pose(rng: random.Random, problem: Problem, chapter: Chapter) -> Exchange:
     """A document and a span of it: mostly numbers, of any difficulty."""
-    count = rng.choice((1, 2, 3, 4, 4, 4)) if len(chapter.alone) > 1 else 1
+    count = rng.choice((1, 2, 4, PROBLEMS_A_DOCUMENT))
     problems = [problem, *_document(rng, chapter.lengths, count - 1, problem.domain)]
     rng.shuffle(problems)
     chosen = rng.choice(problems)
     span = chosen.result
-    if rng.random() < 0.5:
+    if rng.random() < 0.3:
         numbers = [word.strip(".:,") for word in chosen.statement.split()]
         span = rng.choice([word for word in numbers if word.isdigit()])
-    return Exchange("pose", span, "\n".join(problem.text for problem in problems))
+    return Exchange("pose", span, "\n\n".join(problem.text for problem in problems))
