@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from types import SimpleNamespace
 
 import pytest
 from fakes import PlainRenderer, ScriptedSampler
@@ -22,6 +23,7 @@ from alive.types import (
     Prompt,
     Review,
     Rollout,
+    SamplingParams,
     Task,
     Trained,
     UpdateStats,
@@ -118,28 +120,33 @@ def test_the_state_survives_json() -> None:
     assert State.from_json(saved) == state
 
 
-def test_probe_tasks_are_distinct_and_spread() -> None:
+def test_probe_tasks_are_posed_and_distinct() -> None:
     documents = [
         Document(str(i), f"Box {i + 50} held {i + 70} pens when {name} came to the mill", "here")
         for i, name in enumerate(("Ann", "Bob", "Cleo", "Dan"))
     ]
-    game = GameConfig()
-    found = probe_tasks([*documents, *documents], 8, game, seed=0)
-    assert len(found) == len({one.id for one in found}) == 8
-    assert [one.document_id for one in found] == [i for i in "0123" for _ in "ab"]
-    assert all(one.span not in one.passage for one in found)
-    assert probe_tasks(documents, 8, game, seed=0) == found
-    assert probe_tasks(documents, 8, game, seed=1) != found
-    assert probe_tasks([], 8, game, seed=0) == []
-    assert probe_tasks([Document("x", "and so it was", "here")], 8, game, 0) == []
+    renderer = PlainRenderer()
+    renderer.words = SimpleNamespace(pose_positive="hard")
+    game = GameConfig(masks_per_document=2, max_type_share=1.0)
+
+    def found(documents: list[Document], seed: int) -> list[Task]:
+        sampler = ScriptedSampler(lambda prompt, text, index: "held")
+        params = SamplingParams(4)
+        return probe_tasks(sampler, renderer, documents, 7, game, params, seed)
+
+    tasks = found([*documents, *documents], 0)
+    assert [one.document_id for one in tasks] == ["0", "0", "1", "1", "2", "2", "3"]
+    assert len({one.id for one in tasks}) == 7
+    assert {one.span for one in tasks if one.origin == "poser"} == {"held"}
+    assert found(documents, 0) == tasks
+    assert any(found(documents, seed) != tasks for seed in range(1, 6))
+    assert found([], 0) == []
+    assert found([Document("x", "and so it was", "here")], 0) == []
 
 
 @pytest.mark.parametrize("heeds", [True, False])
 def test_conditions_separate_only_where_they_change_the_answers(heeds: bool) -> None:
-    from types import SimpleNamespace
-
     from alive.evaluation.separation import check_separation
-    from alive.types import SamplingParams
 
     def script(prompt: Prompt, text: str, index: int) -> str:
         right = prompt.condition == "well" if heeds else index % 2 == 0

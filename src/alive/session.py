@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from alive.engines.local import LocalPolicy
 
-CHECK_TASKS = 32
+CHECK_TASKS = 48
 """Tasks on which the conditions' separation is checked."""
 
 EXAMPLE_EVERY = 20
@@ -298,14 +298,23 @@ class Session(AbstractContextManager["Session"]):
         self.state.corpus = self._corpus.report.as_dict()
 
     def _probe_tasks(self) -> list[Task]:
-        """Draws random tasks of validation documents; of training ones where those give none.
+        """Poses tasks on validation documents; on training ones where those give none.
 
         Raises:
             CorpusError: No document looked at has anything to hide.
         """
+        sampling = self.config.sampling
         for split in ("validation", "train"):
             documents = list(islice(self._corpus.documents(split), CHECK_TASKS))
-            tasks = probe_tasks(documents, CHECK_TASKS, self.config.game, self.config.seed)
+            tasks = probe_tasks(
+                self.policy,
+                self.renderer,
+                documents,
+                CHECK_TASKS,
+                self.config.game,
+                SamplingParams(sampling.pose_tokens, sampling.temperature, sampling.top_p),
+                derive(self.config.seed, "probe"),
+            )
             if tasks:
                 return tasks
         raise CorpusError(

@@ -5,15 +5,14 @@ Feedback conditioning is only worth trusting where the two separate (docs/algori
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from alive.config import GameConfig
 from alive.evaluation.statistics import Difference, paired_difference
 from alive.feedback import negative_condition, positive_condition
 from alive.prompts import Renderer
-from alive.roles import solve
-from alive.roles.pose import passage, random_spans, task_id
+from alive.roles import pose, solve
 from alive.seeding import derive
 from alive.types import Document, Sampler, SamplingParams, Task
 
@@ -81,30 +80,32 @@ def check_separation(
 
 
 def probe_tasks(
-    documents: Sequence[Document], count: int, game: GameConfig, seed: int
+    sampler: Sampler,
+    renderer: Renderer,
+    documents: Iterable[Document],
+    count: int,
+    game: GameConfig,
+    params: SamplingParams,
+    seed: int,
 ) -> list[Task]:
-    """Draws about ``count`` distinct tasks with random spans, spread over the documents.
+    """Poses tasks as training will, until there are ``count``.
 
     Args:
-        documents: Where from; a document given twice counts once.
+        sampler: The policy.
+        renderer: Its prompts.
+        documents: Where from; one given twice counts once.
         count: How many are wanted.
-        game: The limits of a span.
-        seed: Run seed.
+        game: How tasks are posed.
+        params: How spans are drawn.
+        seed: Of the draws.
 
     Returns:
         Fewer tasks where the documents hold fewer spans; none where they hold none.
     """
-    distinct = {document.id: document for document in documents}.values()
-    share = -(-count // len(distinct)) if distinct else 0
-    return [
-        Task(
-            task_id(document, span),
-            document.id,
-            passage(document.text, span, game),
-            span,
-            "random",
-            document.domain,
-        )
-        for document in distinct
-        for span in random_spans(document, game, (), derive(seed, "probe", document.id))[:share]
-    ]
+    tasks: dict[str, Task] = {}
+    for document in documents:
+        posed = pose.pose(sampler, renderer, document, game, params, derive(seed, document.id))
+        tasks |= {task.id: task for task in posed.tasks}
+        if len(tasks) >= count:
+            break
+    return list(tasks.values())[:count]
