@@ -26,7 +26,7 @@ class Words:
         easy: p < 1.
         trivial: p = 1.
         step_right: A checked step in a template critique; ``$step`` is its 1-based number and
-            ``$back`` (optional) what undoing it gives.
+            ``$back`` (optional) its check, the step undone.
         step_wrong: The first faulty step; ``$step``, ``$kind``, ``$back``.
         faults: Summary for each kind of fault; ``$step`` is the faulty step.
         all_right: Summary of a working without a fault.

@@ -24,8 +24,8 @@ _BOXED = re.compile(r"\\boxed\{[^{}]*\}")
 class _Step:
     """One checked line: its operands, its result where it has one, and its own fault if any.
 
-    ``back`` is what undoing the step gives, the first operand if the step is sound: a check that
-    does not state the right result.
+    ``back`` undoes the step, which gives its first operand if it is sound: a check that does not
+    state the right result.
     """
 
     operands: tuple[int, int]
@@ -86,8 +86,8 @@ def _step(line: str) -> _Step | None:
     if match := _SUM.fullmatch(line):
         a, b, claimed = int(match[1]), int(match[3]), int(match[4])
         true = a + b if match[2] == "+" else a - b if match[2] == "-" else a * b
-        back = {"+": claimed - b, "-": claimed + b}.get(match[2], "")
-        return _Step((a, b), claimed, _slip(true, claimed), str(back))
+        undone = {"+": f"-{b}={claimed - b}", "-": f"+{b}={claimed + b}"}.get(match[2], "")
+        return _Step((a, b), claimed, _slip(true, claimed), f"{claimed}{undone}" if undone else "")
     if match := _ORDER.fullmatch(line):
         a, b = int(match[1]), int(match[3])
         holds = a > b if match[2] == ">" else a < b

@@ -19,7 +19,7 @@ __all__ = ["ParsedReview", "from_text", "parse_review", "review"]
 
 _VERDICT = re.compile(r"(right|wrong)[ \t*_.]*", re.IGNORECASE)
 _SCORE = re.compile(r"(\d{1,2}(?:\.\d+)?)(?:[ \t]*/[ \t]*10)?[ \t*_.]*")
-_LISTED = re.compile(r"^[ \t]*(\d{1,3})[ \t]+(?:back -?\d+ )?wrong\b", re.IGNORECASE | re.MULTILINE)
+_LISTED = re.compile(r"^[ \t]*(\d{1,3})[ \t]+(?:[-+=\d]+ )?wrong\b", re.IGNORECASE | re.MULTILINE)
 _NAMED = re.compile(r"\bstep[ \t]+(\d{1,3})\b", re.IGNORECASE)
 
 

@@ -29,7 +29,7 @@ BATCH = 64
 LEARNING_RATE = 3e-3
 VOCABULARY = 640
 TOKENIZER_EXCHANGES = 20_000
-THREADS = 2
+THREADS = 1
 
 
 def build(folder: Path, console: Console | None = None) -> None:

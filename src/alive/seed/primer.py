@@ -21,7 +21,7 @@ from alive.seeding import derive
 from alive.types import MASK, Role
 
 PRIMER_LENGTHS = {1: 0.35, 2: 0.38, 3: 0.22, 4: 0.04, 5: 0.01}
-PLAY_LENGTHS = {1: 0.16, 2: 0.2, 3: 0.22, 4: 0.22, 5: 0.2}
+PLAY_LENGTHS = {1: 0.06, 2: 0.16, 3: 0.2, 4: 0.26, 5: 0.2, 6: 0.12}
 SELFPLAY_DOCUMENTS = 3000
 HELDOUT_ITEMS = 600
 PROBLEMS_A_DOCUMENT = 8
@@ -129,15 +129,15 @@ def _exchange(rng: random.Random, chapter: Chapter) -> Exchange:
     passage = f"{problem.statement} {MASK}" + (problem.ending if rng.random() < 0.5 else "")
     if draw < 0.12 and len(problem.steps) == 1:
         return _inverse(rng, problem)
-    slipped = rng.random() < (chapter.mistakes if draw < 0.56 else 0.5)
+    slipped = rng.random() < (chapter.mistakes if draw < 0.5 else 0.5)
     working = wrong(rng, problem) if slipped else right(problem)
     critique = _critique(problem, working, passage)
-    if draw < 0.56:
+    if draw < 0.5:
         summary = re.search("Summary: (.*)", critique)
         assert summary is not None
         condition = summary[1] if rng.random() < 0.5 else None
         return Exchange("solve", working.text, passage, condition)
-    if draw < 0.84:
+    if draw < 0.81:
         return Exchange("review", critique, passage, attempt=working.text)
     if draw < 0.93:
         return Exchange("review", critique, passage, attempt=working.text, span=problem.result)

@@ -23,7 +23,7 @@ NAMES = ("Ann", "Bob", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana", "Ivo", "Jo",
 THINGS = ("pens", "eggs", "coins", "books", "cards", "shells", "plums", "stamps")
 GAINS = ("buys {n} more", "finds {n}", "is given {n}")
 LOSSES = ("gives away {n}", "loses {n}", "sells {n}")
-VARIABLES = "abcdefgh"
+VARIABLES = "abcdefghij"
 LARGEST = 40
 LARGEST_CHANGE = 9
 
