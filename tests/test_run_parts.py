@@ -107,10 +107,25 @@ def test_a_step_is_summed_up_by_hand() -> None:
     assert json.loads(json.dumps(found)) == found
 
 
+def test_the_posers_utility_is_a_mean_over_tasks() -> None:
+    """N = 4: half right is worth 1/2, all or none nothing, one in four may be luck."""
+    rights = ((1, 1, 0, 0), (1, 1, 1, 1), (0, 0, 0, 0), (1, 0, 0, 0), (1, 1, 1, 0))
+    groups = tuple(
+        tuple(attempt(str(t), i, "3", bool(e)) for i, e in enumerate(flags))
+        for t, flags in enumerate(rights)
+    )
+    reviews = tuple(tuple(review(str(t), i, True) for i in range(4)) for t in range(5))
+    tasks = tuple(task(str(t), "3") for t in range(5))
+    played = [Played(Episode(0, DOCUMENT, tasks, groups, reviews), 5, 0, {})]
+    found = step_metrics(played, {}, UpdateStats(0.0, {}, 0.0, 0))
+    assert found["poser_utility"] == pytest.approx((0.5 + 0.25) / 5)
+
+
 def test_a_step_without_a_task_is_summed_up_too() -> None:
     played = [Played(Episode(0, DOCUMENT, (), (), ()), 0, 0, {})]
     found = step_metrics(played, {}, UpdateStats(0.0, {}, 0.0, 0))
     assert (found["pass_rate"], found["answered"], found["tasks"]) == (0.0, 0.0, 0)
+    assert found["poser_utility"] == 0.0
 
 
 def test_the_state_survives_json() -> None:

@@ -71,6 +71,18 @@ def test_formats_are_masked_passages_with_their_spans(renderer) -> None:
     assert len(set(spans)) == 3
 
 
+def test_formats_show_what_a_task_will(renderer) -> None:
+    text = f"{TEXT}\n\nCleo sat in seat 9 on the way to York and Dan in seat 2 behind her."
+    game = GameConfig(masks_per_document=6, context="paragraph")
+    made = list(format_records(Document("two", text, "here"), game, renderer, seed=1))
+    for solve, pose in zip(made[::2], made[1::2], strict=True):
+        span = renderer.decode(pose.completion_ids)
+        [paragraph] = [part for part in text.split("\n\n") if span in part]
+        assert solve.prompt_ids == renderer.solve(mask(paragraph, span), None).ids
+        assert pose.prompt_ids == renderer.pose(text, None).ids
+    assert len(made) == 12
+
+
 def test_formats_depend_on_the_seed(renderer) -> None:
     first = list(format_records(DOCUMENT, GAME, renderer, 1))
     assert list(format_records(DOCUMENT, GAME, renderer, 1)) == first

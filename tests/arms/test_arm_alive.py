@@ -143,7 +143,7 @@ def test_a_wrong_attempt_trains_only_where_told_to(renderer) -> None:
 )
 def test_dishonest_words_train_nobody(renderer, attempt, reason: str) -> None:
     board = Board(renderer)
-    board.add(attempt)
+    board.add(attempt, attempt)  # a right answer that came but once counts as luck
     made, fates = board.records(LearnConfig(condition_dropout=0.0, negative_weight=1.0))
     assert of(made, "solve") == []
     fate = fates["task0", 0, "solve"]
@@ -151,6 +151,19 @@ def test_dishonest_words_train_nobody(renderer, attempt, reason: str) -> None:
     assert (fate.weight, fate.feedback) == (0.0, None)
     # Words on length may still teach the reviewer: they are honest.
     assert len(of(made, "review")) == (attempt[2].get("summary") == "It is concise.")
+
+
+@pytest.mark.parametrize(("right", "trained"), [(1, 0), (2, 2), (7, 7), (8, 8)])
+def test_one_right_answer_in_n_may_be_luck(renderer, right: int, trained: int) -> None:
+    board = Board(renderer)
+    board.add(*[HONEST_RIGHT] * right, *[HONEST_WRONG] * (8 - right))
+    made, fates = board.records()
+    assert len(of(made, "solve")) == trained
+    first = fates["task0", 0, "solve"]
+    assert first.dropped == ("" if trained else "luck")
+    assert first.pose_words == ("mostly unrecoverable" if right == 1 else first.pose_words)
+    # What it was right or wrong about still teaches the reviewer.
+    assert len(of(made, "review")) == (1 if right == 8 else 2)
 
 
 def test_condition_dropout_none_and_all(renderer) -> None:
@@ -185,12 +198,12 @@ def test_condition_dropout_is_a_share_and_seeded(renderer) -> None:
 
 def test_words_that_do_not_separate_are_not_trained_under(renderer) -> None:
     board = Board(renderer)
-    board.add(HONEST_RIGHT, HONEST_WRONG)
+    board.add(HONEST_RIGHT, HONEST_RIGHT, HONEST_WRONG)
     learn = LearnConfig(condition_dropout=0.0, negative_weight=1.0)
     made, fates = board.records(learn, conditioned=False)
-    [solve] = of(made, "solve")
-    assert solve.prompt_ids == renderer.solve(PASSAGE, None).ids
-    assert fates["task0", 1, "solve"].dropped == "wrong"
+    plain = renderer.solve(PASSAGE, None).ids
+    assert [solve.prompt_ids for solve in of(made, "solve")] == [plain, plain]
+    assert fates["task0", 2, "solve"].dropped == "wrong"
     assert len(of(made, "review")) == 2  # reviews train as before
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import gpt2, llama
 
-from alive.engines.sampling import Drawn, _nucleus, choose, draw
+from alive.engines.sampling import SHED, Drawn, _nucleus, choose, draw
 from alive.learn import prefix
 from alive.types import SamplingParams
 
@@ -84,6 +84,27 @@ def test_finished_rows_leave_the_batch() -> None:
     # After the prompt, pass t feeds exactly the rows that have written t tokens and go on.
     alive = [sum(length > t for length in lengths) for t in range(1, max(lengths))]
     assert sizes == [1, *alive]
+
+
+def test_finished_rows_wait_until_enough_have_finished() -> None:
+    """Taking rows out copies the cache: it waits until a quarter of the batch has ended."""
+    inner, sizes = llama(), []
+
+    def spy(**inputs):
+        sizes.append(len(inputs["input_ids"]))
+        return inner(**inputs)
+
+    spy.parameters = inner.parameters
+    [group] = sample(spy, [(3, 4)], 16, SamplingParams(16), stop=(1, 2))
+    lengths = [len(one.ids) for one in group]
+    batch, expected = 16, []
+    for t in range(1, max(lengths)):
+        going = sum(length > t for length in lengths)
+        batch = going if going <= SHED * batch else batch
+        expected.append(batch)
+    assert sizes == [1, *expected]
+    alive = [sum(length > t for length in lengths) for t in range(1, max(lengths))]
+    assert sizes[1:] != alive  # some did wait
 
 
 def test_a_prompt_is_encoded_once_for_all_its_completions() -> None:

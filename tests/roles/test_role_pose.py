@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 
 from alive.config import GameConfig
 from alive.prompts import load_templates
-from alive.roles.pose import blind_guesses, invalid_reason, mask, pose, random_spans, task_id
-from alive.roles.spans import occurrences
+from alive.roles.pose import (
+    blind_guesses,
+    invalid_reason,
+    mask,
+    passage,
+    pose,
+    random_spans,
+    task_id,
+)
+from alive.roles.spans import occurrences, shown
 from alive.types import MASK, Document, SamplingParams
 
 GAME = GameConfig()
@@ -96,6 +104,67 @@ def test_mask_hides_whole_occurrences_and_breaks_the_texts_own_masks():
     assert mask("fox foxes fox-fox", "fox") == f"{MASK} foxes {MASK}-{MASK}"
     with pytest.raises(ValueError, match="does not stand"):
         mask("foxes", "fox")
+
+
+PARAGRAPHS = (
+    "Ann has 12 pens. Ann finds 7. Number of pens now: 19.",
+    "Bob has 19 eggs. Bob loses 4. Number of eggs now: 15.",
+    "x = 10\nx -= 3\nprint(x)\n# 7",
+)
+ALONE = GameConfig(context="paragraph")
+
+
+@pytest.mark.parametrize(
+    ("span", "paragraph"),
+    [
+        ("12", 0),
+        ("15", 1),
+        ("3", 2),
+        # Where it stands nearest to the end, for there it follows from the rest.
+        ("19", 0),
+        ("7", 2),
+        ("Ann", 0),
+        ("2", None),
+        ("Bob has 19", 1),
+    ],
+)
+def test_a_task_shows_the_paragraph_its_span_belongs_to(span, paragraph):
+    text = "\n\n".join(PARAGRAPHS)
+    expected = text if paragraph is None else PARAGRAPHS[paragraph]
+    assert shown(text, span, "paragraph") == expected
+    assert shown(text, span, "document") == text
+    if paragraph is not None:
+        assert passage(text, span, ALONE) == mask(PARAGRAPHS[paragraph], span)
+        assert passage(text, span, GAME) == mask(text, span)
+
+
+def test_the_gate_looks_at_what_the_task_shows():
+    frequent = "\n\n".join(f"{i} Ann has 12 pens and {i + 20} eggs in a box" for i in range(8))
+    assert invalid_reason(frequent, "12", GAME, ()) == "too frequent"
+    assert invalid_reason(frequent, "12", ALONE, ()) is None
+    spoken = f"{PARAGRAPHS[0]}\n\nBob has twelve eggs and finds five more of them."
+    assert invalid_reason(spoken, "12", GAME, ()) == "still in the text"
+    assert invalid_reason(spoken, "12", ALONE, ()) is None
+    short = f"{TEXT}\n\nit was 88"
+    assert invalid_reason(short, "88", GAME, ()) is None
+    assert invalid_reason(short, "88", ALONE, ()) == "too little context"
+
+
+def test_posed_tasks_carry_their_paragraph_alone():
+    text = "\n\n".join(PARAGRAPHS)
+    game = GameConfig(masks_per_document=4, random_share=0.5, resamples=0, max_type_share=1.0,
+                      context="paragraph")  # fmt: skip
+    said = iter(["7", "15"])
+    sampler = ScriptedSampler(lambda *_: next(said))
+    posed = pose(sampler, Renderer(), document(text), game, PARAMS, 1)
+    assert [task.passage for task in posed.tasks[:2]] == [
+        "x = 10\nx -= 3\nprint(x)\n# \\mask{}",
+        "Bob has 19 eggs. Bob loses 4. Number of eggs now: \\mask{}.",
+    ]
+    assert len(posed.tasks) == 4 and posed.random_filled == 2
+    assert all("\n\n" not in task.passage for task in posed.tasks)
+    # The poser itself reads the whole document.
+    assert sampler.calls[0][0][0] == Renderer().pose(text, "challenging")
 
 
 @settings(deadline=None)

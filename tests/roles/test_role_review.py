@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alive.prompts import make_renderer
-from alive.roles.review import ParsedReview, parse_review, review
+from alive.roles.review import ParsedReview, from_text, parse_review, review
 from alive.types import MASK, Attempt, Prompt, Rollout, SamplingParams, Task
 
 PARAMS = SamplingParams(max_new_tokens=8)
 SEED = "1 ok\n2 wrong tens\nSummary: step 2 is wrong in the tens\nVerdict: wrong\nScore: 5"
+UNDONE = SEED.replace("1 ok", "1 37-14=23 ok").replace("2 wrong", "2 38+9=47 wrong")
 CHAT = "Step 2 adds wrongly.\n\n**Summary:** Fine.\n**Verdict:** Right.\n**Score:** 9/10"
 TASK = Task("t", "d", f"23+14 is {MASK}", "37", "poser")
 
@@ -31,6 +32,8 @@ def attempt(text, index=0, task=TASK):
     ("text", "parsed"),
     [
         (SEED, ParsedReview("step 2 is wrong in the tens", False, 2, 5.0)),
+        (UNDONE, ParsedReview("step 2 is wrong in the tens", False, 2, 5.0)),
+        ("1 37-14=23 ok\n2  wrong order\nVerdict: wrong", ParsedReview("", False, 2, None)),
         (CHAT, ParsedReview("Fine.", True, None, 9.0)),
         ("Verdict: wrong\nSummary: see step 3", ParsedReview("see step 3", False, 3, None)),
         ("Step 4 fails.\nVerdict: wrong", ParsedReview("", False, 4, None)),
@@ -93,6 +96,21 @@ def test_only_the_privileged_view_sees_the_span(renderer, seed_tokenizer):
     assert (blind.privileged, privileged.privileged) == (False, True)
     assert blind.leaks and privileged.leaks
     assert sampler.calls[0][3] != sampler.calls[1][3]
+
+
+@pytest.mark.parametrize(
+    ("written", "told", "leaking"),
+    [
+        ("23+14=47", SEED + "\nit is 37", True),
+        ("23+14=37\nso 38", SEED + "\nit is 37", False),  # the attempt's own number
+        ("14+23=thirty-seven", "1 37-14=23 ok\n" + SEED, False),
+        ("23+14=47", "1 47-14=33 wrong tens\n" + SEED, False),
+        ("23+24=47", "1 47-10=37 wrong number\n" + SEED, True),
+        ("237", SEED + "\nit is 37", True),
+    ],
+)
+def test_a_review_leaks_what_the_attempt_does_not_hold(written, told, leaking):
+    assert from_text(TASK, attempt(written), told).leaks is leaking
 
 
 @settings(deadline=None)

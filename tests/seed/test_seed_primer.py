@@ -8,13 +8,13 @@ from itertools import islice
 
 import pytest
 
-from alive.config import Config
-from alive.roles.pose import invalid_reason, mask
+from alive.roles.pose import invalid_reason, passage
 from alive.roles.review import parse_review
 from alive.seed import primer
 from alive.seed.primer import exchanges, heldout_items, selfplay_documents
 from alive.seed.tokenizer import SPECIAL_TOKENS, train_tokenizer
 from alive.seed.world import DOMAINS
+from alive.settings import load_config
 from alive.types import MASK
 from alive.verify import extract_answer, matches
 
@@ -102,15 +102,22 @@ def test_selfplay_documents_carry_results_and_no_workings() -> None:
     for text, _ in made:
         assert "boxed" not in text
         assert not re.search(r"\d[+-]\d+=\d", text)
+        problems = text.split("\n\n")
+        assert len(problems) == primer.PROBLEMS_TO_PLAY
+        assert all(re.search(r"(?:: |\n# )\d+\.?$", problem) for problem in problems)
 
 
 def test_selfplay_documents_can_be_posed_on() -> None:
-    game = Config().game
+    """As the quickstart does: what a task shows is the one problem that its span belongs to."""
+    game = load_config("quickstart").game
     for text, _ in islice(selfplay_documents(), 60):
         numbers = set(re.findall(r"(?<![\w.])\d+(?!\w)", text))
         valid = [span for span in numbers if invalid_reason(text, span, game, ()) is None]
-        assert len(valid) >= 4
-        assert all(MASK in mask(text, span) for span in valid)
+        assert len(valid) >= game.masks_per_document
+        for span in valid:
+            shown = passage(text, span, game)
+            assert MASK in shown
+            assert shown.replace(MASK, span) in text.split("\n\n")
 
 
 def test_nothing_held_out_is_read_in_training(keys) -> None:
@@ -123,17 +130,26 @@ def test_nothing_held_out_is_read_in_training(keys) -> None:
     assert not keys["train"] & keys["test"]
     assert not keys["train"] & keys["validation"]
     assert not keys["test"] & keys["validation"]
-    statements = {line for text, _ in documents for line in text.split("\n")}
-    assert not any(f"{question} {answer}." in statements for question, answer, _ in tests)
+    read = {problem.rstrip(".") for text, _ in documents for problem in text.split("\n\n")}
+    assert not any(f"{question} {answer}" in read for question, answer, _ in [*tests, *others])
 
 
-def test_held_out_problems_are_as_long_as_those_of_selfplay() -> None:
+def test_held_out_problems_are_as_long_as_those_of_selfplay(keys) -> None:
     domains = Counter(domain for _, _, domain in heldout_items("test"))
     assert set(domains) == set(DOMAINS)
     assert max(domains.values()) - min(domains.values()) <= 1
     for question, answer, _ in heldout_items("validation"):
         assert re.fullmatch(r"\d+", answer)
         assert answer not in re.findall(r"\d+", question)
+    list(islice(selfplay_documents(), 60))
+    for split in ("train", "test", "validation"):
+        assert {key.count(";") + 1 for key in keys[split]} == set(primer.PLAY_LENGTHS)
+
+
+def test_the_primer_itself_is_short(keys) -> None:
+    list(exchanges(1_000))
+    assert {key.count(";") + 1 for key in keys["train"]} <= set(primer.PRIMER_LENGTHS)
+    assert max(primer.PRIMER_LENGTHS) < max(primer.PLAY_LENGTHS)
 
 
 def test_the_tokenizer_reads_any_text_and_never_merges_over_a_number() -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from alive.seed.world import DOMAINS, LARGEST, Problem, draw_chain, draw_problem
+from alive.seed.world import DOMAINS, LARGEST, LARGEST_CHANGE, Problem, draw_chain, draw_problem
 
 _STEP = re.compile(r"(\d+)([+-])(\d+)=(\d+)")
 
@@ -16,7 +16,7 @@ _STEP = re.compile(r"(\d+)([+-])(\d+)=(\d+)")
 @pytest.fixture(scope="module")
 def drawn() -> list[Problem]:
     rng = random.Random(0)
-    return [draw_problem(rng, DOMAINS[i % 3], 1 + i % 5) for i in range(2_000)]
+    return [draw_problem(rng, DOMAINS[i % 3], 1 + i % 6) for i in range(2_000)]
 
 
 def test_every_working_is_right_and_ends_in_the_result(drawn: list[Problem]) -> None:
@@ -51,7 +51,7 @@ def test_the_result_is_not_given_away(drawn: list[Problem]) -> None:
 
 
 def test_lengths_are_as_asked(drawn: list[Problem]) -> None:
-    assert [len(problem.steps) for problem in drawn] == [1 + i % 5 for i in range(2_000)]
+    assert [len(problem.steps) for problem in drawn] == [1 + i % 6 for i in range(2_000)]
     assert [problem.domain for problem in drawn] == [DOMAINS[i % 3] for i in range(2_000)]
 
 
@@ -61,7 +61,7 @@ def test_chains_stay_in_range() -> None:
         chain = draw_chain(rng, 5)
         assert len(chain.changes) == 5
         assert all(1 <= value <= LARGEST for value in chain.values)
-        assert all(abs(change) >= 2 for change in chain.changes)
+        assert all(2 <= abs(change) <= LARGEST_CHANGE for change in chain.changes)
 
 
 def test_the_split_is_a_matter_of_what_is_calculated(drawn: list[Problem]) -> None:
@@ -82,6 +82,7 @@ def test_one_calculation_told_in_three_languages_has_one_key() -> None:
     for i in range(6_000):
         problem = draw_problem(rng, DOMAINS[i % 3], 1)
         told.setdefault(problem.key, set()).add(problem.domain)
+        assert problem.key == ";".join(problem.steps)
     assert any(len(domains) == 3 for domains in told.values())
 
 
