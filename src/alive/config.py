@@ -122,6 +122,9 @@ class EvaluateConfig(Section):
         ("seed",), description="suite names or JSONL files evaluated before and after"
     )
     limit: CountOrZero = Field(0, description="items a suite, 0: all")
+    condition_tasks: Count = Field(
+        48, description="tasks on which conditions must separate before they are trusted"
+    )
     self_correct: bool = Field(True, description="also measure self-correction and the reviewer")
 
 

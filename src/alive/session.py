@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
     from alive.engines.local import LocalPolicy
 
-CHECK_TASKS = 48
-"""Tasks on which the conditions' separation is checked."""
-
 EXAMPLE_EVERY = 20
 """Steps between the worked examples that are shown."""
 
@@ -305,12 +302,14 @@ class Session(AbstractContextManager["Session"]):
         """
         sampling = self.config.sampling
         for split in ("validation", "train"):
-            documents = list(islice(self._corpus.documents(split), CHECK_TASKS))
+            documents = list(
+                islice(self._corpus.documents(split), self.config.evaluate.condition_tasks)
+            )
             tasks = probe_tasks(
                 self.policy,
                 self.renderer,
                 documents,
-                CHECK_TASKS,
+                self.config.evaluate.condition_tasks,
                 self.config.game,
                 SamplingParams(sampling.pose_tokens, sampling.temperature, sampling.top_p),
                 derive(self.config.seed, "probe"),

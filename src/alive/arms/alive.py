@@ -61,7 +61,8 @@ def records(
         for attempt, review in zip(attempts, reviews, strict=True):
             rng = random.Random(derive(seed, "dropout", episode.step, task.id, attempt.index))
             plain = not conditioned or (attempt.correct and rng.random() < learn.condition_dropout)
-            fate = _fate(attempt, review, learn, said, plain=plain)
+            lucky = attempt.correct and rate < 2 / len(attempts)
+            fate = _fate(attempt, review, learn, said, plain=plain, lucky=lucky)
             fates[task.id, attempt.index, "solve"] = fate
             if fate.weight:
                 prompt = renderer.solve(task.passage, fate.feedback)
@@ -84,9 +85,20 @@ def _pose_record(episode: Episode, task: Task, said: str, renderer: Renderer) ->
 
 
 def _fate(
-    attempt: Attempt, review: Review, learn: LearnConfig, said: str, *, plain: bool
+    attempt: Attempt,
+    review: Review,
+    learn: LearnConfig,
+    said: str,
+    *,
+    plain: bool,
+    lucky: bool,
 ) -> Trained:
-    """Decides under which words an attempt trains, if at all."""
+    """Decides under which words an attempt trains, if at all.
+
+    A single right answer to a task that nobody else solved says more of chance than of its working.
+    """
+    if lucky:
+        return Trained(dropped="luck", pose_words=said)
     if review.verdict is None:
         return Trained(dropped="review unparsed", pose_words=said)
     if review.verdict is not attempt.correct:

@@ -21,10 +21,11 @@ from alive.seeding import derive
 from alive.types import MASK, Role
 
 PRIMER_LENGTHS = {1: 0.35, 2: 0.38, 3: 0.22, 4: 0.04, 5: 0.01}
-PLAY_LENGTHS = {1: 0.06, 2: 0.16, 3: 0.2, 4: 0.26, 5: 0.2, 6: 0.12}
+PLAY_LENGTHS = {1: 0.06, 2: 0.18, 3: 0.24, 4: 0.26, 5: 0.16, 6: 0.1}
 SELFPLAY_DOCUMENTS = 3000
 HELDOUT_ITEMS = 600
 PROBLEMS_A_DOCUMENT = 8
+PROBLEMS_TO_PLAY = 12
 WORDS = load_templates("seed").words
 
 
@@ -75,7 +76,7 @@ def selfplay_documents() -> Iterator[tuple[str, str]]:
     for index in range(SELFPLAY_DOCUMENTS):
         rng = random.Random(derive("primer", "selfplay", index))
         domain = DOMAINS[index % len(DOMAINS)]
-        problems = _document(rng, PLAY_LENGTHS, PROBLEMS_A_DOCUMENT, domain)
+        problems = _document(rng, PLAY_LENGTHS, PROBLEMS_TO_PLAY, domain)
         yield "\n\n".join(problem.text for problem in problems), domain
 
 
@@ -99,11 +100,16 @@ class Chapter:
         until: Where it ends, as a share of all exchanges.
         lengths: How often problems of each length occur.
         mistakes: Share of wrong workings among those shown to solve, 0..1.
+        roles: Where each role's share of the exchanges ends: posing, finding an operand, solving,
+            blind review, privileged review; the rest is revision.
+        operands: Share of spans posed that are operands, not results, 0..1.
     """
 
     until: float
     lengths: dict[int, float]
     mistakes: float
+    roles: tuple[float, float, float, float, float] = (0.06, 0.12, 0.5, 0.81, 0.93)
+    operands: float = 0.3
 
 
 CHAPTERS = (
@@ -111,6 +117,10 @@ CHAPTERS = (
     Chapter(0.4, {1: 0.5, 2: 0.5}, 0.2),
     Chapter(1.0, PRIMER_LENGTHS, 0.5),
 )
+REVIEW_COURSE = Chapter(
+    1.0, {1: 0.45, 2: 0.3, 3: 0.2, 4: 0.05}, 0.5, (0.05, 0.07, 0.25, 0.78, 0.93), 0.05
+)
+"""A second course, mostly reviews: to check a step takes longer to learn than to take it."""
 
 
 def exchanges(count: int) -> Iterator[Exchange]:
@@ -121,25 +131,32 @@ def exchanges(count: int) -> Iterator[Exchange]:
         yield _exchange(rng, chapter)
 
 
+def review_course(count: int) -> Iterator[Exchange]:
+    """Yields the worked examples of the second course."""
+    for index in range(count):
+        yield _exchange(random.Random(derive("primer", "course", index)), REVIEW_COURSE)
+
+
 def _exchange(rng: random.Random, chapter: Chapter) -> Exchange:
     problem = _draw(rng, chapter.lengths, "train")
     draw = rng.random()
-    if draw < 0.06:
+    posing, operand, solving, blind, privileged = chapter.roles
+    if draw < posing:
         return _pose(rng, problem, chapter)
     passage = f"{problem.statement} {MASK}" + (problem.ending if rng.random() < 0.5 else "")
-    if draw < 0.12 and len(problem.steps) == 1:
+    if draw < operand and len(problem.steps) == 1:
         return _inverse(rng, problem)
-    slipped = rng.random() < (chapter.mistakes if draw < 0.5 else 0.5)
+    slipped = rng.random() < (chapter.mistakes if draw < solving else 0.5)
     working = wrong(rng, problem) if slipped else right(problem)
     critique = _critique(problem, working, passage)
-    if draw < 0.5:
+    if draw < solving:
         summary = re.search("Summary: (.*)", critique)
         assert summary is not None
         condition = summary[1] if rng.random() < 0.5 else None
         return Exchange("solve", working.text, passage, condition)
-    if draw < 0.81:
+    if draw < blind:
         return Exchange("review", critique, passage, attempt=working.text)
-    if draw < 0.93:
+    if draw < privileged:
         return Exchange("review", critique, passage, attempt=working.text, span=problem.result)
     working = wrong(rng, problem)
     return Exchange(
@@ -176,7 +193,7 @@ def _pose(rng: random.Random, problem: Problem, chapter: Chapter) -> Exchange:
     rng.shuffle(problems)
     chosen = rng.choice(problems)
     span = chosen.result
-    if rng.random() < 0.3:
+    if rng.random() < chapter.operands:
         numbers = [word.strip(".:,") for word in chosen.statement.split()]
         span = rng.choice([word for word in numbers if word.isdigit()])
     return Exchange("pose", span, "\n\n".join(problem.text for problem in problems))
