@@ -66,6 +66,9 @@ class GameConfig(Section):
     context: Literal["document", "paragraph"] = Field(
         "document", description="how much of the document a task shows around the hidden span"
     )
+    min_share_before: Share = Field(
+        0.0, description="least share of the text shown that stands before the span, 0..1"
+    )
     max_type_share: Positive = Field(
         0.5, description="most tasks of one span type (number, name, term), share of M, 0..1"
     )
@@ -122,6 +125,9 @@ class EvaluateConfig(Section):
         ("seed",), description="suite names or JSONL files evaluated before and after"
     )
     limit: CountOrZero = Field(0, description="items a suite, 0: all")
+    samples: CountOrZero = Field(
+        0, description="attempts a problem at temperature 1, for sampled accuracy; 0: greedy alone"
+    )
     condition_tasks: Count = Field(
         48, description="tasks on which conditions must separate before they are trusted"
     )

@@ -251,6 +251,7 @@ class Session(AbstractContextManager["Session"]):
                     self.config.sampling,
                     derive(self.config.seed, "evaluate"),
                     with_self_correction=self.config.evaluate.self_correct,
+                    samples=self.config.evaluate.samples,
                     frozen=frozen,
                 )
             stored = {

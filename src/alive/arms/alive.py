@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 from alive.config import LearnConfig
 from alive.feedback import class_weights, keep_review, pass_rate_words, solve_condition
@@ -63,6 +64,9 @@ def records(
             plain = not conditioned or (attempt.correct and rng.random() < learn.condition_dropout)
             lucky = attempt.correct and rate < 2 / len(attempts)
             fate = _fate(attempt, review, learn, said, plain=plain, lucky=lucky)
+            if attempt.correct and fate.weight:
+                # A task that most attempts got right must not drown one that few did.
+                fate = replace(fate, weight=fate.weight / (rate * len(attempts)))
             fates[task.id, attempt.index, "solve"] = fate
             if fate.weight:
                 prompt = renderer.solve(task.passage, fate.feedback)

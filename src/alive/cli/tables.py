@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from alive.plan import Plan
 
 _MEASURES = {
-    "accuracy": "accuracy",
+    "sampled_accuracy": "accuracy, sampled",
+    "accuracy": "accuracy, greedy",
     "self_correction.rate": "wrong made right",
     "self_correction.harm": "right made wrong",
     "self_correction.net": "net of revising",

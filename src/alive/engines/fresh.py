@@ -7,23 +7,23 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-__all__ = ["new_model"]
+__all__ = ["new_model", "use_threads"]
 
 
-def new_model(
-    tokenizer: Any, *, hidden: int = 128, layers: int = 4, threads: int = 0, seed: int = 0
-) -> Any:
+def use_threads(count: int) -> None:
+    """Sets the number of CPU threads that torch sums with."""
+    torch.set_num_threads(count)
+
+
+def new_model(tokenizer: Any, *, hidden: int = 128, layers: int = 4, seed: int = 0) -> Any:
     """Returns a small Llama with random weights that do not depend on the process.
 
     Args:
         tokenizer: Its vocabulary and special tokens.
         hidden: Width, a multiple of 32 (the head size).
         layers: Depth.
-        threads: CPU threads from here on, 0: as they are; sums depend on it.
         seed: Of the weights.
     """
-    if threads:
-        torch.set_num_threads(threads)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden,

@@ -184,6 +184,8 @@ def invalid_reason(
     places = occurrences(text, span)
     if not places:
         return "not whole words"
+    if places[0][0] < game.min_share_before * len(text):
+        return "too little before it"
     if len(places) > MAX_OCCURRENCES:
         return "too frequent"
     if normalise(span) in {normalise(other) for other in taken}:

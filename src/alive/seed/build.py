@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -17,19 +18,50 @@ from rich.console import Console
 from rich.progress import track
 
 from alive.config import LearnConfig
-from alive.engines.fresh import new_model
+from alive.engines.fresh import new_model, use_threads
 from alive.engines.local import LocalPolicy
 from alive.prompts import Renderer, make_renderer
-from alive.seed.primer import Exchange, exchanges
+from alive.seed.primer import Exchange, exchanges, review_course
 from alive.seed.tokenizer import train_tokenizer
 from alive.types import Prompt, TrainingRecord
 
-STEPS = 2000
 BATCH = 64
-LEARNING_RATE = 3e-3
 VOCABULARY = 640
 TOKENIZER_EXCHANGES = 20_000
-THREADS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A part of the building.
+
+    Attributes:
+        name: For people.
+        steps: Optimiser steps of ``BATCH`` exchanges.
+        rate: Peak learning rate.
+        ramp: Steps of its rise; it then falls by half a cosine to a twentieth.
+        threads: CPU threads: sums, and so the bytes, depend on it.
+        weights: Of the role losses: pose, solve, review, revise.
+        exchanges: The worked examples, given their number.
+    """
+
+    name: str
+    steps: int
+    rate: float
+    ramp: int
+    threads: int
+    weights: tuple[float, float, float, float]
+    exchanges: Callable[[int], Iterator[Exchange]]
+
+    def learning_rate(self, step: int) -> float:
+        """The rate of a step."""
+        fall = 0.05 + 0.475 * (1 + math.cos(math.pi * step / self.steps))
+        return self.rate * min(1.0, (step + 1) / self.ramp) * fall
+
+
+COURSES = (
+    Course("textbook", 2000, 3e-3, 50, 1, (0.1, 1.0, 1.0, 0.3), exchanges),
+    Course("reviews", 900, 2.5e-3, 30, 2, (0.1, 0.6, 1.0, 0.2), review_course),
+)
 
 
 def build(folder: Path, console: Console | None = None) -> None:
@@ -41,32 +73,29 @@ def build(folder: Path, console: Console | None = None) -> None:
     """
     console = console or Console()
     tokenizer = train_tokenizer(_texts(), VOCABULARY)
-    model = new_model(tokenizer, threads=THREADS)
-    renderer = make_renderer(tokenizer)
-    learn = LearnConfig(
-        learning_rate=LEARNING_RATE,
-        weight_decay=0.01,
-        pose_weight=0.1,
-        solve_weight=1.0,
-        review_weight=1.0,
-        revise_weight=0.3,
-        micro_batch_tokens=1500,
-    )
-    policy = LocalPolicy(model, tokenizer, renderer, learn)
-    records = (_record(exchange, renderer) for exchange in exchanges(STEPS * BATCH))
-    for step in track(range(STEPS), "building the seed", console=console):
-        stats = policy.update(list(islice(records, BATCH)), _rate(step))
-        if (step + 1) % 200 == 0:
-            losses = ", ".join(f"{role} {loss:.3f}" for role, loss in stats.role_loss.items())
-            console.print(f"step {step + 1}: nats a token: {losses}")
+    model, renderer = new_model(tokenizer), make_renderer(tokenizer)
+    for course in COURSES:
+        use_threads(course.threads)
+        pose, solve, review, revise = course.weights
+        learn = LearnConfig(
+            learning_rate=course.rate,
+            weight_decay=0.01,
+            pose_weight=pose,
+            solve_weight=solve,
+            review_weight=review,
+            revise_weight=revise,
+            micro_batch_tokens=1500,
+        )
+        policy = LocalPolicy(model, tokenizer, renderer, learn)
+        shown = course.exchanges(course.steps * BATCH)
+        records = (_record(exchange, renderer) for exchange in shown)
+        for step in track(range(course.steps), f"the seed: {course.name}", console=console):
+            stats = policy.update(list(islice(records, BATCH)), course.learning_rate(step))
+            if (step + 1) % 200 == 0:
+                losses = ", ".join(f"{role} {loss:.3f}" for role, loss in stats.role_loss.items())
+                console.print(f"step {step + 1}: nats a token: {losses}")
     folder.mkdir(parents=True, exist_ok=True)
     policy.save(folder)
-
-
-def _rate(step: int) -> float:
-    """A short rise, then half a cosine down to a twentieth."""
-    rise = min(1.0, (step + 1) / 50)
-    return LEARNING_RATE * rise * (0.05 + 0.475 * (1 + math.cos(math.pi * step / STEPS)))
 
 
 def _texts() -> Iterator[str]:

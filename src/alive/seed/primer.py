@@ -21,7 +21,7 @@ from alive.seeding import derive
 from alive.types import MASK, Role
 
 PRIMER_LENGTHS = {1: 0.35, 2: 0.38, 3: 0.22, 4: 0.04, 5: 0.01}
-PLAY_LENGTHS = {1: 0.06, 2: 0.18, 3: 0.24, 4: 0.26, 5: 0.16, 6: 0.1}
+PLAY_LENGTHS = {2: 0.14, 3: 0.2, 4: 0.28, 5: 0.24, 6: 0.14}
 SELFPLAY_DOCUMENTS = 3000
 HELDOUT_ITEMS = 600
 PROBLEMS_A_DOCUMENT = 8
