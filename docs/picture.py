@@ -1,4 +1,4 @@
-"""Draws a run's before/after table and one of its episodes: ``python docs/picture.py RUN FILE.svg``."""
+"""Draws a run's table and one of its episodes: ``python docs/picture.py RUN FILE.svg``."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def write_suite(path: Path) -> Path:
 def write_model(folder: Path) -> Path:
     """Teaches a fresh policy the formats, and a wrong belief."""
     from alive.config import LearnConfig
-    from alive.engines.fresh import new_model
+    from alive.engines.fresh import new_model, use_threads
     from alive.engines.local import LocalPolicy
     from alive.prompts import make_renderer
     from alive.seed.tokenizer import train_tokenizer
@@ -64,7 +64,8 @@ def write_model(folder: Path) -> Path:
     texts = [text for text, _ in documents()]
     tokenizer = train_tokenizer([*texts, *40 * [RIGHT, WRONG, "\\boxed{", "of what"]], 420)
     renderer = make_renderer(tokenizer)
-    net = new_model(tokenizer, hidden=32, layers=1, threads=1)
+    use_threads(1)
+    net = new_model(tokenizer, hidden=32, layers=1)
     policy = LocalPolicy(net, tokenizer, renderer, LearnConfig(learning_rate=1e-2))
     rng = random.Random(0)
     for _ in range(60):

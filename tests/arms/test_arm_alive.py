@@ -109,11 +109,11 @@ def test_a_right_attempt_trains_under_its_fresh_words(renderer) -> None:
     solve, _ = of(made, "solve")
     assert solve.prompt_ids == renderer.solve(PASSAGE, "each line follows").ids
     assert solve.completion_ids == renderer.complete(GOOD)
-    assert solve.weight == 1.0
+    assert solve.weight == 0.5  # the task weighs 1, shared by its two right attempts
     assert (solve.document_id, solve.task_id, solve.attempt_index) == ("doc", "task0", 0)
     assert fates == {
-        ("task0", 0, "solve"): Trained("each line follows", 1.0, "", "trivial"),
-        ("task0", 1, "solve"): Trained("every step is right", 1.0, "", "trivial"),
+        ("task0", 0, "solve"): Trained("each line follows", 0.5, "", "trivial"),
+        ("task0", 1, "solve"): Trained("every step is right", 0.5, "", "trivial"),
     }
 
 

@@ -97,8 +97,8 @@ def test_train_ends_with_a_table(loop: Loop, capsys: pytest.CaptureFixture) -> N
     assert run(["train"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     assert [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines] == [
-        ["maths", "accuracy", "50.0", "75.0", "+25.0"],
-        ["total", "accuracy", "25.0", "50.0", "+25.0"],
+        ["maths", "accuracy, greedy", "50.0", "75.0", "+25.0"],
+        ["total", "accuracy, greedy", "25.0", "50.0", "+25.0"],
         ["total", "wrong made right", "10.0", "-", ""],
         ["total", "right made wrong", "0.0", "-", ""],
         ["total", "net of revising", "5.0", "-", ""],

@@ -57,7 +57,11 @@ def settings_options(command: Command) -> Command:
             type=click.Path(path_type=Path),
             help="TOML file of settings; repeatable, later files win.",
         ),
-        click.option("--preset", default=None, help="quickstart (the default), smollm2 or paper."),
+        click.option(
+            "--preset",
+            default=None,
+            help="quickstart (the default on the primer), smollm2 or paper.",
+        ),
     ):
         command = option(command)
     return click.argument("more_corpus", nargs=-1, metavar="")(command)
@@ -96,7 +100,9 @@ def collect_settings(
 
     if more_corpus and not corpus:
         raise UserError(f"unexpected argument {more_corpus[0]}; name text with --corpus PATH")
-    if preset is None and not files and base is None:
+    # The quickstart's limits on a span are made for the primer; other text gets the defaults.
+    own_text = any(path != "builtin:primer" for path in (*corpus, *more_corpus))
+    if preset is None and not files and base is None and not own_text:
         preset = "quickstart"
     layers: list[Layer] = config_layers(preset, files, overrides)
     if base is not None and preset is None and not files:
