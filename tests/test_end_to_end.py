@@ -310,7 +310,10 @@ for settings, *how in json.loads(sys.argv[2]):
 
 def command(settings: dict[str, Any]) -> list[str]:
     """The settings as a command line."""
-    given = ["train", "--out", settings["out"]]
+    # A settings file, if an empty one, takes the quickstart's place.
+    empty = Path(f"{settings['out']}.toml")
+    empty.write_text("")
+    given = ["train", "--out", settings["out"], "--config", str(empty)]
     for key, value in settings.items():
         inner = value.items() if isinstance(value, dict) else [("", value)]
         for name, leaf in inner:
