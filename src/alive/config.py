@@ -97,6 +97,9 @@ class LearnConfig(Section):
     condition_dropout: Share = Field(
         0.1, description="share of correct attempts that train under the plain prompt, 0..1"
     )
+    min_pass_rate: Share = Field(
+        0.0, description="right answers of tasks solved less often are luck; 2/N at the least, 0..1"
+    )
     negative_weight: Share = Field(
         0.0, description="weight of wrong attempts under their own words, relative to right ones"
     )

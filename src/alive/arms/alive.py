@@ -62,7 +62,7 @@ def records(
         for attempt, review in zip(attempts, reviews, strict=True):
             rng = random.Random(derive(seed, "dropout", episode.step, task.id, attempt.index))
             plain = not conditioned or (attempt.correct and rng.random() < learn.condition_dropout)
-            lucky = attempt.correct and rate < 2 / len(attempts)
+            lucky = attempt.correct and rate < max(2 / len(attempts), learn.min_pass_rate)
             fate = _fate(attempt, review, learn, said, plain=plain, lucky=lucky)
             if attempt.correct and fate.weight:
                 # A task that most attempts got right must not drown one that few did.
