@@ -32,7 +32,7 @@ def new_model(tokenizer: Any, *, hidden: int = 128, layers: int = 4, seed: int =
         num_attention_heads=hidden // 32,
         num_key_value_heads=hidden // 32,
         max_position_embeddings=1024,
-        # Near 1/sqrt(width): with the usual 0.02 so narrow a model takes twice as long to copy.
+        # Near 1/sqrt(width); the usual 0.02 started slower (docs/LOG.md, 5).
         initializer_range=0.06,
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
