@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 
 import pytest
 from fakes import ScriptedSampler
@@ -53,7 +52,10 @@ def sampler(renderer):
 
 @pytest.fixture
 def game(sampler, renderer):
-    return partial(play, DOCUMENT, 7, sampler, renderer, CONFIG)
+    def of_one(**more):
+        return play([DOCUMENT], 7, sampler, renderer, CONFIG, **more)[0]
+
+    return of_one
 
 
 def test_a_whole_game(game, sampler, renderer) -> None:
@@ -123,7 +125,7 @@ def test_revisions_follow_the_setting(game, sampler, renderer) -> None:
     for count, expected in ((0, 0), (1, 2), (2, 4), (9, 4)):
         update = {"revisions_per_mask": count}
         config = CONFIG.model_copy(update={"game": CONFIG.game.model_copy(update=update)})
-        episode = play(DOCUMENT, 7, sampler, renderer, config).episode
+        episode = play([DOCUMENT], 7, sampler, renderer, config)[0].episode
         assert len(episode.revisions) == expected
         assert len({(r.task_id, r.index) for r in episode.revisions}) == expected
 
@@ -142,14 +144,14 @@ def test_the_same_step_is_the_same_game_and_another_is_not(game, sampler, render
     assert game() == game()
     seeds = [call[3] for call in sampler.calls]
     assert seeds[:4] == seeds[4:]
-    play(DOCUMENT, 8, sampler, renderer, CONFIG)
+    play([DOCUMENT], 8, sampler, renderer, CONFIG)
     assert not set(seeds) & {call[3] for call in sampler.calls[8:]}
 
 
 def test_a_document_without_a_span_is_an_empty_game(sampler, renderer) -> None:
     bare = Document("bare", "and so it was, and so it is, and so it will be", "here")
     mute = ScriptedSampler(lambda *_: "and", read=renderer.show)
-    played = play(bare, 0, mute, renderer, CONFIG)
+    (played,) = play([bare], 0, mute, renderer, CONFIG)
     assert played.episode.tasks == ()
     assert played.episode.attempts == played.episode.reviews == played.episode.revisions == ()
     assert [call[0][0].role for call in mute.calls] == ["pose"] * 3  # the first try, two resamples

@@ -1,9 +1,9 @@
-"""One document's game: pose, solve, review, revise. No learning happens here."""
+"""The game of a step's documents: pose, solve, review, revise. No learning happens here."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -40,7 +40,7 @@ class Played:
 
 
 def play(
-    document: Document,
+    documents: Sequence[Document],
     step: int,
     sampler: Sampler,
     renderer: Renderer,
@@ -51,11 +51,11 @@ def play(
     memory: Container[str] = (),
     guesses: Sequence[str] = (),
     stage: Stage = lambda _: None,
-) -> Played:
-    """Plays one document.
+) -> tuple[Played, ...]:
+    """Plays the documents of a step side by side: each stage is one call on the sampler.
 
     Args:
-        document: The raw text.
+        documents: D raw texts.
         step: The training step, for seeds and the record.
         sampler: The policy.
         renderer: Its prompts.
@@ -67,8 +67,8 @@ def play(
         stage: Told what begins.
 
     Returns:
-        The episode with M tasks (fewer where the document has no more), N attempts each, a review
-        an attempt, and the revisions.
+        For each document its episode with M tasks (fewer where it has no more), N attempts each,
+        a review an attempt, and the revisions.
     """
     seed, sampling, game = config.seed, config.sampling, config.game
 
@@ -76,19 +76,20 @@ def play(
         return SamplingParams(tokens, sampling.temperature, sampling.top_p)
 
     def here(name: str) -> int:
-        return derive(seed, name, step, document.id)
+        return derive(seed, name, step)
 
     stage("pose")
     posed = pose.pose(
-        sampler, renderer, document, game, params(sampling.pose_tokens), here("pose"), memory,
+        sampler, renderer, documents, game, params(sampling.pose_tokens), here("pose"), memory,
         guesses,
     )  # fmt: skip
     stage("solve")
+    tasks = [task for one in posed for task in one.tasks]
     condition = positive_condition("solve", renderer.words) if conditioned else None
     n, solving = game.solutions_per_mask, params(sampling.solve_tokens)
-    groups = solve.solve(sampler, renderer, posed.tasks, n, solving, condition, here("solve"))
+    groups = solve.solve(sampler, renderer, tasks, n, solving, condition, here("solve"))
     stage("review")
-    owners = [task for task, group in zip(posed.tasks, groups, strict=True) for _ in group]
+    owners = [task for task in tasks for _ in range(n)]
     attempts = list(chain.from_iterable(groups))
     if critic is None:
         judging = params(sampling.review_tokens)
@@ -106,16 +107,34 @@ def play(
         solving,
         here("revise"),
     )
-    episode = Episode(
-        step=step,
-        document=document,
-        tasks=posed.tasks,
-        attempts=groups,
-        reviews=tuple(reviews[at : at + n] for at in range(0, len(reviews), n)),
-        revisions=revisions,
-        pose_rollouts=posed.rollouts,
-    )
-    return Played(episode, posed.proposed_valid, posed.random_filled, posed.invalid)
+    judged = [reviews[at : at + n] for at in range(0, len(reviews), n)]
+    return tuple(_split(documents, step, posed, groups, judged, revisions))
+
+
+def _split(
+    documents: Sequence[Document],
+    step: int,
+    posed: Sequence[pose.Posed],
+    groups: Sequence[tuple[Attempt, ...]],
+    reviews: Sequence[tuple[Review, ...]],
+    revisions: Sequence[Attempt],
+) -> Iterator[Played]:
+    """Gives each document its part of the step."""
+    at = 0
+    for document, one in zip(documents, posed, strict=True):
+        part = slice(at, at + len(one.tasks))
+        at = part.stop
+        ids = {task.id for task in one.tasks}
+        episode = Episode(
+            step=step,
+            document=document,
+            tasks=one.tasks,
+            attempts=tuple(groups[part]),
+            reviews=tuple(reviews[part]),
+            revisions=tuple(revision for revision in revisions if revision.task_id in ids),
+            pose_rollouts=one.rollouts,
+        )
+        yield Played(episode, one.proposed_valid, one.random_filled, one.invalid)
 
 
 def _to_revise(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from alive.arms import alive as arm
 from alive.config import Config
-from alive.game import Played, play
+from alive.game import play
 from alive.roles.pose import blind_guesses
 from alive.seeding import derive
 from alive.session import Session
@@ -63,20 +63,18 @@ def step(run: Session) -> None:
         run.policy, run.renderer, config.game.solutions_per_mask, solving,
         derive(config.seed, "guesses", state.step),
     )  # fmt: skip
-    played: list[Played] = []
+    played = play(
+        run.next_documents(), state.step, run.policy, run.renderer, config,
+        critic=critic, conditioned=state.conditioned, memory=state.memory, guesses=guesses,
+        stage=run.stage,
+    )  # fmt: skip
     records: list[TrainingRecord] = []
     trained: dict[TrainingKey, Trained] = {}
-    for document in run.next_documents():
-        result = play(
-            document, state.step, run.policy, run.renderer, config,
-            critic=critic, conditioned=state.conditioned, memory=state.memory, guesses=guesses,
-            stage=run.stage,
-        )  # fmt: skip
+    for one in played:
         made, fates = arm.records(
-            result.episode, run.renderer, config.learn, config.seed,
+            one.episode, run.renderer, config.learn, config.seed,
             conditioned=state.conditioned, privileged_too=warm,
         )  # fmt: skip
-        played.append(result)
         records += made
         trained |= fates
     run.stage("learn")

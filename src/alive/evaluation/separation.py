@@ -104,7 +104,8 @@ def probe_tasks(
     """
     tasks: dict[str, Task] = {}
     for document in documents:
-        posed = pose.pose(sampler, renderer, document, game, params, derive(seed, document.id))
+        here = derive(seed, document.id)
+        (posed,) = pose.pose(sampler, renderer, [document], game, params, here)
         tasks |= {task.id: task for task in posed.tasks}
         if len(tasks) >= count:
             break

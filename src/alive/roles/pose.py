@@ -77,19 +77,19 @@ class Posed:
 def pose(
     sampler: Sampler,
     renderer: Renderer,
-    document: Document,
+    documents: Sequence[Document],
     game: GameConfig,
     params: SamplingParams,
     seed: int,
     memory: Container[str] = (),
     guesses: Sequence[str] = (),
-) -> Posed:
-    """Poses M tasks on a document.
+) -> tuple[Posed, ...]:
+    """Poses M tasks on each document.
 
     Args:
         sampler: The policy.
-        renderer: Renders the prompt.
-        document: The raw text.
+        renderer: Renders the prompts.
+        documents: D raw texts.
         game: M, the random share, resamples and the gate's limits.
         params: How proposals are drawn.
         seed: Seed of this call.
@@ -97,21 +97,27 @@ def pose(
         guesses: What the policy answers without any passage (``blind_guesses``).
 
     Returns:
-        The tasks, poser's first, and every proposal with what came of it.
+        For each document the tasks, poser's first, and every proposal with what came of it.
     """
-    prompt = renderer.pose(document.text, positive_condition("pose", renderer.words))
-    board = _Board(document, game, memory, guesses)
+    condition = positive_condition("pose", renderer.words)
+    boards = [_Board(document, game, memory, guesses) for document in documents]
     m = game.masks_per_document
     wanted = m - round(game.random_share * m)
     for round_index in range(game.resamples + 1):
-        missing = wanted - len(board.tasks)
-        if missing < 1:
+        short = [board for board in boards if len(board.tasks) < wanted]
+        if not short:
             break
-        round_seed = derive(seed, "pose", document.id, round_index)
-        for rollout in sampler.sample([prompt], missing, params, round_seed)[0]:
-            board.propose(rollout)
-    board.fill(m, derive(seed, "random", document.id))
-    return Posed(tuple(board.tasks), tuple(board.rollouts), tuple(board.reasons))
+        prompts = [renderer.pose(board.document.text, condition) for board in short]
+        missing = max(wanted - len(board.tasks) for board in short)
+        drawn = sampler.sample(prompts, missing, params, derive(seed, "pose", round_index))
+        for board, rollouts in zip(short, drawn, strict=True):
+            for rollout in rollouts[: wanted - len(board.tasks)]:
+                board.propose(rollout)
+    for board in boards:
+        board.fill(m, derive(seed, "random", board.document.id))
+    return tuple(
+        Posed(tuple(board.tasks), tuple(board.rollouts), tuple(board.reasons)) for board in boards
+    )
 
 
 def blind_guesses(
