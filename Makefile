@@ -56,6 +56,7 @@ seed: $(STAMP)
 
 bench: $(BENCH_STAMP)
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/game_step.py
 	$(BIN)/python benchmarks/trl_step.py
 
 clean:

@@ -15,12 +15,13 @@ import io
 import os
 import statistics
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from timing import matmul_rate, now
 
 PROMPTS, GROUP, PROMPT_TOKENS, NEW_TOKENS, VOCABULARY = 8, 16, 16, 32, 512
 
@@ -56,11 +57,6 @@ class Side:
     def rate(self) -> float:
         """Tokens sampled and trained a second on the clock."""
         return statistics.mean(self.tokens[1:]) / statistics.median(self.wall[1:])
-
-
-def now() -> tuple[float, float]:
-    """Returns the clock and this process's CPU time, seconds."""
-    return time.perf_counter(), time.process_time()
 
 
 def make_model(folder: Path) -> int:
@@ -191,19 +187,6 @@ def race(folder: Path, steps: int, threads: int) -> tuple[Side, Side]:
         with contextlib.redirect_stdout(io.StringIO()):
             trainer.train()
     return trl, alive
-
-
-def matmul_rate() -> float:
-    """Measures float32 operations a second in a large matmul: the most this machine can do."""
-    import torch
-
-    left = torch.ones(1024, 1024)
-    best = float("inf")
-    for _ in range(8):
-        start = time.perf_counter()
-        left @ left
-        best = min(best, time.perf_counter() - start)
-    return 2 * 1024**3 / best
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from alive.seed import build
 def short(monkeypatch: pytest.MonkeyPatch):
     """Courses of three small steps; the number of threads is put back."""
     threads = torch.get_num_threads()
-    courses = tuple(replace(course, steps=3, threads=1) for course in build.COURSES)
+    courses = tuple(replace(course, steps=3) for course in build.COURSES)
     monkeypatch.setattr(build, "COURSES", courses)
     monkeypatch.setattr(build, "BATCH", 8)
     monkeypatch.setattr(build, "TOKENIZER_EXCHANGES", 400)

@@ -103,7 +103,7 @@ def test_selfplay_documents_carry_results_and_no_workings() -> None:
         assert "boxed" not in text
         assert not re.search(r"\d[+-]\d+=\d", text)
         problems = text.split("\n\n")
-        assert len(problems) == primer.PROBLEMS_TO_PLAY
+        assert len(problems) == primer.PROBLEMS_A_DOCUMENT
         assert all(re.search(r"(?:: |\n# )\d+\.?$", problem) for problem in problems)
 
 

@@ -39,7 +39,6 @@ class Course:
         steps: Optimiser steps of ``BATCH`` exchanges.
         rate: Peak learning rate.
         ramp: Steps of its rise; it then falls by half a cosine to a twentieth.
-        threads: CPU threads: sums, and so the bytes, depend on it.
         weights: Of the role losses: pose, solve, review, revise.
         exchanges: The worked examples, given their number.
     """
@@ -48,7 +47,6 @@ class Course:
     steps: int
     rate: float
     ramp: int
-    threads: int
     weights: tuple[float, float, float, float]
     exchanges: Callable[[int], Iterator[Exchange]]
 
@@ -59,8 +57,8 @@ class Course:
 
 
 COURSES = (
-    Course("textbook", 2000, 3e-3, 50, 1, (0.1, 1.0, 1.0, 0.3), exchanges),
-    Course("reviews", 900, 2.5e-3, 30, 2, (0.1, 0.6, 1.0, 0.2), review_course),
+    Course("textbook", 2000, 3e-3, 50, (0.1, 1.0, 1.0, 0.3), exchanges),
+    Course("reviews", 900, 2.5e-3, 30, (0.1, 0.6, 1.0, 0.2), review_course),
 )
 
 
@@ -72,10 +70,10 @@ def build(folder: Path, console: Console | None = None) -> None:
         console: Where progress is shown.
     """
     console = console or Console()
+    use_threads(1)  # the order of sums, and so the bytes, would depend on more
     tokenizer = train_tokenizer(_texts(), VOCABULARY)
     model, renderer = new_model(tokenizer), make_renderer(tokenizer)
     for course in COURSES:
-        use_threads(course.threads)
         pose, solve, review, revise = course.weights
         learn = LearnConfig(
             learning_rate=course.rate,

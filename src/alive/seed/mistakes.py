@@ -79,8 +79,9 @@ def _slip(rng: random.Random, problem: Problem) -> Working | None:
 def _draw_kind(rng: random.Random) -> tuple[str, int, int]:
     """Returns (kind, error of the result, error of the copied number)."""
     kind = rng.choices(("tens", "units", "number"), (2, 6, 2))[0]
+    sign = rng.choice((1, -1))
     if kind == "tens":
-        return kind, rng.choice((10, -10)), 0
+        return kind, sign * rng.choice((10, 20)), 0
     if kind == "units":
-        return kind, rng.choice((1, -1, 2, -2)), 0
-    return kind, 0, rng.choice((1, -1, 2, -2, 3, -3))
+        return kind, sign * rng.randint(1, 9), 0
+    return kind, 0, sign * rng.randint(1, 5)
