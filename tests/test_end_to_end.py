@@ -146,7 +146,7 @@ def test_a_run_leaves_its_record(straight: Straight) -> None:
         for measured in (summary[when], *summary[when]["domains"].values()):
             assert measured.keys() >= {"n", "accuracy", "self_correction", "reviewer_j"}
             assert measured["self_correction"].keys() >= {"rate", "harm", "net"}
-    assert summary["change"]["total"]["n"] == summary["before"]["n"] == 4
+    assert summary["change"]["accuracy"]["total"]["n"] == summary["before"]["n"] == 4
     assert summary["conditions"]["separates"] is False
     for words in ("conditions do not separate", "attempt, wrong", "training", "3/3"):
         assert words in shown

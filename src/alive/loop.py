@@ -90,8 +90,8 @@ def learn_formats(run: Session) -> None:
         for document in run.next_documents()
         for record in format_records(document, config.game, run.renderer, config.seed)
     ]
-    run.policy.update(records, learning_rate(config, run.state.formats_learned))
-    run.formats_step_done()
+    stats = run.policy.update(records, learning_rate(config, run.state.formats_learned))
+    run.formats_step_done(stats)
 
 
 def learning_rate(config: Config, step: int) -> float:

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from itertools import islice
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +17,7 @@ from alive.errors import CorpusError, StorageError
 from alive.evaluation import (
     FrozenAttempt,
     Suite,
-    differences,
+    changes,
     evaluate,
     load_suite,
     texts,
@@ -162,12 +161,13 @@ class Session(AbstractContextManager["Session"]):
         self._taken = len(documents)
         return documents
 
-    def formats_step_done(self) -> None:
+    def formats_step_done(self, stats: UpdateStats) -> None:
         """Counts a format step."""
+        self.state.format_losses.append(stats.role_loss)
         self.state.documents += self._taken
         self.state.formats_learned += 1
         self._settle()
-        self._display.advance()
+        self._display.advance(f"loss {stats.loss:.3f}")
         self.stage("formats")
 
     def record(
@@ -254,6 +254,8 @@ class Session(AbstractContextManager["Session"]):
                     samples=self.config.evaluate.samples,
                     frozen=frozen,
                 )
+            for note in result.notes:
+                self._display.say(note)
             stored = {
                 "result": result.as_dict(),
                 "rows": list(result.rows),
@@ -278,14 +280,14 @@ class Session(AbstractContextManager["Session"]):
             "seconds": round(time.monotonic() - self._began, 1),
             "tasks": total,
             "proposed_share": state.proposed / total if total else None,
+            "format_losses": state.format_losses,
             "conditions": state.conditions,
             "corpus": state.corpus,
         }
         summary |= {when: stored["result"] for when, stored in self._measured.items()}
         if len(self._measured) == 2:
-            rows = [stored["rows"] for stored in self._measured.values()]
-            changes = differences(rows[0], rows[1], derive(self.config.seed, "change"))
-            summary["change"] = {name: asdict(change) for name, change in changes.items()}
+            before, after = (self._measured[when]["rows"] for when in ("before", "after"))
+            summary["change"] = changes(before, after, derive(self.config.seed, "change"))
         self.folder.write_json("summary.json", summary)
         return summary
 

@@ -14,6 +14,7 @@ class State:
     Attributes:
         step: Training steps taken.
         formats_learned: Format steps taken before them.
+        format_losses: Their losses, nats a token of posing and solving, before each step.
         documents: Documents consumed.
         memory: Ids of the tasks posed so far; none is posed twice.
         conditioned: Whether conditions were found to separate.
@@ -29,6 +30,7 @@ class State:
 
     step: int = 0
     formats_learned: int = 0
+    format_losses: list[dict[str, float]] = field(default_factory=list)
     documents: int = 0
     memory: set[str] = field(default_factory=set)
     conditioned: bool = True

@@ -15,7 +15,7 @@ from alive.evaluation import (
     FrozenAttempt,
     Suite,
     SuiteItem,
-    differences,
+    changes,
     evaluate,
 )
 from alive.prompts.render import Renderer
@@ -144,10 +144,11 @@ def test_frozen_attempts_are_judged_again_and_survive_storage() -> None:
     assert (scores.n_right, scores.n_wrong, scores.j, scores.ece) == (2, 4, 1.0, 0.0)
     assert after.frozen == restored
 
-    changes = differences(before.rows, after.rows, seed=1)
-    assert changes["total"].mean == pytest.approx(4 / 6)
-    assert changes["maths"].mean == pytest.approx(2 / 3)
-    assert list(changes) == ["maths", "logic", "total"]
+    found = changes(before.rows, after.rows, seed=1)
+    assert list(found) == ["accuracy"]
+    assert found["accuracy"]["total"]["mean"] == pytest.approx(4 / 6)
+    assert found["accuracy"]["maths"]["mean"] == pytest.approx(2 / 3)
+    assert list(found["accuracy"]) == ["maths", "logic", "total"]
 
 
 def test_prompts_are_plain_and_sent_all_at_once() -> None:
@@ -191,7 +192,7 @@ def test_a_problem_twice_is_an_error_and_so_is_none() -> None:
         evaluate(ScriptedSampler(policy), RENDERER, [], SAMPLING, 7)
 
 
-def test_differences_need_the_same_problems() -> None:
+def test_changes_need_the_same_problems() -> None:
     other = evaluate(ScriptedSampler(policy), RENDERER, [Suite("s", SUITE.items[:2])], SAMPLING, 7)
     with pytest.raises(ValueError, match="same problems"):
-        differences(run().rows, other.rows, seed=1)
+        changes(run().rows, other.rows, seed=1)

@@ -73,6 +73,8 @@ def eval_command(
     measured = result.as_dict()
     console = Console()
     console.print(measures(measured))
+    for note in result.notes:
+        console.print(note, highlight=False, markup=False)
     if json_file is not None:
         record = {
             "model": model,

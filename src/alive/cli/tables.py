@@ -55,7 +55,9 @@ def before_after(summary: Mapping[str, Any]) -> Table:
             if old is None and new is None:
                 continue
             change = "" if old is None or new is None else f"{100 * (new - old):+.1f}"
-            table.add_row(Text(domain), label, _percent(old), _percent(new), change)
+            if paired := summary.get("change", {}).get(key, {}).get(domain):
+                change += f" [{100 * paired['low']:.1f}, {100 * paired['high']:.1f}]"
+            table.add_row(Text(domain), label, _percent(old), _percent(new), Text(change))
         table.add_section()
     return table
 

@@ -1,6 +1,6 @@
 """Evaluation: suites, accuracy, self-correction and the reviewer, with their uncertainty."""
 
-from alive.evaluation.protocol import DomainResult, EvaluationResult, differences, evaluate
+from alive.evaluation.protocol import DomainResult, EvaluationResult, changes, evaluate
 from alive.evaluation.reviewer import FrozenAttempt, ReviewerScores
 from alive.evaluation.statistics import Difference, Estimate
 from alive.evaluation.suites import Suite, SuiteItem, as_task, load_suite, texts
@@ -15,7 +15,7 @@ __all__ = [
     "Suite",
     "SuiteItem",
     "as_task",
-    "differences",
+    "changes",
     "evaluate",
     "load_suite",
     "texts",

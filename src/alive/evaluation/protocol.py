@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from alive.config import SamplingConfig
 from alive.errors import SuiteError
@@ -16,7 +16,7 @@ from alive.evaluation.self_correction import (
     count_corrections,
     self_correct,
 )
-from alive.evaluation.statistics import Difference, Estimate, estimate, paired_difference
+from alive.evaluation.statistics import Estimate, estimate, paired_difference
 from alive.evaluation.suites import Suite, as_task
 from alive.seeding import derive
 from alive.types import Attempt, Review, Sampler, Task
@@ -24,9 +24,9 @@ from alive.types import Attempt, Review, Sampler, Task
 if TYPE_CHECKING:
     from alive.prompts.render import Renderer
 
-__all__ = ["DomainResult", "EvaluationResult", "differences", "evaluate"]
+__all__ = ["DomainResult", "EvaluationResult", "changes", "evaluate"]
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +72,18 @@ class EvaluationResult:
         total: Over all problems of all suites.
         domains: By domain, in the order of their first problem.
         rows: One a problem, JSON values: id, domain, question (the passage), answer, completion,
-            extracted, correct, and where self-correction was asked for review, verdict, score,
-            revision, revised_correct. Accuracy can be recounted from them.
+            extracted, correct; where attempts were sampled the share of them that is right
+            (sampled); where self-correction was asked for review, verdict, score, revision,
+            revised_correct. Accuracy can be recounted from them.
         frozen: The attempts the reviewer was judged on, for the next evaluation.
+        notes: What a reader of the figures should know of the suites.
     """
 
     total: DomainResult
     domains: Mapping[str, DomainResult]
     rows: tuple[Row, ...] = field(repr=False)
     frozen: tuple[FrozenAttempt, ...] = field(repr=False)
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """Returns the measures as JSON values: those in total, and ``domains`` by name."""
@@ -146,33 +149,44 @@ def evaluate(
     return EvaluationResult(
         total=measured(None),
         domains={name: measured(name) for name in names},
-        rows=tuple(_rows(tasks, greedy, corrections)),
+        rows=tuple(_rows(tasks, greedy, sampled, corrections)),
         frozen=items,
+        notes=tuple(suite.note for suite in suites if suite.note),
     )
 
 
-def differences(before: Sequence[Row], after: Sequence[Row], seed: int) -> dict[str, Difference]:
-    """Returns the change of greedy accuracy, paired by problem: by domain, and ``total``.
+def changes(
+    before: Sequence[Row], after: Sequence[Row], seed: int
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Returns how accuracies changed, paired by problem.
 
     Args:
         before: The rows of an evaluation.
         after: The rows of a later one.
         seed: Of the resampling.
 
+    Returns:
+        By measure (``accuracy``; ``sampled_accuracy`` where attempts were sampled), then by domain
+        and ``total``: mean, low, high.
+
     Raises:
         ValueError: The two did not evaluate the same problems.
     """
     if [row["id"] for row in before] != [row["id"] for row in after]:
         raise ValueError("a paired difference needs the same problems before and after")
-    pairs = list(zip(before, after, strict=True))
-
-    def changed(name: str, kept: Iterable[tuple[Row, Row]]) -> Difference:
-        old, new = zip(*((bool(a["correct"]), bool(b["correct"])) for a, b in kept), strict=True)
-        return paired_difference(old, new, derive(seed, "difference", name))
-
     names = dict.fromkeys(str(row["domain"]) for row in after)
-    found = {name: changed(name, (p for p in pairs if p[1]["domain"] == name)) for name in names}
-    return {**found, "total": changed("", pairs)}
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for measure, key in (("accuracy", "correct"), ("sampled_accuracy", "sampled")):
+        pairs = [
+            (str(b["domain"]), float(a[key]), float(b[key]))
+            for a, b in zip(before, after, strict=True)
+            if key in a and key in b
+        ]
+        for name in (*names, "total") if pairs else ():
+            _, old, new = zip(*(p for p in pairs if name in (p[0], "total")), strict=True)
+            change = paired_difference(old, new, derive(seed, measure, name))
+            found.setdefault(measure, {})[name] = asdict(change)
+    return found
 
 
 def _tasks(suites: Sequence[Suite]) -> list[Task]:
@@ -207,7 +221,10 @@ def _measured(
 
 
 def _rows(
-    tasks: Sequence[Task], greedy: Sequence[Attempt], corrections: Sequence[Correction]
+    tasks: Sequence[Task],
+    greedy: Sequence[Attempt],
+    sampled: Sequence[Sequence[Attempt]],
+    corrections: Sequence[Correction],
 ) -> Iterable[Row]:
     for index, (task, attempt) in enumerate(zip(tasks, greedy, strict=True)):
         row: dict[str, object] = {
@@ -219,6 +236,8 @@ def _rows(
             "extracted": attempt.answer,
             "correct": attempt.correct,
         }
+        if sampled:
+            row["sampled"] = sum(one.correct for one in sampled[index]) / len(sampled[index])
         if corrections:
             correction = corrections[index]
             revision = correction.revision
