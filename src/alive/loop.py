@@ -78,7 +78,7 @@ def step(run: Session) -> None:
         records += made
         trained |= fates
     run.stage("learn")
-    stats = run.policy.update(records, learning_rate(config, state.step))
+    stats = run.policy.update(records, learning_rate(config, state.step, config.steps))
     run.record(played, trained, stats)
 
 
@@ -94,6 +94,10 @@ def learn_formats(run: Session) -> None:
     run.formats_step_done(stats)
 
 
-def learning_rate(config: Config, step: int) -> float:
-    """The peak after a short linear ramp; constant, so that a run can be prolonged."""
-    return config.learn.learning_rate * min(1.0, (step + 1) / RAMP)
+def learning_rate(config: Config, step: int, steps: int = 0) -> float:
+    """The peak after a short linear ramp; then, of ``steps`` steps, a line down to a tenth.
+
+    What noise in small batches has disturbed, the low end mends (docs/LOG.md, 11).
+    """
+    fall = 1 - 0.9 * step / steps if steps else 1.0
+    return config.learn.learning_rate * min(1.0, (step + 1) / RAMP) * fall

@@ -21,7 +21,7 @@ from alive.config import LearnConfig
 from alive.engines.fresh import new_model, use_threads
 from alive.engines.local import LocalPolicy
 from alive.prompts import Renderer, make_renderer
-from alive.seed.primer import Exchange, exchanges, review_course
+from alive.seed.primer import Exchange, exchanges, longer, reviews
 from alive.seed.tokenizer import train_tokenizer
 from alive.types import Prompt, TrainingRecord
 
@@ -58,7 +58,8 @@ class Course:
 
 COURSES = (
     Course("textbook", 2000, 3e-3, 50, (0.1, 1.0, 1.0, 0.3), exchanges),
-    Course("reviews", 900, 2.5e-3, 30, (0.1, 0.6, 1.0, 0.2), review_course),
+    Course("reviews", 900, 2.5e-3, 30, (0.1, 0.6, 1.0, 0.2), reviews),
+    Course("longer", 900, 2.5e-3, 30, (0.1, 1.0, 1.0, 0.2), longer),
 )
 
 

@@ -20,8 +20,8 @@ from alive.seed.world import DOMAINS, Problem, draw_problem
 from alive.seeding import derive
 from alive.types import MASK, Role
 
-PRIMER_LENGTHS = {1: 0.28, 2: 0.32, 3: 0.25, 4: 0.09, 5: 0.05, 6: 0.01}
-PLAY_LENGTHS = {2: 0.14, 3: 0.2, 4: 0.28, 5: 0.24, 6: 0.14}
+PRIMER_LENGTHS = {1: 0.32, 2: 0.36, 3: 0.22, 4: 0.06, 5: 0.03, 6: 0.01}
+PLAY_LENGTHS = {2: 0.08, 3: 0.16, 4: 0.24, 5: 0.26, 6: 0.18, 7: 0.08}
 SELFPLAY_DOCUMENTS = 3000
 HELDOUT_ITEMS = 600
 TEST_EDITION = 2
@@ -121,24 +121,33 @@ CHAPTERS = (
     Chapter(0.42, {1: 0.5, 2: 0.5}, 0.2, 0.7),
     Chapter(1.0, PRIMER_LENGTHS, 0.5, 0.5),
 )
-REVIEW_COURSE = Chapter(
+REVIEWS = Chapter(
     1.0, {1: 0.35, 2: 0.3, 3: 0.22, 4: 0.1, 5: 0.03}, 0.5, 0.5, (0.05, 0.25, 0.78, 0.93)
 )
 """A second course, mostly reviews: to check a step takes longer to learn than to take it."""
+LONGER = Chapter(
+    1.0, {1: 0.15, 2: 0.3, 3: 0.3, 4: 0.15, 5: 0.08, 6: 0.02}, 0.5, 0.5, (0.05, 0.45, 0.8, 0.93)
+)
+"""A third course, all roles on somewhat longer workings."""
 
 
 def exchanges(count: int) -> Iterator[Exchange]:
-    """Yields the worked examples the seed is built from, chapter by chapter."""
+    """Yields the worked examples of the first course, chapter by chapter."""
     for index in range(count):
-        rng = random.Random(derive("primer", "exchange", index))
         chapter = next(c for c in CHAPTERS if index < c.until * count)
-        yield _exchange(rng, chapter)
+        yield _exchange(random.Random(derive("primer", "exchange", index)), chapter)
 
 
-def review_course(count: int) -> Iterator[Exchange]:
+def reviews(count: int) -> Iterator[Exchange]:
     """Yields the worked examples of the second course."""
     for index in range(count):
-        yield _exchange(random.Random(derive("primer", "course", index)), REVIEW_COURSE)
+        yield _exchange(random.Random(derive("primer", "course", index)), REVIEWS)
+
+
+def longer(count: int) -> Iterator[Exchange]:
+    """Yields the worked examples of the third course."""
+    for index in range(count):
+        yield _exchange(random.Random(derive("primer", "lengths", index)), LONGER)
 
 
 def _exchange(rng: random.Random, chapter: Chapter) -> Exchange:
