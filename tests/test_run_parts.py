@@ -10,9 +10,10 @@ import pytest
 from fakes import PlainRenderer, ScriptedSampler
 from rich.console import Console
 
-from alive.config import GameConfig
+from alive.config import Config, GameConfig
 from alive.evaluation.separation import probe_tasks
 from alive.game import Played
+from alive.loop import learning_rate
 from alive.metrics import step_metrics
 from alive.progress import Display
 from alive.state import State
@@ -218,3 +219,14 @@ def test_a_finished_stage_shows_no_bar() -> None:
         display.stage("x")
         display.advance()
     assert out.getvalue() == ""
+
+
+def test_the_learning_rate_rises_over_five_steps_and_falls_to_a_tenth() -> None:
+    config = Config.model_validate({"learn": {"learning_rate": 1e-3}})
+    assert learning_rate(config, 0, 100) == pytest.approx(1e-3 / 5)
+    assert learning_rate(config, 4, 100) == pytest.approx(1e-3 * (1 - 0.9 * 0.04))
+    assert learning_rate(config, 50, 100) == pytest.approx(1e-3 * 0.55)
+    assert learning_rate(config, 99, 100) == pytest.approx(1e-3 * 0.109)
+    # Format steps only rise.
+    assert learning_rate(config, 2) == pytest.approx(1e-3 * 3 / 5)
+    assert learning_rate(config, 500) == pytest.approx(1e-3)

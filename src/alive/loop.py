@@ -95,9 +95,6 @@ def learn_formats(run: Session) -> None:
 
 
 def learning_rate(config: Config, step: int, steps: int = 0) -> float:
-    """The peak after a short linear ramp; then, of ``steps`` steps, a line down to a tenth.
-
-    What noise in small batches has disturbed, the low end mends (docs/LOG.md, 11).
-    """
+    """The peak after a short linear ramp; where ``steps`` are given, a line down to a tenth."""
     fall = 1 - 0.9 * step / steps if steps else 1.0
     return config.learn.learning_rate * min(1.0, (step + 1) / RAMP) * fall
