@@ -21,7 +21,7 @@ from alive.verify import extract_answer, matches
 
 @pytest.fixture(scope="module")
 def read():
-    return list(exchanges(1_200))
+    return list(exchanges("exchange", primer.TEXTBOOK, 1_200))
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def keys(monkeypatch):
 
 
 def test_the_primer_is_the_same_every_time(read) -> None:
-    assert list(islice(exchanges(1_200), 200)) == read[:200]
+    assert list(islice(exchanges("exchange", primer.TEXTBOOK, 1_200), 200)) == read[:200]
     assert list(islice(selfplay_documents(), 20)) == list(islice(selfplay_documents(), 20))
     assert list(islice(heldout_items("test"), 20)) == list(islice(heldout_items("test"), 20))
 
@@ -122,7 +122,7 @@ def test_selfplay_documents_can_be_posed_on() -> None:
 
 def test_nothing_held_out_is_read_in_training(keys) -> None:
     """Of every split the calculations, whatever the language they are told in."""
-    list(exchanges(2_000))
+    list(exchanges("exchange", primer.TEXTBOOK, 2_000))
     documents = list(islice(selfplay_documents(), 1_000))
     tests, others = list(heldout_items("test")), list(heldout_items("validation"))
     assert len(tests) == len(others) == primer.HELDOUT_ITEMS
@@ -147,7 +147,7 @@ def test_held_out_problems_are_as_long_as_those_of_selfplay(keys) -> None:
 
 
 def test_the_primer_itself_is_short(keys) -> None:
-    list(exchanges(1_000))
+    list(exchanges("exchange", primer.TEXTBOOK, 1_000))
     assert {key.count(";") + 1 for key in keys["train"]} <= set(primer.PRIMER_LENGTHS)
     assert max(primer.PRIMER_LENGTHS) < max(primer.PLAY_LENGTHS)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from itertools import islice
@@ -21,7 +21,7 @@ from alive.config import LearnConfig
 from alive.engines.fresh import new_model, use_threads
 from alive.engines.local import LocalPolicy
 from alive.prompts import Renderer, make_renderer
-from alive.seed.primer import Exchange, exchanges, longer, reviews
+from alive.seed.primer import LONGER, LONGEST, REVIEWS, TEXTBOOK, Chapter, Exchange, exchanges
 from alive.seed.tokenizer import train_tokenizer
 from alive.types import Prompt, TrainingRecord
 
@@ -35,20 +35,22 @@ class Course:
     """A part of the building.
 
     Attributes:
-        name: For people.
+        title: For people.
+        name: What its exchanges are drawn by.
+        chapters: What they are like.
         steps: Optimiser steps of ``BATCH`` exchanges.
         rate: Peak learning rate.
         ramp: Steps of its rise; it then falls by half a cosine to a twentieth.
         weights: Of the role losses: pose, solve, review, revise.
-        exchanges: The worked examples, given their number.
     """
 
+    title: str
     name: str
+    chapters: tuple[Chapter, ...]
     steps: int
     rate: float
     ramp: int
     weights: tuple[float, float, float, float]
-    exchanges: Callable[[int], Iterator[Exchange]]
 
     def learning_rate(self, step: int) -> float:
         """The rate of a step."""
@@ -57,9 +59,10 @@ class Course:
 
 
 COURSES = (
-    Course("textbook", 2000, 3e-3, 50, (0.1, 1.0, 1.0, 0.3), exchanges),
-    Course("reviews", 900, 2.5e-3, 30, (0.1, 0.6, 1.0, 0.2), reviews),
-    Course("longer", 900, 2.5e-3, 30, (0.1, 1.0, 1.0, 0.2), longer),
+    Course("textbook", "exchange", TEXTBOOK, 2000, 3e-3, 50, (0.1, 1.0, 1.0, 0.3)),
+    Course("reviews", "course", (REVIEWS,), 900, 2.5e-3, 30, (0.1, 0.6, 1.0, 0.2)),
+    Course("longer", "lengths", (LONGER,), 900, 2.5e-3, 30, (0.1, 1.0, 1.0, 0.2)),
+    Course("longest", "last", (LONGEST,), 500, 1.5e-3, 30, (0.1, 1.0, 1.0, 0.2)),
 )
 
 
@@ -86,9 +89,9 @@ def build(folder: Path, console: Console | None = None) -> None:
             micro_batch_tokens=1500,
         )
         policy = LocalPolicy(model, tokenizer, renderer, learn)
-        shown = course.exchanges(course.steps * BATCH)
+        shown = exchanges(course.name, course.chapters, course.steps * BATCH)
         records = (_record(exchange, renderer) for exchange in shown)
-        for step in track(range(course.steps), f"the seed: {course.name}", console=console):
+        for step in track(range(course.steps), f"the seed: {course.title}", console=console):
             stats = policy.update(list(islice(records, BATCH)), course.learning_rate(step))
             if (step + 1) % 200 == 0:
                 losses = ", ".join(f"{role} {loss:.3f}" for role, loss in stats.role_loss.items())
@@ -98,7 +101,7 @@ def build(folder: Path, console: Console | None = None) -> None:
 
 
 def _texts() -> Iterator[str]:
-    for exchange in exchanges(TOKENIZER_EXCHANGES):
+    for exchange in exchanges(COURSES[0].name, TEXTBOOK, TOKENIZER_EXCHANGES):
         parts = (exchange.passage, exchange.completion, exchange.attempt, exchange.review)
         yield from filter(None, (*parts, exchange.condition))
 

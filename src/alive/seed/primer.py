@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from alive.feedback import template_critique
@@ -21,7 +21,7 @@ from alive.seeding import derive
 from alive.types import MASK, Role
 
 PRIMER_LENGTHS = {1: 0.32, 2: 0.36, 3: 0.22, 4: 0.06, 5: 0.03, 6: 0.01}
-PLAY_LENGTHS = {2: 0.08, 3: 0.16, 4: 0.24, 5: 0.26, 6: 0.18, 7: 0.08}
+PLAY_LENGTHS = {3: 0.12, 4: 0.2, 5: 0.28, 6: 0.26, 7: 0.14}
 SELFPLAY_DOCUMENTS = 3000
 HELDOUT_ITEMS = 600
 TEST_EDITION = 2
@@ -116,7 +116,7 @@ class Chapter:
     roles: tuple[float, float, float, float] = (0.06, 0.48, 0.81, 0.93)
 
 
-CHAPTERS = (
+TEXTBOOK = (
     Chapter(0.22, {1: 1.0}, 0.1, 0.85),
     Chapter(0.42, {1: 0.5, 2: 0.5}, 0.2, 0.7),
     Chapter(1.0, PRIMER_LENGTHS, 0.5, 0.5),
@@ -124,30 +124,25 @@ CHAPTERS = (
 REVIEWS = Chapter(
     1.0, {1: 0.35, 2: 0.3, 3: 0.22, 4: 0.1, 5: 0.03}, 0.5, 0.5, (0.05, 0.25, 0.78, 0.93)
 )
-"""A second course, mostly reviews: to check a step takes longer to learn than to take it."""
+"""Mostly reviews: to check a step takes longer to learn than to take it."""
 LONGER = Chapter(
     1.0, {1: 0.15, 2: 0.3, 3: 0.3, 4: 0.15, 5: 0.08, 6: 0.02}, 0.5, 0.5, (0.05, 0.45, 0.8, 0.93)
 )
-"""A third course, all roles on somewhat longer workings."""
+LONGEST = replace(LONGER, lengths={1: 0.06, 2: 0.18, 3: 0.26, 4: 0.26, 5: 0.18, 6: 0.06})
+"""What is never solved is never learned from (docs/LOG.md, 11)."""
 
 
-def exchanges(count: int) -> Iterator[Exchange]:
-    """Yields the worked examples of the first course, chapter by chapter."""
+def exchanges(name: str, chapters: Sequence[Chapter], count: int) -> Iterator[Exchange]:
+    """Yields the worked examples of a course, chapter by chapter.
+
+    Args:
+        name: What they are drawn by: another name, other examples.
+        chapters: In order; the last one ends at 1.
+        count: How many.
+    """
     for index in range(count):
-        chapter = next(c for c in CHAPTERS if index < c.until * count)
-        yield _exchange(random.Random(derive("primer", "exchange", index)), chapter)
-
-
-def reviews(count: int) -> Iterator[Exchange]:
-    """Yields the worked examples of the second course."""
-    for index in range(count):
-        yield _exchange(random.Random(derive("primer", "course", index)), REVIEWS)
-
-
-def longer(count: int) -> Iterator[Exchange]:
-    """Yields the worked examples of the third course."""
-    for index in range(count):
-        yield _exchange(random.Random(derive("primer", "lengths", index)), LONGER)
+        chapter = next(c for c in chapters if index < c.until * count)
+        yield _exchange(random.Random(derive("primer", name, index)), chapter)
 
 
 def _exchange(rng: random.Random, chapter: Chapter) -> Exchange:
