@@ -163,7 +163,6 @@ def test_prompts_are_plain_and_sent_all_at_once() -> None:
         ("solve", 6, 2, 1.0, 50),
         ("review", 6, 1, 0.0, 30),
         ("revise", 3, 1, 0.0, 50),
-        ("solve", 6, 1, 1.0, 50),
         ("review", 6, 1, 0.0, 30),
     ]
     assert all(prompt.condition is None for call in sampler.calls for prompt in call[0])

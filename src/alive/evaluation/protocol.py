@@ -113,7 +113,7 @@ def evaluate(
         with_self_correction: Also measure self-correction and the reviewer.
         samples: Attempts a problem at temperature 1; 0 leaves ``sampled_accuracy`` out.
         frozen: Attempts the reviewer is judged on, from an earlier evaluation's result; None
-            samples one a problem from this policy.
+            takes one a problem sampled from this policy.
 
     Raises:
         SuiteError: Two problems have one id.
@@ -121,9 +121,10 @@ def evaluate(
     tasks = _tasks(suites)
     greedy = greedy_attempts(sampler, renderer, tasks, sampling, derive(seed, "greedy"))
     sampled: Sequence[Sequence[Attempt]] = ()
-    if samples:
+    wanted = samples or int(with_self_correction and frozen is None)
+    if wanted:
         draw = derive(seed, "sampled")
-        sampled = sampled_attempts(sampler, renderer, tasks, samples, sampling, draw)
+        sampled = sampled_attempts(sampler, renderer, tasks, wanted, sampling, draw)
     corrections: Sequence[Correction] = ()
     items: tuple[FrozenAttempt, ...] = tuple(frozen or ())
     reviews: Sequence[Review] = ()
@@ -131,7 +132,7 @@ def evaluate(
         draw = derive(seed, "correct")
         corrections = self_correct(sampler, renderer, tasks, greedy, sampling, draw)
         if frozen is None:
-            items = freeze(sampler, renderer, tasks, sampling, derive(seed, "freeze"))
+            items = freeze(tasks, sampled)
         reviews = judge(sampler, renderer, items, sampling, derive(seed, "judge"))
 
     def measured(domain: str | None) -> DomainResult:
@@ -149,7 +150,7 @@ def evaluate(
     return EvaluationResult(
         total=measured(None),
         domains={name: measured(name) for name in names},
-        rows=tuple(_rows(tasks, greedy, sampled, corrections)),
+        rows=tuple(_rows(tasks, greedy, sampled if samples else (), corrections)),
         frozen=items,
         notes=tuple(suite.note for suite in suites if suite.note),
     )

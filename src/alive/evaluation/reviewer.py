@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alive.config import SamplingConfig
-from alive.evaluation.accuracy import sampled_attempts
 from alive.evaluation.statistics import calibration_error
 from alive.roles import review
 from alive.types import Attempt, Prompt, Review, Rollout, Sampler, SamplingParams, Task
@@ -103,15 +102,10 @@ class ReviewerScores:
 
 
 def freeze(
-    sampler: Sampler,
-    renderer: Renderer,
-    tasks: Sequence[Task],
-    sampling: SamplingConfig,
-    seed: int,
+    tasks: Sequence[Task], sampled: Sequence[Sequence[Attempt]]
 ) -> tuple[FrozenAttempt, ...]:
-    """Samples one attempt a task at temperature 1, to be judged from now on."""
-    groups = sampled_attempts(sampler, renderer, tasks, 1, sampling, seed)
-    return tuple(FrozenAttempt(task, group[0]) for task, group in zip(tasks, groups, strict=True))
+    """Keeps the first sampled attempt a task, to be judged from now on."""
+    return tuple(FrozenAttempt(task, group[0]) for task, group in zip(tasks, sampled, strict=True))
 
 
 def judge(

@@ -21,7 +21,7 @@ from alive.config import LearnConfig
 from alive.engines.fresh import new_model, use_threads
 from alive.engines.local import LocalPolicy
 from alive.prompts import Renderer, make_renderer
-from alive.seed.primer import LONGER, LONGEST, REVIEWS, TEXTBOOK, Chapter, Exchange, exchanges
+from alive.seed.primer import LONGER, REVIEWS, TEXTBOOK, Chapter, Exchange, exchanges
 from alive.seed.tokenizer import train_tokenizer
 from alive.types import Prompt, TrainingRecord
 
@@ -62,7 +62,6 @@ COURSES = (
     Course("textbook", "exchange", TEXTBOOK, 2000, 3e-3, 50, (0.1, 1.0, 1.0, 0.3)),
     Course("reviews", "course", (REVIEWS,), 900, 2.5e-3, 30, (0.1, 0.6, 1.0, 0.2)),
     Course("longer", "lengths", (LONGER,), 900, 2.5e-3, 30, (0.1, 1.0, 1.0, 0.2)),
-    Course("longest", "last", (LONGEST,), 500, 1.5e-3, 30, (0.1, 1.0, 1.0, 0.2)),
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from alive.feedback import template_critique
@@ -21,7 +21,7 @@ from alive.seeding import derive
 from alive.types import MASK, Role
 
 PRIMER_LENGTHS = {1: 0.32, 2: 0.36, 3: 0.22, 4: 0.06, 5: 0.03, 6: 0.01}
-PLAY_LENGTHS = {3: 0.12, 4: 0.2, 5: 0.28, 6: 0.26, 7: 0.14}
+PLAY_LENGTHS = {2: 0.1, 3: 0.18, 4: 0.25, 5: 0.25, 6: 0.15, 7: 0.07}
 SELFPLAY_DOCUMENTS = 3000
 HELDOUT_ITEMS = 600
 TEST_EDITION = 2
@@ -128,8 +128,6 @@ REVIEWS = Chapter(
 LONGER = Chapter(
     1.0, {1: 0.15, 2: 0.3, 3: 0.3, 4: 0.15, 5: 0.08, 6: 0.02}, 0.5, 0.5, (0.05, 0.45, 0.8, 0.93)
 )
-LONGEST = replace(LONGER, lengths={1: 0.06, 2: 0.18, 3: 0.26, 4: 0.26, 5: 0.18, 6: 0.06})
-"""What is never solved is never learned from (docs/LOG.md, 11)."""
 
 
 def exchanges(name: str, chapters: Sequence[Chapter], count: int) -> Iterator[Exchange]:
