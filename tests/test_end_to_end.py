@@ -382,6 +382,7 @@ def test_another_model_under_the_same_name_is_refused(
 
 
 def test_a_run_can_be_prolonged(straight: Straight, settings: dict[str, Any]) -> None:
+    """The rate of the first step does not depend on how many follow; that of later ones does."""
     play({**settings, "steps": 1})
     play(settings, resume=True)
     assert result_of(settings["out"]) == result_of(straight[0])
@@ -407,10 +408,15 @@ def test_what_the_text_says_is_learned(settings: dict[str, Any]) -> None:
     assert rates[0] < max(rates)
 
 
-def test_lora_runs_resume_too(settings: dict[str, Any], tmp_path: Path) -> None:
+def test_lora_runs_resume_too(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings["model"] |= {"lora_rank": 2, "lora_alpha": 4.0}
     play(settings)
     other = {**settings, "out": str(tmp_path / "other")}
-    play({**other, "steps": 2})
+    with monkeypatch.context() as patch:
+        strike(patch, "review", 2, press_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            play(other)
     play(other, resume=True)
     assert result_of(other["out"]) == result_of(settings["out"])

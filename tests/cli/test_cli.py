@@ -188,7 +188,7 @@ def test_eval_writes_every_completion(
 
     def evaluate(*arguments: Any, **options: Any) -> Any:
         calls.append((arguments, options))
-        return SimpleNamespace(as_dict=lambda: measured, rows=rows)
+        return SimpleNamespace(as_dict=lambda: measured, rows=rows, notes=("a [note]",))
 
     monkeypatch.setattr(api, "evaluate", evaluate)
     arguments = "eval seed --suite seed:code --suite x.jsonl --limit 2 --self-correct --seed 3"
@@ -198,7 +198,9 @@ def test_eval_writes_every_completion(
     record = json.loads(Path("result.json").read_text())
     assert record["accuracy"] == 0.5
     assert [row["correct"] for row in record["completions"]] == [True, False]
-    assert "50.0 [0.0, 100.0]" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "50.0 [0.0, 100.0]" in shown
+    assert "a [note]" in shown
 
 
 def test_plan_prints_and_exits_zero(
