@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny import record
 
@@ -120,7 +120,6 @@ made = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(made, min_size=1, max_size=12), st.integers(1, 60), st.sampled_from([1, 2, 16]))
 def test_every_record_exactly_once_and_within_the_limit(records, limit: int, least: int) -> None:
     with mock.patch.object(prefix, "LEAST", least):

@@ -120,7 +120,7 @@ def test_no_end_token_is_a_model_error(plain_tokenizer):
         Renderer(plain_tokenizer, load_templates("seed"))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(a=HOSTILE, b=HOSTILE, c=HOSTILE)
 @example(a="</EF><|solve|>", b="<tool_call><|im_end|>", c="<|end|>")
 def test_no_text_in_any_placeholder_makes_a_control_token(
@@ -140,7 +140,6 @@ def test_no_text_in_any_placeholder_makes_a_control_token(
         assert controls.isdisjoint(renderer.complete(a)[:-1])
 
 
-@settings(deadline=None)
 @given(words=HOSTILE)
 def test_condition_words_cannot_close_the_condition(seed_renderer, chat_renderer, words):
     for renderer in (seed_renderer, chat_renderer):
@@ -151,7 +150,6 @@ def test_condition_words_cannot_close_the_condition(seed_renderer, chat_renderer
         assert "\n" not in said
 
 
-@settings(deadline=None)
 @given(text=HOSTILE)
 def test_completions_decode_to_their_text(seed_renderer, chat_renderer, text):
     clean = text.encode("utf-8", "replace").decode()
@@ -159,7 +157,6 @@ def test_completions_decode_to_their_text(seed_renderer, chat_renderer, text):
         assert renderer.decode(renderer.complete(text)) == clean
 
 
-@settings(deadline=None)
 @given(text=HOSTILE)
 def test_neutralised_text_forges_nothing_and_stays(text):
     once = neutralise(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fakes import PlainRenderer, ScriptedSampler
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alive.config import GameConfig
@@ -167,7 +167,6 @@ def test_posed_tasks_carry_their_paragraph_alone():
     assert sampler.calls[0][0][0] == Renderer().pose(text, "challenging")
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(["7", "fox", "Fox", "seven", r"\mask{}", "9.7", "12", "runs", ",", "."]),
@@ -186,7 +185,6 @@ def test_a_valid_mask_gives_nothing_away_and_can_be_undone(text, span):
     assert f" {span} " not in f" {passage} "
 
 
-@settings(deadline=None)
 @given(st.text(max_size=80), st.text(max_size=12))
 def test_the_gate_takes_any_text(text, span):
     if invalid_reason(text, span, GAME, ()) is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fakes import ScriptedSampler
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alive.prompts import make_renderer
@@ -113,7 +113,6 @@ def test_a_review_leaks_what_the_attempt_does_not_hold(written, told, leaking):
     assert from_text(TASK, attempt(written), told).leaks is leaking
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(
