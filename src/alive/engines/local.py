@@ -40,6 +40,9 @@ def load_policy(
         ModelError: The model cannot be used.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        # With several threads the sums of some backward passes would depend on their timing.
+        torch.use_deterministic_algorithms(True)
     threads = choose_threads(model.threads)
     weights, tokenizer = load_model(model.id, model.dtype, device)
     name = identity(weights, tokenizer) if learn is not None else ""
