@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny import policy
 
-from alive.config import LearnConfig, ModelConfig
+from alive.config import LearnConfig
 from alive.engines import local
-from alive.engines.local import LocalPolicy, load_policy
+from alive.engines.local import LocalPolicy
 from alive.errors import DivergenceError
-from alive.seed.mistakes import wrong
-from alive.seed.world import draw_problem
-from alive.types import MASK, Prompt, SamplingParams, TrainingRecord
+from alive.types import Prompt, SamplingParams, TrainingRecord
 
 GREEDY = SamplingParams(6, temperature=0.0)
 
@@ -189,30 +186,3 @@ def test_fresh_models_depend_on_their_seed_alone(seed_tokenizer) -> None:
     embedded = "model.embed_tokens.weight"
     assert not torch.equal(same[embedded], other.state_dict()[embedded])
     assert first.config.eos_token_id == seed_tokenizer.eos_token_id
-
-
-def test_two_threads_learn_the_same_bytes_every_time() -> None:
-    """Backward passes through shared beginnings add up in an order that threads would decide."""
-    rng = random.Random(0)
-    threads, learn = torch.get_num_threads(), LearnConfig(micro_batch_tokens=2048)
-    digests = set()
-    try:
-        for _ in range(4):
-            one, renderer = load_policy(ModelConfig(id="seed", threads=2), learn)
-            torch.set_num_threads(2)  # even where two would not be faster
-            rng.seed(0)
-            records = [
-                TrainingRecord("review", renderer.review(passage, working.text, None).ids,
-                               renderer.complete(working.text), 1.0, "d")
-                for _ in range(6)
-                for problem in [draw_problem(rng, "logic", 5)]
-                for passage in [f"{problem.statement} {MASK}"]
-                for working in [wrong(rng, problem) for _ in range(8)]
-            ]  # fmt: skip
-            one.update(records, 1e-3)
-            weights = one.model.state_dict().values()
-            digests.add(b"".join(weight.numpy().tobytes() for weight in weights))
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(False)
-    assert len(digests) == 1
