@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny import policy
 
-from alive.config import LearnConfig
+from alive.config import LearnConfig, ModelConfig
 from alive.engines import local
-from alive.engines.local import LocalPolicy
+from alive.engines.local import LocalPolicy, load_policy
 from alive.errors import DivergenceError
-from alive.types import Prompt, SamplingParams, TrainingRecord
+from alive.types import MASK, Prompt, SamplingParams, TrainingRecord
 
 GREEDY = SamplingParams(6, temperature=0.0)
 
@@ -186,3 +186,25 @@ def test_fresh_models_depend_on_their_seed_alone(seed_tokenizer) -> None:
     embedded = "model.embed_tokens.weight"
     assert not torch.equal(same[embedded], other.state_dict()[embedded])
     assert first.config.eos_token_id == seed_tokenizer.eos_token_id
+
+
+def test_two_threads_learn_the_same_bytes_every_time() -> None:
+    """Rows that share a beginning add to its gradient in an order that threads would decide."""
+    threads, learn, found = torch.get_num_threads(), LearnConfig(), set()
+    torch.use_deterministic_algorithms(False)  # the loader must ask for them
+    try:
+        for _ in range(5):
+            one, renderer = load_policy(ModelConfig(id="seed", threads=2), learn)
+            torch.set_num_threads(2)  # even where the probe found one faster
+            passage = "Work out " + " + ".join(str(n) for n in range(2, 40)) + f": {MASK}"
+            asked = renderer.solve(passage, None)
+            records = [
+                TrainingRecord("solve", asked.ids, renderer.complete(f"{n}+{m}"), 1.0, "d")
+                for n in range(10, 20)
+                for m in range(10, 20)
+            ]
+            one.update(records, 1e-3)
+            found.add(b"".join(w.numpy().tobytes() for w in one.model.state_dict().values()))
+    finally:
+        torch.set_num_threads(threads)
+    assert len(found) == 1
