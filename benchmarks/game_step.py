@@ -1,7 +1,7 @@
 """A quickstart step, its documents side by side against one after the other, and its floor.
 
 Both sides play the same documents with the seed and learn nothing; they alternate step by step
-after an untimed first one. Then one learning step is timed.
+after an untimed first one. Then the last step's records are learned, as often.
 
     python benchmarks/game_step.py [--steps 4] [--threads 2]
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Sequence
 from itertools import islice
 
 from timing import matmul_rate, now
@@ -23,39 +22,32 @@ from alive.engines.probe import usable_cpus
 from alive.game import Played, play
 from alive.prompts import Renderer
 from alive.settings import load_config
-from alive.types import Document, Rollout
-
-
-def rollouts(played: Sequence[Played]) -> list[Rollout]:
-    """Everything the policy wrote in a step."""
-    found: dict[int, Rollout] = {}
-    for episode in (one.episode for one in played):
-        written = list(episode.pose_rollouts)
-        written += [attempt.rollout for group in episode.attempts for attempt in group]
-        written += [attempt.rollout for attempt in episode.revisions]
-        written += [r.rollout for group in episode.reviews for r in group if r.rollout]
-        found |= {id(rollout): rollout for rollout in written}
-    return list(found.values())
+from alive.types import Document
 
 
 def race(
     policy: LocalPolicy, renderer: Renderer, config: Config, documents: list[Document], steps: int
-) -> tuple[list[float], list[float], list[Played]]:
-    """Returns seconds a step side by side, one after the other, and the last step's games."""
-    together: list[float] = []
-    apart: list[float] = []
-    played: list[Played] = []
-    size = config.game.documents_per_step
+) -> tuple[list[float], list[float], list[Played], int]:
+    """Plays each step both ways, whichever went second going first at the next.
+
+    Returns:
+        Seconds a step side by side and one after the other, the last step's games, and the tokens
+        drawn side by side in all timed steps.
+    """
+    seconds: tuple[list[float], list[float]] = ([], [])
+    last: list[Played] = []
+    drawn, size = 0, config.game.documents_per_step
     for step in range(steps + 1):
         chosen = documents[step * size : (step + 1) * size]
-        began = now()[0]
-        played = list(play(chosen, step, policy, renderer, config))
-        between = now()[0]
-        for document in chosen:
-            play([document], step, policy, renderer, config)
-        together.append(between - began)
-        apart.append(now()[0] - between)
-    return together[1:], apart[1:], played
+        for apart in (step % 2, 1 - step % 2):
+            began, before = now()[0], policy.tokens_sampled
+            groups = [[document] for document in chosen] if apart else [chosen]
+            played = [one for g in groups for one in play(g, step, policy, renderer, config)]
+            if step:
+                seconds[apart].append(now()[0] - began)
+            if step and not apart:
+                last, drawn = played, drawn + policy.tokens_sampled - before
+    return *seconds, last, drawn
 
 
 def main() -> None:
@@ -70,23 +62,25 @@ def main() -> None:
     corpus = open_corpus(config.corpus, renderer.count_tokens, [], config.seed)
     wanted = (options.steps + 1) * config.game.documents_per_step
     documents = list(islice(corpus.documents("train"), wanted))
-    together, apart, played = race(policy, renderer, config, documents, options.steps)
+    together, apart, played, drawn = race(policy, renderer, config, documents, options.steps)
     records = [
         record
         for one in played
         for record in arm.records(one.episode, renderer, config.learn, config.seed)[0]
     ]
-    began = now()[0]
-    stats = policy.update(records, 0.0)
-    learning = now()[0] - began
+    learned: list[float] = []
+    for _ in range(options.steps + 1):
+        began = now()[0]
+        stats = policy.update(records, 0.0)
+        learned.append(now()[0] - began)
     weights = sum(weight.numel() for weight in policy.model.parameters())
-    drawn = sum(len(rollout.completion_ids) for rollout in rollouts(played))
     rate = matmul_rate()
-    one, other = statistics.median(together), statistics.median(apart)
+    one, other, learning = map(statistics.median, (together, apart, learned[1:]))
+    sampling = 2 * weights * drawn / options.steps / rate
     print(f"{weights:,} weights, {threads} threads, {options.steps} steps a side")
     print(f"side by side        {one:6.2f} s a step")
     print(f"one after the other {other:6.2f} s a step, ratio {other / one:.2f}")
-    print(f"floor of sampling   {2 * weights * drawn / rate:6.2f} s for {drawn} tokens")
+    print(f"floor of sampling   {sampling:6.2f} s for {drawn / options.steps:.0f} tokens")
     print(f"learning            {learning:6.2f} s for {stats.tokens} tokens")
     print(f"its floor           {6 * weights * stats.tokens / rate:6.2f} s")
 

@@ -205,7 +205,8 @@ def test_another_seed_is_another_run(straight: Straight, settings: dict[str, Any
 @pytest.mark.parametrize(
     ("at", "version", "saved"),
     [
-        ("solve", 0, 0),  # while measuring before: it stops after the format step
+        ("solve", 0, None),  # while measuring before: it stops there, with nothing to save
+        ("solve", 4, 3),  # while measuring after: the last step is saved
         ("update", 0, 0),  # in the format step, which is then finished
         ("review", 2, 1),  # in the middle of step 1
         ("update", 3, 3),  # in the last step, which is then finished
@@ -217,33 +218,37 @@ def test_ctrl_c_then_resume_is_the_uninterrupted_run(
     monkeypatch: pytest.MonkeyPatch,
     at: str,
     version: int,
-    saved: int,
+    saved: int | None,
 ) -> None:
     before = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         strike(patch, at, version, press_ctrl_c)
-        if saved != STEPS:
+        if (at, version) != ("update", 3):
             with pytest.raises(KeyboardInterrupt):
                 play(settings)
         else:
             play(settings)
     assert signal.getsignal(signal.SIGINT) is before
-    latest = Path(settings["out"], "checkpoints", "LATEST").read_text()
-    assert latest == f"step-{saved:06d}\n"
+    latest = Path(settings["out"], "checkpoints", "LATEST")
+    if saved is None:
+        assert not latest.exists()
+    else:
+        assert latest.read_text() == f"step-{saved:06d}\n"
     _, shown = play(settings, resume=True)
-    assert f"resuming after step {saved}" in shown
+    assert (f"resuming after step {saved}" in shown) == (saved is not None)
     assert result_of(settings["out"]) == result_of(straight[0])
 
 
 def test_a_second_ctrl_c_stops_at_once_and_loses_nothing(
     straight: Straight, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While measuring after: there is no stage left at which the first could take effect."""
     with monkeypatch.context() as patch:
-        strike(patch, "solve", STEPS + 1, lambda: (press_ctrl_c(), press_ctrl_c())[0])
-        with pytest.raises(KeyboardInterrupt):
+        strike(patch, "review", 2, lambda: (press_ctrl_c(), press_ctrl_c())[0])
+        with pytest.raises(KeyboardInterrupt) as stopped:
             play(settings)
-    assert not Path(settings["out"], "summary.json").exists()
+    # Where it was pressed, not at the next stage.
+    assert "asked" in [frame.name for frame in stopped.traceback]
+    assert Path(settings["out"], "checkpoints", "LATEST").read_text() == "step-000001\n"
     play(settings, resume=True)
     assert result_of(settings["out"]) == result_of(straight[0])
 

@@ -6,31 +6,23 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from alive import measuring
 from alive.config import Config
 from alive.corpus import Corpus, open_corpus
-from alive.errors import CorpusError, StorageError
-from alive.evaluation import (
-    FrozenAttempt,
-    Suite,
-    changes,
-    evaluate,
-    load_suite,
-    texts,
-)
-from alive.evaluation.separation import check_separation, probe_tasks
+from alive.errors import StorageError
+from alive.evaluation import Suite, load_suite, texts
 from alive.game import Played
 from alive.metrics import step_metrics
 from alive.progress import Display
 from alive.prompts import Renderer
-from alive.seeding import derive
 from alive.state import State
 from alive.store import RunFolder
-from alive.types import Document, SamplingParams, Task, Trained, TrainingKey, UpdateStats
+from alive.types import Document, Trained, TrainingKey, UpdateStats
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,7 +62,7 @@ class Session(AbstractContextManager["Session"]):
         self._measured: dict[str, Mapping[str, Any]] = {}
         self._saved_at = state.step if folder.checkpoint else -1
         self._began = time.monotonic() - state.seconds
-        self._stop = False
+        self._stop = self._at_rest = False
         self._handler: Any = None
 
     @classmethod
@@ -210,27 +202,13 @@ class Session(AbstractContextManager["Session"]):
         """Checks, once a run, that the positive and the negative condition separate."""
         if self.state.conditions:
             return
-        tasks = self._probe_tasks()
-        sampling, n = self.config.sampling, self.config.game.solutions_per_mask
-        params = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
-        seed = derive(self.config.seed, "conditions")
-        found = check_separation(self.policy, self.renderer, tasks, n, params, seed)
+        with self._measures():
+            found = measuring.separation(self.policy, self.renderer, self._corpus, self.config)
         self.state.conditions = found.as_dict()
         self.state.conditioned = found.separates
         self._settle()
-        low, high = found.gap.low, found.gap.high
-        self._display.say(
-            f"conditions: {100 * found.positive:.1f} % right under "
-            f"'{self.renderer.words.solve_positive}', {100 * found.negative:.1f} % under "
-            f"'{self.renderer.words.solve_negative}' "
-            f"(gap {100 * found.gap.mean:+.1f}, 95 % [{100 * low:.1f}, {100 * high:.1f}])"
-        )
-        if not found.separates:
-            self._display.say(
-                "conditions do not separate: feedback conditioning is not trusted in this run. "
-                "Attempts are sampled and trained under the plain prompt; reviews, revisions and "
-                "the poser's words train as before."
-            )
+        for line in measuring.describe(found, self.renderer):
+            self._display.say(line)
 
     def evaluate(self, when: Literal["before", "after"]) -> None:
         """Evaluates the policy on the suites, ``before`` once a run.
@@ -241,26 +219,12 @@ class Session(AbstractContextManager["Session"]):
             return
         stored = self.folder.read_json("before.json")
         if stored is None or when == "after":
-            rows = stored["frozen"] if stored else None
-            frozen = None if rows is None else [FrozenAttempt.from_row(row) for row in rows]
-            with self._display.working(f"measuring, {when} training"):
-                result = evaluate(
-                    self.policy,
-                    self.renderer,
-                    self._suites,
-                    self.config.sampling,
-                    derive(self.config.seed, "evaluate"),
-                    with_self_correction=self.config.evaluate.self_correct,
-                    samples=self.config.evaluate.samples,
-                    frozen=frozen,
+            with self._measures(), self._display.working(f"measuring, {when} training"):
+                result, stored = measuring.on_suites(
+                    self.policy, self.renderer, self._suites, self.config, stored
                 )
             for note in result.notes:
                 self._display.say(note)
-            stored = {
-                "result": result.as_dict(),
-                "rows": list(result.rows),
-                "frozen": [item.as_row() for item in result.frozen],
-            }
             self.folder.write_json(f"{when}.json", stored)
             # Measuring is no training; a resumed run may measure more or less often.
             self.policy.tokens_sampled = self.state.tokens_sampled
@@ -269,27 +233,10 @@ class Session(AbstractContextManager["Session"]):
     def summarise(self) -> dict[str, Any]:
         """Writes and returns the summary."""
         self.save()
-        state = self.state
-        total = state.proposed + state.filled
-        summary: dict[str, Any] = {
-            "model": self.config.model.id,
-            "steps": state.step,
-            "documents": state.documents,
-            "tokens_sampled": state.tokens_sampled,
-            "tokens_trained": state.tokens_trained,
-            "seconds": round(time.monotonic() - self._began, 1),
-            "tasks": total,
-            "proposed_share": state.proposed / total if total else None,
-            "format_losses": state.format_losses,
-            "conditions": state.conditions,
-            "corpus": state.corpus,
-        }
-        summary |= {when: stored["result"] for when, stored in self._measured.items()}
-        if len(self._measured) == 2:
-            before, after = (self._measured[when]["rows"] for when in ("before", "after"))
-            summary["change"] = changes(before, after, derive(self.config.seed, "change"))
-        self.folder.write_json("summary.json", summary)
-        return summary
+        seconds = time.monotonic() - self._began
+        found = measuring.summary(self.config, self.state, self._measured, seconds)
+        self.folder.write_json("summary.json", found)
+        return found
 
     def _settle(self) -> None:
         """Takes counts over at whole steps alone: what a resumed run does again counts once."""
@@ -297,36 +244,17 @@ class Session(AbstractContextManager["Session"]):
         self.state.tokens_trained = self.policy.tokens_trained
         self.state.corpus = self._corpus.report.as_dict()
 
-    def _probe_tasks(self) -> list[Task]:
-        """Poses tasks on validation documents; on training ones where those give none.
-
-        Raises:
-            CorpusError: No document looked at has anything to hide.
-        """
-        sampling = self.config.sampling
-        for split in ("validation", "train"):
-            documents = list(
-                islice(self._corpus.documents(split), self.config.evaluate.condition_tasks)
-            )
-            tasks = probe_tasks(
-                self.policy,
-                self.renderer,
-                documents,
-                self.config.evaluate.condition_tasks,
-                self.config.game,
-                SamplingParams(sampling.pose_tokens, sampling.temperature, sampling.top_p),
-                derive(self.config.seed, "probe"),
-            )
-            if tasks:
-                return tasks
-        raise CorpusError(
-            f"no span to hide in {len(documents)} documents, such as {documents[0].source}: a task "
-            "needs a number, a name or a key term that the rest of its text does not give away. "
-            "Give other text, or raise game.max_span_share."
-        )
+    @contextmanager
+    def _measures(self) -> Iterator[None]:
+        """Lets Ctrl-C take effect at once while its block runs: measuring changes no state."""
+        self._at_rest = True
+        try:
+            yield
+        finally:
+            self._at_rest = False
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        if self._stop:
+        if self._stop or self._at_rest:
             raise KeyboardInterrupt
         self._stop = True
         self._display.say("stopping after this stage; press Ctrl-C again to stop at once")

@@ -1,0 +1,140 @@
+"""What a run measures of its policy: conditions, suites, and the summary of it all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from alive.config import Config
+from alive.corpus import Corpus
+from alive.errors import CorpusError
+from alive.evaluation import EvaluationResult, FrozenAttempt, Suite, changes, evaluate
+from alive.evaluation.separation import Separation, check_separation, probe_tasks
+from alive.prompts import Renderer
+from alive.seeding import derive
+from alive.state import State
+from alive.types import Sampler, SamplingParams, Task
+
+if TYPE_CHECKING:
+    from alive.engines.local import LocalPolicy
+
+
+def separation(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> Separation:
+    """Checks whether a positive and a negative condition separate, on validation documents.
+
+    Raises:
+        CorpusError: No document looked at has anything to hide.
+    """
+    sampling, n = config.sampling, config.game.solutions_per_mask
+    params = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
+    tasks = _tasks(policy, renderer, corpus, config)
+    return check_separation(policy, renderer, tasks, n, params, derive(config.seed, "conditions"))
+
+
+def describe(found: Separation, renderer: Renderer) -> list[str]:
+    """Returns the lines that tell a person what the check of the conditions found."""
+    words, gap = renderer.words, found.gap
+    interval = "" if gap.low is None or gap.high is None else (
+        f", 95 % [{100 * gap.low:.1f}, {100 * gap.high:.1f}]"
+    )  # fmt: skip
+    lines = [
+        f"conditions: {100 * found.positive:.1f} % right under '{words.solve_positive}', "
+        f"{100 * found.negative:.1f} % under '{words.solve_negative}' "
+        f"(gap {100 * gap.mean:+.1f}{interval})"
+    ]
+    if not found.separates:
+        lines.append(
+            "conditions do not separate: feedback conditioning is not trusted in this run. "
+            "Attempts are sampled and trained under the plain prompt; reviews, revisions and "
+            "the poser's words train as before."
+        )
+    return lines
+
+
+def on_suites(
+    policy: LocalPolicy,
+    renderer: Renderer,
+    suites: Sequence[Suite],
+    config: Config,
+    before: Mapping[str, Any] | None,
+) -> tuple[EvaluationResult, dict[str, Any]]:
+    """Evaluates the policy on the suites of its run.
+
+    Args:
+        policy: What is measured.
+        renderer: Its prompts.
+        suites: At least one.
+        config: The run's settings.
+        before: What this returned before training; its attempts are those on which the reviewer
+            is judged again.
+
+    Returns:
+        The result, and all of it as JSON values.
+    """
+    rows = before["frozen"] if before else None
+    frozen = None if rows is None else [FrozenAttempt.from_row(row) for row in rows]
+    result = evaluate(
+        policy,
+        renderer,
+        suites,
+        config.sampling,
+        derive(config.seed, "evaluate"),
+        with_self_correction=config.evaluate.self_correct,
+        samples=config.evaluate.samples,
+        frozen=frozen,
+    )
+    return result, {
+        "result": result.as_dict(),
+        "rows": list(result.rows),
+        "frozen": [item.as_row() for item in result.frozen],
+    }
+
+
+def summary(
+    config: Config, state: State, measured: Mapping[str, Mapping[str, Any]], seconds: float
+) -> dict[str, Any]:
+    """Returns what ``summary.json`` holds.
+
+    Args:
+        config: The run's settings.
+        state: Its last state.
+        measured: What ``on_suites`` returned, by ``before`` and ``after``, as far as it was.
+        seconds: What the run took.
+    """
+    total = state.proposed + state.filled
+    found: dict[str, Any] = {
+        "model": config.model.id,
+        "steps": state.step,
+        "documents": state.documents,
+        "tokens_sampled": state.tokens_sampled,
+        "tokens_trained": state.tokens_trained,
+        "seconds": round(seconds, 1),
+        "tasks": total,
+        "proposed_share": state.proposed / total if total else None,
+        "format_losses": state.format_losses,
+        "conditions": state.conditions,
+        "corpus": state.corpus,
+    }
+    found |= {when: stored["result"] for when, stored in measured.items()}
+    if len(measured) == 2:
+        before, after = (measured[when]["rows"] for when in ("before", "after"))
+        found["change"] = changes(before, after, derive(config.seed, "change"))
+    return found
+
+
+def _tasks(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> list[Task]:
+    """Poses tasks on validation documents; on training ones where those give none."""
+    sampling, wanted = config.sampling, config.evaluate.condition_tasks
+    params = SamplingParams(sampling.pose_tokens, sampling.temperature, sampling.top_p)
+    for split in ("validation", "train"):
+        documents = list(islice(corpus.documents(split), wanted))
+        seed = derive(config.seed, "probe")
+        tasks = probe_tasks(policy, renderer, documents, wanted, config.game, params, seed)
+        if tasks:
+            return tasks
+    raise CorpusError(
+        f"no span to hide in {len(documents)} documents, such as {documents[0].source}: a task "
+        "needs a number, a name or a key term that the rest of its text does not give away. "
+        "Give other text, or raise game.max_span_share."
+    )
