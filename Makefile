@@ -37,7 +37,7 @@ train: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -q -m "not slow and not gpu"
 
-test-all: $(STAMP)
+test-all: $(BENCH_STAMP)
 	$(BIN)/python -m pytest -q -m "not gpu"
 
 check: $(STAMP)

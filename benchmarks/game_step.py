@@ -14,7 +14,7 @@ from itertools import islice
 
 from timing import matmul_rate, now
 
-from alive.arms import alive as arm
+from alive import arms
 from alive.config import Config
 from alive.corpus import open_corpus
 from alive.engines.local import LocalPolicy, load_policy
@@ -66,7 +66,7 @@ def main() -> None:
     records = [
         record
         for one in played
-        for record in arm.records(one.episode, renderer, config.learn, config.seed)[0]
+        for record in arms.records(one.episode, renderer, config, conditioned=True, warm=False)[0]
     ]
     learned: list[float] = []
     for _ in range(options.steps + 1):

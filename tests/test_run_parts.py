@@ -223,10 +223,10 @@ def test_a_finished_stage_shows_no_bar() -> None:
 
 def test_the_learning_rate_rises_over_five_steps_and_falls_to_a_tenth() -> None:
     config = Config.model_validate({"learn": {"learning_rate": 1e-3}})
-    assert learning_rate(config, 0, 100) == pytest.approx(1e-3 / 5)
-    assert learning_rate(config, 4, 100) == pytest.approx(1e-3 * (1 - 0.9 * 0.04))
-    assert learning_rate(config, 50, 100) == pytest.approx(1e-3 * 0.55)
-    assert learning_rate(config, 99, 100) == pytest.approx(1e-3 * 0.109)
+    assert learning_rate(config, 0, 0.0) == pytest.approx(1e-3 / 5)
+    assert learning_rate(config, 4, 0.04) == pytest.approx(1e-3 * (1 - 0.9 * 0.04))
+    assert learning_rate(config, 50, 0.5) == pytest.approx(1e-3 * 0.55)
+    assert learning_rate(config, 99, 0.99) == pytest.approx(1e-3 * 0.109)
     # Format steps only rise.
     assert learning_rate(config, 2) == pytest.approx(1e-3 * 3 / 5)
     assert learning_rate(config, 500) == pytest.approx(1e-3)

@@ -56,6 +56,9 @@ class GameConfig(Section):
     documents_per_step: Count = Field(1, description="D, documents a step")
     masks_per_document: Count = Field(8, description="M, tasks a document")
     solutions_per_mask: Annotated[int, Field(ge=2)] = Field(16, description="N, attempts a task")
+    conditioned: bool = Field(
+        True, description="attempts are sampled under the positive words, where words separate"
+    )
     random_share: Share = Field(0.125, description="share of M always filled at random, 0..1")
     revisions_per_mask: CountOrZero = Field(
         2, description="wrong attempts of a task that are revised after their review"
@@ -103,6 +106,17 @@ class LearnConfig(Section):
     negative_weight: Share = Field(
         0.0, description="weight of wrong attempts under their own words, relative to right ones"
     )
+    locate_weight: Annotated[float, Field(ge=0.0)] = Field(
+        0.0, description="weight of the sound beginnings of wrong attempts, relative to right ones"
+    )
+    repair_weight: Annotated[float, Field(ge=0.0)] = Field(
+        0.0, description="weight of repaired attempts as attempts, relative to right ones"
+    )
+    reviews_per_task: CountOrZero = Field(
+        0, description="reviews of a task that train, right and wrong in turn; 0: all"
+    )
+    clip_low: Share = Field(0.2, description="of arm grpo: least ratio is 1 minus this")
+    clip_high: Share = Field(0.28, description="of arm grpo: largest ratio is 1 plus this")
     micro_batch_tokens: Count = Field(
         8192, description="tokens (padding included) of one forward and backward pass"
     )
@@ -141,7 +155,11 @@ class Config(Section):
     """One run."""
 
     seed: CountOrZero = Field(0, description="run seed")
+    arm: Literal["alive", "rft", "grpo"] = Field("alive", description="what is learned")
     steps: Count = Field(80, description="training steps, warm-up included")
+    budget_tokens: CountOrZero = Field(
+        0, description="stop once as many tokens were sampled and trained; 0: after the steps"
+    )
     out: str = Field("", description="run folder; empty: runs/<date>-<model>")
     checkpoint_every: Count = Field(20, description="steps between checkpoints")
     keep_checkpoints: Count = Field(2, description="newest checkpoints kept")

@@ -48,6 +48,7 @@ def play(
     *,
     critic: Critic | None = None,
     conditioned: bool = True,
+    reviewed: bool = True,
     memory: Container[str] = (),
     guesses: Sequence[str] = (),
     stage: Stage = lambda _: None,
@@ -62,6 +63,7 @@ def play(
         config: The run's settings.
         critic: The warm-up teacher; None: the policy reviews with the hidden span in view.
         conditioned: Whether attempts are sampled under the positive condition.
+        reviewed: Whether attempts are reviewed and revised at all.
         memory: Ids of tasks not to be posed again.
         guesses: Answers the policy gives without any passage.
         stage: Told what begins.
@@ -88,6 +90,8 @@ def play(
     condition = positive_condition("solve", renderer.words) if conditioned else None
     n, solving = game.solutions_per_mask, params(sampling.solve_tokens)
     groups = solve.solve(sampler, renderer, tasks, n, solving, condition, here("solve"))
+    if not reviewed:
+        return tuple(_split(documents, step, posed, groups, (), ()))
     stage("review")
     owners = [task for task in tasks for _ in range(n)]
     attempts = list(chain.from_iterable(groups))
@@ -130,7 +134,7 @@ def _split(
             document=document,
             tasks=one.tasks,
             attempts=tuple(groups[part]),
-            reviews=tuple(reviews[part]),
+            reviews=tuple(reviews[part]),  # none where attempts are not reviewed
             revisions=tuple(revision for revision in revisions if revision.task_id in ids),
             pose_rollouts=one.rollouts,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from alive.arms import alive as arm
+from alive import arms
 from alive.config import Config
 from alive.game import play
 from alive.roles.pose import blind_guesses
@@ -46,7 +46,7 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
                 learn_formats(run)
         run.check_conditions()
         with run.bars("training", config.steps, run.state.step):
-            while run.state.step < config.steps:
+            while run.progress < 1:
                 step(run)
         run.evaluate("after")
         return run.summarise()
@@ -57,6 +57,7 @@ def step(run: Session) -> None:
     config, state = run.config, run.state
     warm = state.step < config.warmup.steps
     critic = make_critic(config.warmup, run.renderer) if warm else None
+    conditioned = state.conditioned and config.game.conditioned
     sampling = config.sampling
     solving = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
     guesses = blind_guesses(
@@ -65,20 +66,19 @@ def step(run: Session) -> None:
     )  # fmt: skip
     played = play(
         run.next_documents(), state.step, run.policy, run.renderer, config,
-        critic=critic, conditioned=state.conditioned, memory=state.memory, guesses=guesses,
-        stage=run.stage,
+        critic=critic, conditioned=conditioned, reviewed=arms.reviews(config),
+        memory=state.memory, guesses=guesses, stage=run.stage,
     )  # fmt: skip
     records: list[TrainingRecord] = []
     trained: dict[TrainingKey, Trained] = {}
     for one in played:
-        made, fates = arm.records(
-            one.episode, run.renderer, config.learn, config.seed,
-            conditioned=state.conditioned, privileged_too=warm,
-        )  # fmt: skip
+        made, fates = arms.records(
+            one.episode, run.renderer, config, conditioned=conditioned, warm=warm
+        )
         records += made
         trained |= fates
     run.stage("learn")
-    stats = run.policy.update(records, learning_rate(config, state.step, config.steps))
+    stats = run.policy.update(records, learning_rate(config, state.step, run.progress))
     run.record(played, trained, stats)
 
 
@@ -94,7 +94,12 @@ def learn_formats(run: Session) -> None:
     run.formats_step_done(stats)
 
 
-def learning_rate(config: Config, step: int, steps: int = 0) -> float:
-    """The peak after a short linear ramp; where ``steps`` are given, a line down to a tenth."""
-    fall = 1 - 0.9 * step / steps if steps else 1.0
-    return config.learn.learning_rate * min(1.0, (step + 1) / RAMP) * fall
+def learning_rate(config: Config, step: int, progress: float = 0.0) -> float:
+    """The peak after a short linear ramp, and from there on a line down to a tenth.
+
+    Args:
+        config: The run's settings.
+        step: Steps taken.
+        progress: Share of the run that is done, 0..1.
+    """
+    return config.learn.learning_rate * min(1.0, (step + 1) / RAMP) * (1 - 0.9 * progress)

@@ -64,5 +64,5 @@ def _mean(flags: Sequence[bool]) -> float:
 
 
 def _honest(attempts: Sequence[Attempt], reviews: Sequence[Review]) -> float:
-    pairs = zip(attempts, reviews, strict=True)
+    pairs = zip(attempts, reviews, strict=bool(reviews))
     return _mean([review.verdict is attempt.correct for attempt, review in pairs])

@@ -107,6 +107,8 @@ def _group(episode: Episode, task: Task) -> tuple[Attempt, ...]:
 def _teachable(episode: Episode) -> tuple[Task, Attempt, Review] | None:
     """Prefers a wrong attempt of a task that other attempts got right, honestly reviewed."""
     found: list[tuple[int, Task, Attempt, Review]] = []
+    if not episode.reviews:
+        return None
     for task, attempts, reviews in zip(
         episode.tasks, episode.attempts, episode.reviews, strict=True
     ):

@@ -147,6 +147,13 @@ class Session(AbstractContextManager["Session"]):
             raise KeyboardInterrupt
         self._display.stage(name)
 
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, 0..1: of its steps, or of its tokens if that is more."""
+        state, budget = self.state, self.config.budget_tokens
+        spent = (state.tokens_sampled + state.tokens_trained) / budget if budget else 0.0
+        return min(1.0, max(state.step / self.config.steps, spent))
+
     def next_documents(self) -> list[Document]:
         """Takes the next D documents of the train split."""
         documents = list(islice(self._stream, self.config.game.documents_per_step))
@@ -200,7 +207,7 @@ class Session(AbstractContextManager["Session"]):
 
     def check_conditions(self) -> None:
         """Checks, once a run, that the positive and the negative condition separate."""
-        if self.state.conditions:
+        if self.state.conditions or not self.config.game.conditioned:
             return
         with self._measures():
             found = measuring.separation(self.policy, self.renderer, self._corpus, self.config)

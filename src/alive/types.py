@@ -188,6 +188,9 @@ class TrainingRecord:
         document_id: Lineage: the document.
         task_id: Lineage: the task; empty for records of a whole document.
         attempt_index: Lineage: the attempt, -1 where there is none.
+        behaviour: [T], log-probabilities under the policy that sampled the completion. Where they
+            are given the weight is an advantage and the loss a clipped policy gradient; where not,
+            the completion is imitated.
     """
 
     role: Role
@@ -197,6 +200,7 @@ class TrainingRecord:
     document_id: str
     task_id: str = ""
     attempt_index: int = -1
+    behaviour: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,8 @@ class Trained:
         feedback: The words it trained under; None for the plain prompt or no training.
         weight: Its record's weight in the loss; 0 when it was not trained on.
         dropped: Why it was not trained on; empty when it was.
+        lines: How many of its first lines trained, where its review names a later one as the first
+            faulty; 0 where the whole trained.
         pose_words: What the poser was told about the task, the pass rate in words.
     """
 
@@ -214,6 +220,7 @@ class Trained:
     weight: float = 0.0
     dropped: str = ""
     pose_words: str = ""
+    lines: int = 0
 
 
 TrainingKey = tuple[str, int, Role]

@@ -63,14 +63,16 @@ class Board:
         self.reviews.append(tuple(reviews))
         return task
 
-    def _review(self, task, index, verdict, text="", summary=None, leaks=False, own=False):
+    def _review(
+        self, task, index, verdict, text="", summary=None, leaks=False, own=False, faulty_step=None
+    ):
         text = text or (SAYS_RIGHT if verdict else SAYS_WRONG)
         if summary is None:
             summary = "every step is right" if verdict else "step 1 is wrong in the units"
         prompt = self.renderer.review(task.passage, "", task.span)
         rollout = wrote(self.renderer, prompt, text) if own else None
         return Review(
-            task.id, index, rollout, text, summary, verdict, None, None, True, leaks
+            task.id, index, rollout, text, summary, verdict, faulty_step, None, True, leaks
         )  # fmt: skip
 
     def revise(self, task: Task, index: int, text: str, correct: bool) -> Rollout:
@@ -289,6 +291,47 @@ def test_a_revision_trains_where_it_mended_something(renderer) -> None:
     assert (revise.weight, revise.task_id, revise.attempt_index) == (1.0, "task0", 0)
     assert fates["task0", 0, "revise"] == Trained(weight=1.0)
     assert fates["task0", 1, "revise"] == Trained(dropped="still wrong")
+    assert of(made, "solve") == []
+
+
+def test_a_repaired_attempt_can_train_as_an_attempt(renderer) -> None:
+    """Though nobody had solved the task."""
+    board = Board(renderer)
+    task = board.add(HONEST_WRONG, HONEST_WRONG)
+    mended = board.revise(task, 0, GOOD, True)
+    board.revise(task, 1, BAD, False)
+    [solve] = of(board.records(LearnConfig(repair_weight=0.5))[0], "solve")
+    assert solve.prompt_ids == renderer.solve(PASSAGE, None).ids
+    assert (solve.completion_ids, solve.weight) == (mended.completion_ids, 0.5)
+
+
+def test_what_was_right_before_the_first_fault_trains_as_right(renderer) -> None:
+    text = "3+4=7\n7+1=8\n8-2=5\n\\boxed{5}"
+    named = {"verdict": False, "faulty_step": 3}
+    board = Board(renderer)
+    board.add((text, False, named), (BAD, False, {"verdict": False, "faulty_step": 1}))
+    made, fates = board.records(LearnConfig(locate_weight=0.5))
+    [solve] = of(made, "solve")
+    assert solve.prompt_ids == renderer.solve(PASSAGE, None).ids
+    assert renderer.decode(solve.completion_ids) == "3+4=7\n7+1=8\n"
+    assert solve.weight == 0.25  # locate_weight / N
+    assert fates["task0", 0, "solve"] == Trained(weight=0.25, pose_words="not recoverable", lines=2)
+    assert fates["task0", 1, "solve"].dropped == "wrong"
+    made, fates = board.records(LearnConfig(locate_weight=0.0))
+    assert of(made, "solve") == []
+    # A review that calls a right attempt wrong locates nothing.
+    board = Board(renderer)
+    board.add((text, True, named), (text, True, named))
+    assert of(board.records()[0], "solve") == []
+
+
+def test_reviews_of_a_task_can_be_limited_to_some_of_each_kind(renderer) -> None:
+    board = Board(renderer)
+    rights = [(f"{GOOD} {i}", True, {"verdict": True}) for i in range(4)]
+    board.add(*rights, (BAD, False, {"verdict": False}))
+    made = of(board.records(LearnConfig(reviews_per_task=3))[0], "review")
+    assert [record.attempt_index for record in made] == [0, 1, 4]
+    assert [record.weight for record in made] == pytest.approx([0.75, 0.75, 1.5])
 
 
 def test_no_record_shows_the_solver_the_hidden_text(renderer, seed_tokenizer) -> None:

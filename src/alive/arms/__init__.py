@@ -1,1 +1,39 @@
 """Arms: each one pure function from an episode to training records."""
+
+from __future__ import annotations
+
+from alive.arms import alive, grpo, rft
+from alive.config import Config
+from alive.prompts import Renderer
+from alive.types import Episode, Trained, TrainingKey, TrainingRecord
+
+__all__ = ["records", "reviews"]
+
+
+def reviews(config: Config) -> bool:
+    """Tells whether a run's arm learns from reviews at all."""
+    return config.arm == "alive"
+
+
+def records(
+    episode: Episode, renderer: Renderer, config: Config, *, conditioned: bool, warm: bool
+) -> tuple[list[TrainingRecord], dict[TrainingKey, Trained]]:
+    """Turns an episode into what the policy of a run learns from it.
+
+    Args:
+        episode: One document's game.
+        renderer: Renders the training prompts.
+        config: The run's settings.
+        conditioned: Whether attempts were sampled, and train, under words.
+        warm: Whether the reviews are a teacher's.
+
+    Returns:
+        The records, and the fate of each attempt.
+    """
+    if config.arm == "grpo":
+        return grpo.records(episode)
+    if config.arm == "rft":
+        return rft.records(episode)
+    return alive.records(
+        episode, renderer, config.learn, config.seed, conditioned=conditioned, privileged_too=warm
+    )

@@ -7,8 +7,9 @@ words (a deceptive or leaking critique trains nobody) and is never a reward.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, islice, zip_longest
 
 from alive.config import LearnConfig
 from alive.feedback import class_weights, keep_review, pass_rate_words, solve_condition
@@ -59,26 +60,64 @@ def records(
         rate = sum(attempt.correct for attempt in attempts) / len(attempts)
         said = pass_rate_words(True, rate, len(attempts), renderer.words)
         made.append(_pose_record(episode, task, said, renderer))
-        for attempt, review in zip(attempts, reviews, strict=True):
-            rng = random.Random(derive(seed, "dropout", episode.step, task.id, attempt.index))
-            plain = not conditioned or (attempt.correct and rng.random() < learn.condition_dropout)
-            lucky = attempt.correct and rate < max(2 / len(attempts), learn.min_pass_rate)
-            fate = _fate(attempt, review, learn, said, plain=plain, lucky=lucky)
-            if attempt.correct and fate.weight:
-                # A task that most attempts got right must not drown one that few did.
-                fate = replace(fate, weight=fate.weight / (rate * len(attempts)))
-            fates[task.id, attempt.index, "solve"] = fate
-            if fate.weight:
-                prompt = renderer.solve(task.passage, fate.feedback)
-                made.append(_record(task, attempt, prompt, fate.weight))
-    made += _review_records(episode, renderer, privileged_too)
+        plain = [
+            not conditioned or (attempt.correct and _dropped(episode, attempt, learn, seed))
+            for attempt in attempts
+        ]
+        repaired = [r for r in episode.revisions if r.task_id == task.id and r.correct]
+        found = _solve_records(task, attempts, reviews, plain, repaired, learn, said, renderer)
+        for attempt, fate, record in found:
+            made += [record] if record else []
+            if fate:
+                fates[task.id, attempt.index, "solve"] = fate
+    made += _review_records(episode, renderer, learn.reviews_per_task, privileged_too)
     for revision in episode.revisions:
         fate = Trained(weight=1.0) if revision.correct else Trained(dropped="still wrong")
         fates[revision.task_id, revision.index, "revise"] = fate
         if fate.weight:
             task = next(task for task in episode.tasks if task.id == revision.task_id)
-            made.append(_record(task, revision, revision.rollout.prompt, fate.weight))
+            made.append(_record(task, revision, revision.rollout.prompt, 1.0))
     return made, fates
+
+
+def _dropped(episode: Episode, attempt: Attempt, learn: LearnConfig, seed: int) -> bool:
+    """Draws whether a right attempt trains without its words, so that the plain prompt learns."""
+    rng = random.Random(derive(seed, "dropout", episode.step, attempt.task_id, attempt.index))
+    return rng.random() < learn.condition_dropout
+
+
+def _solve_records(
+    task: Task,
+    attempts: Sequence[Attempt],
+    reviews: Sequence[Review],
+    plain: Sequence[bool],
+    repaired: Sequence[Attempt],
+    learn: LearnConfig,
+    said: str,
+    renderer: Renderer,
+) -> Iterator[tuple[Attempt, Trained | None, TrainingRecord | None]]:
+    """Yields each attempt with its fate and its record, then the repaired ones with theirs."""
+    right = sum(attempt.correct for attempt in attempts)
+    # A task that most attempts got right must not drown one that few did.
+    share = 1 / max(1, right + (len(repaired) if learn.repair_weight else 0))
+    lucky = right < max(2, learn.min_pass_rate * len(attempts))
+    for attempt, review, alone in zip(attempts, reviews, plain, strict=True):
+        fate = _fate(attempt, review, learn, said, plain=alone, lucky=lucky and attempt.correct)
+        ids = attempt.rollout.completion_ids
+        if attempt.correct:
+            fate = replace(fate, weight=fate.weight * share)
+        elif fate.dropped == "wrong" and review.faulty_step and learn.locate_weight:
+            # What came before the first faulty step was right: it trains as right, it alone.
+            ids = renderer.lines(ids, review.faulty_step - 1)
+            if ids:
+                weight, lines = learn.locate_weight / len(attempts), review.faulty_step - 1
+                fate = Trained(weight=weight, pose_words=said, lines=lines)
+        prompt = renderer.solve(task.passage, fate.feedback)
+        record = _record(task, attempt, prompt, fate.weight, ids) if fate.weight else None
+        yield attempt, fate, record
+    for revision in repaired if learn.repair_weight else ():
+        prompt = renderer.solve(task.passage, None)
+        yield revision, None, _record(task, revision, prompt, learn.repair_weight * share)
 
 
 def _pose_record(episode: Episode, task: Task, said: str, renderer: Renderer) -> TrainingRecord:
@@ -117,21 +156,26 @@ def _fate(
 
 
 def _review_records(
-    episode: Episode, renderer: Renderer, privileged_too: bool
+    episode: Episode, renderer: Renderer, limit: int, privileged_too: bool
 ) -> Iterator[TrainingRecord]:
     """Privileged words under the blind input; right and wrong attempts weigh the same in sum.
 
     Attempts that share one review (identical completions) make one record.
     """
-    kept: dict[tuple[str, str], tuple[Task, Attempt, Review]] = {}
+    kept: list[tuple[Task, Attempt, Review]] = []
     for task, attempts, reviews in zip(
         episode.tasks, episode.attempts, episode.reviews, strict=True
     ):
+        sides: dict[bool, dict[str, tuple[Task, Attempt, Review]]] = {True: {}, False: {}}
         for attempt, review in zip(attempts, reviews, strict=True):
             if keep_review(review, attempt.correct):
-                kept.setdefault((task.id, attempt.rollout.text), (task, attempt, review))
-    weights = class_weights([attempt.correct for _, attempt, _ in kept.values()])
-    for (task, attempt, review), weight in zip(kept.values(), weights, strict=True):
+                side = sides[attempt.correct]
+                side.setdefault(attempt.rollout.text, (task, attempt, review))
+        turns = chain.from_iterable(zip_longest(*(side.values() for side in sides.values())))
+        chosen = islice((one for one in turns if one), limit or None)
+        kept += sorted(chosen, key=lambda one: one[1].index)
+    weights = class_weights([attempt.correct for _, attempt, _ in kept])
+    for (task, attempt, review), weight in zip(kept, weights, strict=True):
         written = review.rollout
         ids = written.completion_ids if written else renderer.complete(review.text)
         spans = (None, task.span) if privileged_too else (None,)

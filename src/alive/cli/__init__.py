@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from alive import __version__
+from alive.cli.compare import compare_command
 from alive.cli.evaluate import eval_command
 from alive.cli.plan import plan_command
 from alive.cli.solve import solve_command
@@ -39,6 +40,7 @@ def group() -> None:
 group.add_command(train_command)
 group.add_command(eval_command)
 group.add_command(solve_command)
+group.add_command(compare_command)
 group.add_command(plan_command)
 
 

@@ -9,7 +9,10 @@ from functools import cache
 from alive.corpus.rows import Keep, Source
 from alive.errors import CorpusError
 
-NAMES = ("builtin:primer", "builtin:python-docs")
+NAMES = (
+    *("builtin:primer", "builtin:primer-maths", "builtin:primer-code", "builtin:primer-logic"),
+    "builtin:python-docs",
+)
 
 # A line of one repeated mark under a title, and the heading Sphinx writes over footnotes.
 _UNDERLINE = re.compile(r"^[ \t]*(?:([*=~^#+-])\1{3,}|-\[ Footnotes \]-)[ \t]*\n", re.MULTILINE)
@@ -25,7 +28,8 @@ def check(name: str) -> None:
 
 def read(name: str, key: str, keep: Keep) -> Iterator[Source]:
     """Yields the source documents of a builtin corpus in a fixed order."""
-    documents = _primer(name, key) if name == "builtin:primer" else _python_docs(name, key)
+    primer = name.startswith("builtin:primer")
+    documents = _primer(name, key) if primer else _python_docs(name, key)
     return (source for source in documents if keep(source.key))
 
 
@@ -53,5 +57,8 @@ def _primer_texts() -> tuple[tuple[str, str], ...]:
 
 
 def _primer(name: str, key: str) -> Iterator[Source]:
+    """Yields the self-play documents, or those of one domain alone."""
+    wanted = name.removeprefix("builtin:primer").removeprefix("-")
     for index, (text, domain) in enumerate(_primer_texts()):
-        yield Source(f"{name} {index}", f"{key}/{index}", [text], domain, whole=True)
+        if wanted in ("", domain):
+            yield Source(f"{name} {index}", f"{key}/{index}", [text], domain, whole=True)

@@ -13,7 +13,13 @@ from alive.types import Attempt, Review, Sampler, SamplingParams, Task
 if TYPE_CHECKING:
     from alive.prompts.render import Renderer
 
-__all__ = ["Correction", "SelfCorrection", "count_corrections", "self_correct"]
+__all__ = [
+    "Correction",
+    "SelfCorrection",
+    "count_corrections",
+    "revise_without_review",
+    "self_correct",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,33 @@ def self_correct(
         Correction(first, judged, revisions.get(index))
         for index, (first, judged) in enumerate(zip(attempts, reviews, strict=True))
     )
+
+
+def revise_without_review(
+    sampler: Sampler,
+    renderer: Renderer,
+    tasks: Sequence[Task],
+    attempts: Sequence[Attempt],
+    sampling: SamplingConfig,
+    seed: int,
+) -> tuple[Attempt, ...]:
+    """Revises every attempt (greedily) after words that say nothing: a control.
+
+    Args:
+        sampler: The policy, as reviser.
+        renderer: Its prompts.
+        tasks: One an attempt.
+        attempts: The first attempts, in the same order.
+        sampling: Token limits.
+        seed: Of the draws; greedy decoding does not depend on it.
+    """
+    said = renderer.words.content_free
+    reviews = [
+        review.from_text(task, attempt, said, privileged=False)
+        for task, attempt in zip(tasks, attempts, strict=True)
+    ]
+    params = SamplingParams(sampling.solve_tokens, temperature=0.0)
+    return solve.revise(sampler, renderer, tasks, attempts, reviews, params, seed)
 
 
 def count_corrections(corrections: Sequence[Correction]) -> SelfCorrection:

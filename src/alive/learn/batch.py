@@ -23,6 +23,8 @@ class MicroBatch:
         mask: [B, T], 1 on completion tokens.
         weights: [B, T], the loss weight of each token, 0 off the completion.
         roles: The B records' roles.
+        behaviour: [B, T], log-probabilities under the sampling policy, 0 off the completion; None
+            where the rows are to be imitated. No batch mixes the two.
         prefix_ids: [U, P], padded on the left so that all end together; None if not shared.
         prefix_mask: [U, P], 1 on real tokens.
         owner: [B], the beginning that each row continues.
@@ -35,6 +37,7 @@ class MicroBatch:
     prefix_ids: Tensor | None = None
     prefix_mask: Tensor | None = None
     owner: Tensor | None = None
+    behaviour: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class _Row:
     completion: tuple[int, ...]
     weight: float
     role: str
+    behaviour: tuple[float, ...] = ()
 
     @property
     def width(self) -> int:
@@ -72,11 +76,12 @@ def token_weights(records: Sequence[TrainingRecord], role_weights: dict[str, flo
     """The loss weight of one token of each record: likelihoods are normalised within their role.
 
     For role r with weight l_r: ``l_r * w_i / sum_{j in r} |w_j| T_j``, so that the role's loss is
-    ``l_r`` times a weighted mean over its tokens, however many records it has.
+    ``l_r`` times a weighted mean over its tokens, however many records it has. Advantages are not
+    normalised by themselves: of records with a behaviour the tokens alone are counted.
     """
     mass: dict[str, float] = {}
     for record in records:
-        size = abs(record.weight) * len(record.completion_ids)
+        size = len(record.completion_ids) * (1.0 if record.behaviour else abs(record.weight))
         mass[record.role] = mass.get(record.role, 0.0) + size
     return [
         role_weights[record.role] * record.weight / mass[record.role] if record.weight else 0.0
@@ -105,12 +110,14 @@ def micro_batches(
             records[i].completion_ids,
             weights[i],
             records[i].role,
+            records[i].behaviour,
         )
         for i, length in zip(live, shared, strict=True)
     ]
     rows.sort(key=lambda row: (len(row.prefix), row.prefix, row.width))
-    for chosen in _cut(rows, max_tokens):
-        yield _collate(chosen, pad_id)
+    for rewarded in (False, True):
+        for chosen in _cut([row for row in rows if bool(row.behaviour) == rewarded], max_tokens):
+            yield _collate(chosen, pad_id)
 
 
 def _cut(rows: Sequence[_Row], max_tokens: int) -> Iterator[list[_Row]]:
@@ -136,13 +143,17 @@ def _collate(rows: Sequence[_Row], pad_id: int) -> MicroBatch:
     ids, mask = pad([row.rest + row.completion for row in rows], pad_id, left=False)
     for i, row in enumerate(rows):
         mask[i, : len(row.rest)] = 0
+    behaviour = None
+    if rows[0].behaviour:
+        behaviour = torch.zeros(ids.shape, dtype=torch.float32)
+        for i, row in enumerate(rows):
+            behaviour[i, len(row.rest) : row.width] = torch.tensor(row.behaviour)
     scale = torch.tensor([row.weight for row in rows], dtype=torch.float32)
     weights, roles = scale[:, None] * mask, tuple(row.role for row in rows)
     if not rows[0].prefix:
-        return MicroBatch(ids, mask, weights, roles)
+        return MicroBatch(ids, mask, weights, roles, behaviour=behaviour)
     unique: dict[tuple[int, ...], int] = {}
     owner = [unique.setdefault(row.prefix, len(unique)) for row in rows]
     prefix_ids, prefix_mask = pad(list(unique), pad_id, left=True)
-    return MicroBatch(
-        ids, mask, weights, roles, prefix_ids, prefix_mask, torch.tensor(owner, dtype=torch.long)
-    )
+    owners = torch.tensor(owner, dtype=torch.long)
+    return MicroBatch(ids, mask, weights, roles, prefix_ids, prefix_mask, owners, behaviour)

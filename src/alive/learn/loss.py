@@ -35,6 +35,26 @@ def likelihood_loss(logprobs: Tensor, weights: Tensor) -> Tensor:
     return -(logprobs * weights).sum()
 
 
+def policy_gradient_loss(
+    logprobs: Tensor, behaviour: Tensor, weights: Tensor, clip_low: float, clip_high: float
+) -> Tensor:
+    """``-sum_bt min(r_bt w_bt, clip(r_bt, 1 - low, 1 + high) w_bt)``, r the ratio to the sampler.
+
+    With advantages over the number of tokens as weights this is GRPO's loss as DAPO normalises and
+    clips it (arXiv 2503.14476, equation 8), without a KL term.
+
+    Args:
+        logprobs: [B, T].
+        behaviour: [B, T], log-probabilities under the policy that sampled.
+        weights: [B, T], 0 off the completion.
+        clip_low: Epsilon below 1.
+        clip_high: Epsilon above 1.
+    """
+    ratio = torch.exp(logprobs - behaviour)
+    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
+    return -torch.minimum(ratio * weights, clipped * weights).sum()
+
+
 def _rows(model: Any, batch: MicroBatch) -> Tensor:
     """One pass over prompt and completion. Right padding needs no mask: nothing looks ahead."""
     length = batch.ids.shape[1]

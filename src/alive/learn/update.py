@@ -12,7 +12,7 @@ import torch
 from alive.config import LearnConfig
 from alive.errors import DivergenceError
 from alive.learn.batch import MicroBatch, micro_batches
-from alive.learn.loss import completion_logprobs, likelihood_loss
+from alive.learn.loss import completion_logprobs, likelihood_loss, policy_gradient_loss
 from alive.types import TrainingRecord, UpdateStats
 
 
@@ -57,7 +57,12 @@ def update(
     ):
         batch = _to(cpu_batch, device)
         logprobs = completion_logprobs(model, batch)
-        loss = likelihood_loss(logprobs, batch.weights)
+        if batch.behaviour is None:
+            loss = likelihood_loss(logprobs, batch.weights)
+        else:
+            loss = policy_gradient_loss(
+                logprobs, batch.behaviour, batch.weights, config.clip_low, config.clip_high
+            )
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()
         tokens += int(batch.mask.sum())

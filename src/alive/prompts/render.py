@@ -102,6 +102,21 @@ class Renderer:
         )
         return cast(str, text)
 
+    def lines(self, ids: Sequence[int], count: int) -> tuple[int, ...]:
+        """Returns the beginning of a completion that holds its first ``count`` lines of text.
+
+        The line break after the last of them is kept; empty where there are not as many.
+        """
+        low, high = 0, len(ids)
+        while low < high:  # the number of lines a beginning holds never falls as it grows
+            middle = (low + high) // 2
+            text = self.decode(ids[:middle])
+            if sum(bool(line.strip()) for line in text.split("\n")[:-1]) < count:
+                low = middle + 1
+            else:
+                high = middle
+        return tuple(ids[:low]) if count and low < len(ids) else ()
+
     def show(self, ids: Iterable[int]) -> str:
         """Decodes token ids with special tokens shown, for the record."""
         text = self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)

@@ -1,0 +1,88 @@
+"""``alive compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from alive.cli.options import collect_settings, settings_options
+
+_EXAMPLES = """
+\b
+Examples:
+  alive compare --out runs/compare
+  alive compare --arms base,grpo,alive --seeds 1 --budget-tokens 100000 --out runs/quick
+  alive compare --arms alive --ablate words,locate,repair --out runs/compare
+  alive compare --train-on maths,code,logic --out runs/transfer
+"""
+ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
+
+
+@click.command("compare", epilog=_EXAMPLES)
+@click.option("--arms", default=ALL, show_default=True, help="What is compared.")
+@click.option(
+    "--ablate", default="", help="ALIVE without: adversary,review,warm-up,words,locate,repair."
+)
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Runs.")
+@click.option(
+    "--budget-tokens",
+    type=click.IntRange(min=1),
+    default=300_000,
+    show_default=True,
+    help="Tokens sampled and trained, a run.",
+)
+@click.option(
+    "--train-on",
+    default="",
+    metavar="DOMAINS",
+    help="One run a domain of the primer, measured on all: maths,code,logic.",
+)
+@click.option(
+    "--suite", "suites", multiple=True, default=("seed",), help="Measured on; repeatable."
+)
+@click.option("--limit", type=click.IntRange(min=0), default=0, help="Problems a suite, 0: all.")
+@click.option("--rate", "rates", multiple=True, metavar="ARM=RATE", help="An arm's learning rate.")
+@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@settings_options
+def compare_command(
+    arms: str,
+    ablate: str,
+    seeds: int,
+    budget_tokens: int,
+    train_on: str,
+    suites: tuple[str, ...],
+    limit: int,
+    rates: tuple[str, ...],
+    workers: int,
+    out: Path,
+    **options: Any,
+) -> None:
+    """Train arms on the same documents with the same tokens, and measure them alike.
+
+    What is done already in --out is not done again.
+    """
+    from rich.console import Console
+
+    from alive.compare import Comparison, chosen_arms, compare
+    from alive.compare.measures import Measuring
+
+    shared = collect_settings(**options)
+    domains = [part for part in train_on.split(",") if part]
+    corpora = [(name, f"builtin:primer-{name}") for name in domains] or [("all", "")]
+    console = Console()
+    comparison = Comparison(
+        arms=chosen_arms(arms, ablate),
+        shared=shared,
+        corpora=corpora,
+        seeds=range(shared.seed, shared.seed + seeds),
+        budget=budget_tokens,
+        rates={name: float(rate) for name, _, rate in (text.partition("=") for text in rates)},
+        measuring=Measuring(tuple(suites), limit, 4, 96, 64),
+        out=out,
+        workers=workers,
+    )
+    compare(comparison, console)
+    console.print(f"written: {out / 'compare.md'}", highlight=False, soft_wrap=True)

@@ -1,0 +1,124 @@
+"""The arms of a comparison: each is a name for changes of the settings all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from alive.config import Config
+from alive.errors import ConfigError
+from alive.settings import build_config
+
+ENDLESS = 10**9
+"""Steps of a run that its token budget ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """What is compared.
+
+    Attributes:
+        name: As on the command line.
+        about: What it is, for the report.
+        changes: Settings that differ from those all arms share, by section.
+        trains: Whether there is anything to train.
+    """
+
+    name: str
+    about: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    trains: bool = True
+
+
+_ALONE = {"game": {"conditioned": False}, "warmup": {"steps": 0}}
+_UNTRAINED = {
+    "pose_weight": 0.0,
+    "review_weight": 0.0,
+    "revise_weight": 0.0,
+    "locate_weight": 0.0,
+    "repair_weight": 0.0,
+}
+
+ARMS: dict[str, Arm] = {
+    arm.name: arm
+    for arm in (
+        Arm("base", "the model as it comes", trains=False),
+        Arm("rft", "right attempts are imitated, nothing else", {"arm": "rft", **_ALONE}),
+        Arm("grpo", "the match with the text is a reward", {"arm": "grpo", **_ALONE}),
+        Arm(
+            "fcp",
+            "attempts under the words of a critic that does not learn; nor does the poser",
+            {"learn": _UNTRAINED, "game": {"revisions_per_mask": 0}, "warmup": {"steps": 0}},
+        ),
+        Arm(
+            "random-mask",
+            "ALIVE on spans hidden at random",
+            {"game": {"random_share": 1.0}, "learn": {"pose_weight": 0.0}},
+        ),
+        Arm(
+            "oracle",
+            "ALIVE with critiques by rule, which see the hidden text and can calculate",
+            {"warmup": {"steps": ENDLESS}},
+        ),
+        Arm("alive", "the whole method"),
+    )
+}
+
+ABLATIONS: dict[str, Arm] = {
+    arm.name: arm
+    for arm in (
+        Arm("adversary", "the poser does not learn", {"learn": {"pose_weight": 0.0}}),
+        Arm("review", "the blind reviewer does not learn", {"learn": {"review_weight": 0.0}}),
+        Arm("warm-up", "no teacher's critiques at the start", {"warmup": {"steps": 0}}),
+        Arm("words", "no words before any attempt", {"game": {"conditioned": False}}),
+        Arm("locate", "sound beginnings do not train", {"learn": {"locate_weight": 0.0}}),
+        Arm("repair", "repaired attempts do not train", {"learn": {"repair_weight": 0.0}}),
+    )
+}
+
+
+def chosen_arms(names: str, ablated: str) -> list[Arm]:
+    """Reads two comma-separated lists of names; an ablated arm is called ``alive-NAME``.
+
+    Raises:
+        ConfigError: There is no such arm.
+    """
+    found: list[Arm] = []
+    for given, table, prefix in ((names, ARMS, ""), (ablated, ABLATIONS, "alive-")):
+        for name in filter(None, (part.strip() for part in given.split(","))):
+            if name not in table:
+                raise ConfigError(f"no arm named {name}; there are {', '.join(table)}")
+            arm = table[name]
+            found.append(Arm(prefix + name, arm.about, arm.changes, arm.trains))
+    return found
+
+
+def settings_of(
+    arm: Arm, shared: Config, *, rate: float, seed: int, corpus: str, budget: int, out: str
+) -> Config:
+    """Returns the settings of one training run of a comparison.
+
+    Args:
+        arm: What is trained.
+        shared: The settings all arms share.
+        rate: The arm's learning rate; 0 for the shared one.
+        seed: Run seed.
+        corpus: A path that takes the place of the shared ones; empty for those.
+        budget: Tokens sampled and trained after which it stops.
+        out: Its run folder.
+    """
+    run: dict[str, Any] = {
+        "seed": seed,
+        "steps": ENDLESS,
+        "budget_tokens": budget,
+        "out": out,
+        "model": {"threads": 1},
+        "evaluate": {"suites": []},
+    }
+    if rate:
+        run["learn"] = {"learning_rate": rate}
+    if corpus:
+        run["corpus"] = {"paths": [corpus]}
+    layers = [("the preset", shared.model_dump()), (f"arm {arm.name}", arm.changes), ("", run)]
+    return build_config(layers)

@@ -1,0 +1,87 @@
+"""What is measured of every policy of a comparison, problem by problem."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from alive.api import Policy
+from alive.config import SamplingConfig
+from alive.evaluation import FrozenAttempt, as_task, evaluate, load_suite
+from alive.evaluation.accuracy import sampled_attempts
+from alive.evaluation.self_correction import revise_without_review
+from alive.seeding import derive
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """How policies are measured.
+
+    Attributes:
+        suites: Names or files.
+        limit: Problems a suite, 0 for all.
+        samples: Attempts a problem at temperature 1.
+        wide_problems: Problems, from the first, on which pass@k is measured.
+        wide_samples: Attempts on each of those.
+    """
+
+    suites: tuple[str, ...]
+    limit: int
+    samples: int
+    wide_problems: int
+    wide_samples: int
+
+
+def measure(
+    policy: Policy,
+    sampling: SamplingConfig,
+    measuring: Measuring,
+    seed: int,
+    frozen: Sequence[Mapping[str, Any]] | None,
+) -> dict[str, Any]:
+    """Measures a policy.
+
+    Args:
+        policy: What is measured.
+        sampling: Token limits.
+        measuring: On what.
+        seed: Of the draws.
+        frozen: Attempts its reviewer judges, as stored; None takes this policy's own.
+
+    Returns:
+        JSON values: ``result`` (measures in total and by domain), ``rows`` (one a problem),
+        ``frozen``, ``seconds``.
+    """
+    began = time.monotonic()
+    suites = [load_suite(name, measuring.limit, 0) for name in measuring.suites]
+    sampler, renderer = policy.sampler, policy.renderer
+    result = evaluate(
+        sampler,
+        renderer,
+        suites,
+        sampling,
+        derive(seed, "compare"),
+        samples=measuring.samples,
+        frozen=None if frozen is None else [FrozenAttempt.from_row(row) for row in frozen],
+    )
+    rows = [dict(row) for row in result.rows]
+    tasks = [as_task(item) for suite in suites for item in suite.items]
+    # The controls of self-correction: as many tokens, and no word of what is wrong.
+    second = sampled_attempts(sampler, renderer, tasks, 1, sampling, derive(seed, "second"))
+    first = [FrozenAttempt.from_row({**row, "passage": row["question"]}).attempt for row in rows]
+    empty = revise_without_review(sampler, renderer, tasks, first, sampling, seed)
+    for row, (other,), revised in zip(rows, second, empty, strict=True):
+        row["second_correct"], row["empty_correct"] = other.correct, revised.correct
+    wide = tasks[: measuring.wide_problems]
+    n = measuring.wide_samples
+    draws = sampled_attempts(sampler, renderer, wide, n, sampling, derive(seed, "wide"))
+    for row, group in zip(rows, draws, strict=False):
+        row["wide"] = sum(attempt.correct for attempt in group)
+    return {
+        "result": result.as_dict(),
+        "rows": rows,
+        "frozen": [item.as_row() for item in result.frozen],
+        "seconds": round(time.monotonic() - began, 1),
+    }

@@ -1,0 +1,153 @@
+"""What a comparison leaves: ``compare.json``, ``compare.md`` and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from alive.compare.tables import (
+    Measured,
+    compared,
+    figures,
+    in_domain,
+    out_of_domain,
+    pooled,
+    transfer,
+)
+from alive.evaluation import Difference, Estimate
+from alive.store.atomic import write_bytes, write_json
+
+REFERENCE = "alive"
+_COUNTS = ("steps", "tokens", "seconds")
+
+
+def write_report(
+    out: Path,
+    measured: Mapping[str, Sequence[Measured]],
+    about: Mapping[str, str],
+    wide: int,
+    settings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Writes the report.
+
+    Args:
+        out: Folder.
+        measured: Cells by arm, ``base`` among them.
+        about: What each arm is.
+        wide: Attempts behind pass@k.
+        settings: How it was made, for the record.
+
+    Returns:
+        What ``compare.json`` holds.
+    """
+    base = measured["base"]
+    arms: dict[str, Any] = {}
+    for name, cells in measured.items():
+        estimates = figures(cells, base, wide, 0)
+        arms[name] = {
+            "about": about[name],
+            "figures": {key: one and asdict(one) for key, one in estimates.items()},
+            "pooled": {**pooled(cells), "transfer ratio": transfer(cells, base)},
+            "table": _column(estimates, {**pooled(cells), "transfer ratio": transfer(cells, base)}),
+        }
+    differences = _differences(measured)
+    write_bytes(out / "compare.md", _markdown(arms, differences).encode())
+    columns = {name: arm.pop("table") for name, arm in arms.items()}
+    found = {"settings": dict(settings), "arms": arms, "differences": differences}
+    write_json(out / "compare.json", found)
+    _plot(out / "compare.png", columns, arms)
+    return found
+
+
+def _differences(measured: Mapping[str, Sequence[Measured]]) -> dict[str, Any]:
+    """The reference arm minus each other arm, paired."""
+    found: dict[str, Any] = {}
+    for name, cells in measured.items():
+        if REFERENCE not in measured or name == REFERENCE:
+            continue
+        found[name] = {
+            label: difference and asdict(difference)
+            for label, value in (
+                ("in-domain, sampled", in_domain("sampled")),
+                ("in-domain, greedy", in_domain("correct")),
+                ("out of domain, sampled", out_of_domain("sampled")),
+                ("out of domain, greedy", out_of_domain("correct")),
+            )
+            for difference in [compared(measured[REFERENCE], cells, value, 0)]
+        }
+    return found
+
+
+def _column(
+    estimates: Mapping[str, Estimate | None], counted: Mapping[str, float | None]
+) -> dict[str, str]:
+    shown = {name: _interval(one) for name, one in estimates.items()}
+    for name, value in counted.items():
+        if value is None:
+            shown[name] = "-"
+        elif name in _COUNTS:
+            shown[name] = f"{value:,.0f}"
+        else:
+            shown[name] = f"{value:.2f}" if name == "transfer ratio" else f"{100 * value:.1f}"
+    return shown
+
+
+def _interval(one: Estimate | Difference | None) -> str:
+    if one is None:
+        return "-"
+    return f"{100 * one.mean:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
+
+
+def _markdown(arms: Mapping[str, Any], differences: Mapping[str, Any]) -> str:
+    names = list(arms)
+    note = "Per cent; in brackets 95 % intervals over seeds and problems."
+    lines = ["# Comparison", "", note, ""]
+    lines += _table(["", *names], [
+        [key, *(arms[name]["table"][key] for name in names)] for key in arms[names[0]]["table"]
+    ])  # fmt: skip
+    if differences:
+        keys = list(next(iter(differences.values())))
+        lines += ["", f"`{REFERENCE}` minus each other arm, paired by seed and problem:", ""]
+        rows = [
+            [name, *(_interval(one[key] and Difference(**one[key])) for key in keys)]
+            for name, one in differences.items()
+        ]
+        lines += _table(["", *keys], rows)
+    lines += ["", *(f"- **{name}**: {arms[name]['about']}" for name in names), ""]
+    return "\n".join(lines)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    rule = ["---", *("---:" for _ in head[1:])]
+    return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)]
+
+
+def _plot(path: Path, columns: Mapping[str, Any], arms: Mapping[str, Any]) -> None:
+    """Draws in-domain and out-of-domain accuracy of every arm with their intervals."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    names = list(columns)
+    figure, axes = pyplot.subplots(figsize=(1.2 * len(names) + 2, 4))
+    for offset, key in ((-0.15, "in-domain, sampled"), (0.15, "out of domain, sampled")):
+        found = [(i, arms[name]["figures"][key]) for i, name in enumerate(names)]
+        kept = [(i + offset, one) for i, one in found if one is not None]
+        if not kept:
+            continue
+        heights = [100 * one["mean"] for _, one in kept]
+        spread = [
+            [100 * (one["mean"] - one["low"]) for _, one in kept],
+            [100 * (one["high"] - one["mean"]) for _, one in kept],
+        ]
+        places = [place for place, _ in kept]
+        axes.errorbar(places, heights, yerr=spread, fmt="o", capsize=3, label=key)
+    axes.set_xticks(range(len(names)), names, rotation=20, ha="right")
+    axes.set_ylabel("accuracy, %")
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)

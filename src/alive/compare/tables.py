@@ -1,0 +1,194 @@
+"""From what was measured, cell by cell, to the figures of the comparison. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import comb
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alive.evaluation import Difference, Estimate
+from alive.seeding import derive
+
+RESAMPLES = 2_000
+WIDTHS = (1, 4, 16, 64)
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A cell's measurement, as the figures need it.
+
+    Attributes:
+        trained_on: A domain, or ``all``.
+        seed: Run seed.
+        rows: One a problem, in the same order in every cell.
+        result: Measures in total.
+        summary: The run's; empty for the base model.
+    """
+
+    trained_on: str
+    seed: int
+    rows: Sequence[Row]
+    result: Mapping[str, Any]
+    summary: Mapping[str, Any]
+
+    def inside(self, row: Row) -> bool:
+        """Whether the problem is of the domain it was trained on."""
+        return self.trained_on in ("all", row["domain"])
+
+
+Value = Callable[[Measured, Row], float | None]
+"""A problem's figure in a cell; None where it does not count."""
+
+
+def in_domain(key: str) -> Value:
+    """Returns the value of a row's ``key`` on problems of the domain trained on."""
+    return lambda cell, row: float(row[key]) if cell.inside(row) else None
+
+
+def out_of_domain(key: str) -> Value:
+    """Returns the value of a row's ``key`` on problems of the other domains."""
+    return lambda cell, row: None if cell.inside(row) else float(row[key])
+
+
+def pass_at(n: int, c: int, k: int) -> float:
+    """Returns the unbiased estimate of pass@k from ``c`` right of ``n`` attempts.
+
+    Source: Chen et al., arXiv 2107.03374, equation 1.
+    """
+    return 1.0 - comb(n - c, k) / comb(n, k)
+
+
+class Sums:
+    """A figure's sums and counts, by seed and problem: all that resampling needs."""
+
+    def __init__(self, cells: Sequence[Measured], value: Value) -> None:
+        seeds = sorted({cell.seed for cell in cells})
+        size = (len(seeds), len(cells[0].rows))
+        self.sums: NDArray[np.float64] = np.zeros(size)
+        self.counts: NDArray[np.float64] = np.zeros(size)
+        for cell in cells:
+            at = seeds.index(cell.seed)
+            for i, row in enumerate(cell.rows):
+                found = value(cell, row)
+                if found is not None:
+                    self.sums[at, i] += found
+                    self.counts[at, i] += 1
+
+    @property
+    def mean(self) -> float | None:
+        """The mean over everything that counts; None if nothing does."""
+        total = self.counts.sum()
+        return float(self.sums.sum() / total) if total else None
+
+    def resampled(self, seed: int) -> NDArray[np.float64]:
+        """Means of resamples, seeds and problems drawn anew: [RESAMPLES]."""
+        rng = np.random.default_rng(seed)
+        seeds, problems = self.sums.shape
+        chosen = rng.multinomial(seeds, [1 / seeds] * seeds, RESAMPLES)
+        weights = rng.multinomial(problems, [1 / problems] * problems, RESAMPLES)
+        top = np.einsum("rs,rp,sp->r", chosen, weights, self.sums, optimize=True)
+        bottom = np.einsum("rs,rp,sp->r", chosen, weights, self.counts, optimize=True)
+        # A resample without any problem that counts says nothing.
+        unknown = np.full_like(top, self.mean or 0.0)
+        return np.asarray(np.divide(top, bottom, out=unknown, where=bottom > 0))
+
+
+def estimated(cells: Sequence[Measured], value: Value, seed: int) -> Estimate | None:
+    """Returns a figure's mean over seeds and problems, with its interval; None without any."""
+    sums = Sums(cells, value)
+    if sums.mean is None:
+        return None
+    low, high = np.percentile(sums.resampled(seed), (2.5, 97.5))
+    return Estimate(int(sums.counts.sum()), sums.mean, float(low), float(high))
+
+
+def compared(
+    cells: Sequence[Measured], others: Sequence[Measured], value: Value, seed: int
+) -> Difference | None:
+    """Returns ``cells`` minus ``others``, paired by seed and problem; None without any."""
+    one, other = Sums(cells, value), Sums(others, value)
+    if one.mean is None or other.mean is None:
+        return None
+    # One seed: both sides are resampled alike, which pairs them.
+    low, high = np.percentile(one.resampled(seed) - other.resampled(seed), (2.5, 97.5))
+    return Difference(int(one.counts.sum()), one.mean - other.mean, float(low), float(high))
+
+
+def hard(base: Sequence[Measured]) -> set[str]:
+    """Returns the ids of problems that no attempt of the base model solves, in any seed."""
+    tried = [row for cell in base for row in cell.rows if "wide" in row]
+    return {row["id"] for row in tried} - {row["id"] for row in tried if row["wide"]}
+
+
+def figures(
+    cells: Sequence[Measured], base: Sequence[Measured], wide: int, seed: int
+) -> dict[str, Estimate | None]:
+    """Returns every per-problem figure of an arm by name, with its interval.
+
+    Args:
+        cells: The arm's.
+        base: The base model's.
+        wide: Attempts behind pass@k.
+        seed: Of the resampling.
+    """
+    unsolved = hard(base)
+    values: dict[str, Value] = {
+        "in-domain, sampled": in_domain("sampled"),
+        "in-domain, greedy": in_domain("correct"),
+        "out of domain, sampled": out_of_domain("sampled"),
+        "out of domain, greedy": out_of_domain("correct"),
+        "after self-correction": lambda _, row: float(row["revised_correct"]),
+        "second sample instead": lambda _, row: float(row["second_correct"]),
+        "content-free critique instead": lambda _, row: float(row["empty_correct"]),
+        "unsolved by base": lambda _, row: row["wide"] / wide if row["id"] in unsolved else None,
+    }
+    for k in (k for k in WIDTHS if k <= wide):
+        values[f"pass@{k}"] = _passing(wide, k)
+    return {name: estimated(cells, value, derive(seed, name)) for name, value in values.items()}
+
+
+def _passing(n: int, k: int) -> Value:
+    return lambda _, row: pass_at(n, row["wide"], k) if "wide" in row else None
+
+
+def pooled(cells: Sequence[Measured]) -> dict[str, float | None]:
+    """Returns what is counted over attempts rather than problems: correction, reviewer, cost."""
+    corrections = [cell.result["self_correction"] for cell in cells]
+    wrong = sum(one["n_wrong"] for one in corrections)
+    right = sum(one["n_right"] for one in corrections)
+    trained = [cell.summary for cell in cells if cell.summary]
+
+    def mean(values: Sequence[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known else None
+
+    return {
+        "wrong made right": sum(one["corrected"] for one in corrections) / wrong if wrong else None,
+        "right made wrong": sum(one["harmed"] for one in corrections) / right if right else None,
+        "net of revising": mean([one["net"] for one in corrections]),
+        "reviewer J": mean([cell.result["reviewer_j"] for cell in cells]),
+        "calibration error": mean([cell.result["reviewer"]["ece"] for cell in cells]),
+        "steps": mean([one["steps"] for one in trained]),
+        "tokens": mean([one["tokens_sampled"] + one["tokens_trained"] for one in trained]),
+        "seconds": mean([one["seconds"] for one in trained]),
+        "tasks the poser proposed": mean([one["proposed_share"] for one in trained]),
+    }
+
+
+def transfer(cells: Sequence[Measured], base: Sequence[Measured]) -> float | None:
+    """Returns the mean gain out of domain over the mean gain in domain, sampled accuracy."""
+    start = {row["id"]: float(row["sampled"]) for row in base[0].rows}
+    gains: dict[bool, list[float]] = {True: [], False: []}
+    for cell in cells:
+        for row in cell.rows:
+            gains[cell.inside(row)].append(float(row["sampled"]) - start[row["id"]])
+    if not gains[True] or not gains[False]:
+        return None
+    inside, outside = (sum(values) / len(values) for values in (gains[True], gains[False]))
+    return outside / inside if inside else None

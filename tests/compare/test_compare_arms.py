@@ -1,0 +1,62 @@
+"""Arms change what they name and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from alive.compare import ABLATIONS, ARMS, chosen_arms
+from alive.compare.arms import ENDLESS, settings_of
+from alive.errors import ConfigError
+from alive.settings import load_config
+
+SHARED = load_config(preset="quickstart")
+
+
+def settings(name: str, **more):
+    [arm] = chosen_arms(name, "") if name in ARMS else chosen_arms("", name)
+    options = {"rate": 0.0, "seed": 3, "corpus": "", "budget": 7, "out": "here", **more}
+    return settings_of(arm, SHARED, **options)
+
+
+def test_every_arm_is_budgeted_alike() -> None:
+    for name in [*ARMS, *ABLATIONS]:
+        found = settings(name)
+        assert (found.budget_tokens, found.steps, found.seed, found.out) == (7, ENDLESS, 3, "here")
+        assert found.evaluate.suites == ()
+        assert found.model.threads == 1
+        assert found.sampling == SHARED.sampling
+        same = ("documents_per_step", "masks_per_document", "solutions_per_mask", "context")
+        assert all(getattr(found.game, key) == getattr(SHARED.game, key) for key in same)
+
+
+def test_arms_differ_where_they_say() -> None:
+    alive = settings("alive")
+    assert (alive.arm, alive.learn) == ("alive", SHARED.learn)
+    assert settings("grpo").arm == "grpo"
+    assert settings("rft").arm == "rft"
+    assert not settings("grpo").game.conditioned
+    assert settings("random-mask").game.random_share == 1.0
+    assert settings("oracle").warmup.steps == ENDLESS
+    fcp = settings("fcp")
+    assert (fcp.arm, fcp.learn.review_weight, fcp.learn.pose_weight) == ("alive", 0.0, 0.0)
+    assert settings("locate").learn.locate_weight == 0.0
+    assert settings("repair").learn.repair_weight == 0.0
+
+
+def test_rate_and_corpus_are_the_cells() -> None:
+    found = settings("alive", rate=0.5, corpus="builtin:primer-code")
+    assert found.learn.learning_rate == 0.5
+    assert found.corpus.paths == ("builtin:primer-code",)
+    assert settings("alive").corpus == SHARED.corpus
+
+
+def test_names_are_checked() -> None:
+    assert [arm.name for arm in chosen_arms("base, alive", "words")] == [
+        "base",
+        "alive",
+        "alive-words",
+    ]
+    with pytest.raises(ConfigError, match="no arm named ppo; there are base, rft"):
+        chosen_arms("base,ppo", "")
+    with pytest.raises(ConfigError, match="no arm named all; there are adversary"):
+        chosen_arms("", "all")

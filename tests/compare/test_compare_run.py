@@ -1,0 +1,100 @@
+"""A whole comparison on a tiny model, and that what is done is not done again."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import toy
+from rich.console import Console
+
+from alive.compare import Comparison, chosen_arms, compare
+from alive.compare.measures import Measuring
+from alive.errors import RunError
+from alive.settings import build_config
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    folder = tmp_path_factory.mktemp("compare")
+    toy.write_model(folder / "model")
+    toy.write_corpus(folder / "corpus.jsonl")
+    toy.write_suite(folder / "birds.jsonl")
+    shared = build_config(
+        [
+            (
+                "test",
+                {
+                    "model": {"id": str(folder / "model"), "dtype": "float32"},
+                    "corpus": {
+                        "paths": [str(folder / "corpus.jsonl")],
+                        "validation_share": 0.1,
+                        "min_chunk_tokens": 4,
+                        "decontaminate_ngram": 40,
+                    },
+                    "game": {
+                        "masks_per_document": 2,
+                        "solutions_per_mask": 4,
+                        "max_type_share": 1.0,
+                    },
+                    "sampling": {"pose_tokens": 6, "solve_tokens": 12, "review_tokens": 40},
+                    "warmup": {"steps": 1, "format_steps": 0},
+                },
+            )
+        ]
+    )
+    return Comparison(
+        arms=chosen_arms("base,rft,grpo,alive", ""),
+        shared=shared,
+        corpora=[("all", "")],
+        seeds=(0,),
+        budget=4000,
+        rates={"grpo": 1e-3},
+        measuring=Measuring((str(folder / "birds.jsonl"),), 4, 2, 2, 4),
+        out=folder / "out",
+        workers=2,
+    )
+
+
+def do(comparison: Comparison) -> str:
+    shown = io.StringIO()
+    compare(comparison, Console(file=shown, width=120))
+    return shown.getvalue()
+
+
+def test_arms_are_trained_alike_measured_alike_and_only_once(comparison: Comparison) -> None:
+    shown = do(comparison)
+    assert "3/3" in shown
+    out = comparison.out
+    found = json.loads((out / "compare.json").read_text())
+    assert set(found["arms"]) == {"base", "rft", "grpo", "alive"}
+    for name in ("rft", "grpo", "alive"):
+        spent = found["arms"][name]["pooled"]["tokens"]
+        assert spent >= 4000
+        config = json.loads((out / f"cells/{name}/all/seed-0/run/config.json").read_text())
+        assert config["learn"]["learning_rate"] == (1e-3 if name == "grpo" else 1e-4)
+    cells = {
+        name: json.loads((out / f"cells/{name}/all/seed-0/measured.json").read_text())
+        for name in found["arms"]
+    }
+    # The same problems, and every reviewer judges the base model's attempts.
+    assert len({tuple(row["id"] for row in cell["rows"]) for cell in cells.values()}) == 1
+    assert all(cell["frozen"] == cells["base"]["frozen"] for cell in cells.values())
+    assert {"base", "rft", "grpo"} == set(found["differences"])
+    text = (out / "compare.md").read_text()
+    assert "`alive` minus each other arm" in text
+    assert (out / "compare.png").stat().st_size > 1000
+    before = {path: path.stat().st_mtime_ns for path in out.glob("cells/**/measured.json")}
+    assert do(comparison) == ""  # nothing was left to do
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert json.loads((out / "compare.json").read_text()) == found
+
+
+def test_a_folder_holds_one_comparison(comparison: Comparison, tmp_path: Path) -> None:
+    other = replace(comparison, out=tmp_path, arms=chosen_arms("base", ""))
+    do(other)
+    with pytest.raises(RunError, match="other settings"):
+        do(replace(other, budget=4001))
