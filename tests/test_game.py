@@ -105,6 +105,26 @@ def test_identical_attempts_are_reviewed_once(game, sampler) -> None:
     assert len(roles["review"][0]) == 6  # per task 99, 101 and the right answer
 
 
+def test_some_attempts_of_a_task_can_be_left_without_a_review(sampler, renderer) -> None:
+    game = CONFIG.game.model_copy(update={"reviews_per_mask": 2})
+    config = CONFIG.model_copy(update={"game": game})
+    episode = play([DOCUMENT], 7, sampler, renderer, config)[0].episode
+    for reviews in episode.reviews:
+        # One right answer, which two attempts share, and the first of two wrong ones.
+        assert [review.given for review in reviews] == [True, True, False, True]
+        assert [review.verdict for review in reviews] == [False, True, None, True]
+    assert {r.index for r in episode.revisions} == {0}
+    roles = {call[0][0].role: call for call in sampler.calls}
+    assert len(roles["review"][0]) == 4
+
+
+def test_an_arm_without_reviews_ends_after_its_attempts(game, sampler) -> None:
+    episode = game(reviewed=False).episode
+    assert len(episode.attempts) == 2
+    assert episode.reviews == episode.revisions == ()
+    assert [call[0][0].role for call in sampler.calls] == ["pose", "solve"]
+
+
 def test_a_teacher_writes_the_reviews_instead(game, sampler) -> None:
     seen = []
 

@@ -63,6 +63,9 @@ class GameConfig(Section):
     revisions_per_mask: CountOrZero = Field(
         2, description="wrong attempts of a task that are revised after their review"
     )
+    reviews_per_mask: CountOrZero = Field(
+        0, description="attempts of a task that are reviewed, right and wrong in turn; 0: all"
+    )
     resamples: CountOrZero = Field(2, description="further rounds for invalid proposals")
     max_span_words: Count = Field(10, description="longest span, words")
     max_span_share: Share = Field(0.15, description="longest span, share of the document")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice, zip_longest
 
 from alive.config import Config
 from alive.feedback import keep_review, positive_condition
@@ -95,11 +95,16 @@ def play(
     stage("review")
     owners = [task for task in tasks for _ in range(n)]
     attempts = list(chain.from_iterable(groups))
+    judged = _to_review(groups, game.reviews_per_mask)
+    subjects = [owners[i] for i in judged], [attempts[i] for i in judged]
     if critic is None:
         judging = params(sampling.review_tokens)
-        reviews = review.review(sampler, renderer, owners, attempts, True, judging, here("review"))
+        written = review.review(sampler, renderer, *subjects, True, judging, here("review"))
     else:
-        reviews = tuple(critic(owners, attempts))
+        written = tuple(critic(*subjects))
+    reviews = [review.none(task, attempt) for task, attempt in zip(owners, attempts, strict=True)]
+    for i, one in zip(judged, written, strict=True):
+        reviews[i] = one
     stage("revise")
     chosen = _to_revise(attempts, reviews, game.revisions_per_mask, here("choose"))
     revisions = revise(
@@ -111,8 +116,8 @@ def play(
         solving,
         here("revise"),
     )
-    judged = [reviews[at : at + n] for at in range(0, len(reviews), n)]
-    return tuple(_split(documents, step, posed, groups, judged, revisions))
+    by_task = [tuple(reviews[at : at + n]) for at in range(0, len(reviews), n)]
+    return tuple(_split(documents, step, posed, groups, by_task, revisions))
 
 
 def _split(
@@ -139,6 +144,24 @@ def _split(
             pose_rollouts=one.rollouts,
         )
         yield Played(episode, one.proposed_valid, one.random_filled, one.invalid)
+
+
+def _to_review(groups: Sequence[Sequence[Attempt]], a_task: int) -> list[int]:
+    """Chooses what is reviewed: of each task right and wrong attempts in turn, as they come.
+
+    Identical attempts share a review and count as one.
+    """
+    chosen: list[int] = []
+    start = 0
+    for group in groups:
+        sides: dict[bool, dict[str, None]] = {True: {}, False: {}}
+        for attempt in group:
+            sides[attempt.correct][attempt.rollout.text] = None
+        turns = chain.from_iterable(zip_longest(*sides.values()))
+        texts = set(islice((text for text in turns if text is not None), a_task or None))
+        chosen += [start + i for i, one in enumerate(group) if one.rollout.text in texts]
+        start += len(group)
+    return chosen
 
 
 def _to_revise(

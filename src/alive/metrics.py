@@ -8,7 +8,7 @@ from typing import Any
 
 from alive.feedback import poser_utility
 from alive.game import Played
-from alive.types import Attempt, Review, Trained, TrainingKey, UpdateStats
+from alive.types import Trained, TrainingKey, UpdateStats
 
 
 def step_metrics(
@@ -26,7 +26,14 @@ def step_metrics(
     """
     episodes = [one.episode for one in played]
     attempts = [a for e in episodes for group in e.attempts for a in group]
-    reviews = [r for e in episodes for group in e.reviews for r in group]
+    judged = [
+        (attempt, review)
+        for e in episodes
+        for pair in zip(e.attempts, e.reviews, strict=bool(e.reviews))
+        for attempt, review in zip(*pair, strict=True)
+        if review.given
+    ]
+    reviews = [review for _, review in judged]
     revisions = [a for e in episodes for a in e.revisions]
     said = {key[0]: fate.pose_words for key, fate in trained.items() if fate.pose_words}
     drops = Counter(fate.dropped for fate in trained.values() if fate.dropped)
@@ -51,7 +58,7 @@ def step_metrics(
         "poser_utility": sum(utilities) / len(utilities) if utilities else 0.0,
         "difficulty": dict(sorted(Counter(said.values()).items())),
         "reviews_unparsed": _mean([r.verdict is None for r in reviews]),
-        "reviews_honest": _honest(attempts, reviews),
+        "reviews_honest": _mean([review.verdict is a.correct for a, review in judged]),
         "reviews_leaking": _mean([r.leaks for r in reviews]),
         "revisions": len(revisions),
         "revisions_right": sum(a.correct for a in revisions),
@@ -61,8 +68,3 @@ def step_metrics(
 
 def _mean(flags: Sequence[bool]) -> float:
     return sum(flags) / len(flags) if flags else 0.0
-
-
-def _honest(attempts: Sequence[Attempt], reviews: Sequence[Review]) -> float:
-    pairs = zip(attempts, reviews, strict=bool(reviews))
-    return _mean([review.verdict is attempt.correct for attempt, review in pairs])

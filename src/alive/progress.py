@@ -114,6 +114,8 @@ def _teachable(episode: Episode) -> tuple[Task, Attempt, Review] | None:
     ):
         mixed = 0 < sum(attempt.correct for attempt in attempts) < len(attempts)
         for attempt, review in zip(attempts, reviews, strict=True):
+            if not review.given:
+                continue
             honest = review.verdict is attempt.correct
             rank = 4 * mixed + 2 * honest + (not attempt.correct)
             found.append((rank, task, attempt, review))

@@ -152,6 +152,11 @@ class Review:
     privileged: bool
     leaks: bool
 
+    @property
+    def given(self) -> bool:
+        """Whether there is one: not every attempt need be reviewed."""
+        return bool(self.text) or self.rollout is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Episode:

@@ -64,9 +64,10 @@ class Board:
         return task
 
     def _review(
-        self, task, index, verdict, text="", summary=None, leaks=False, own=False, faulty_step=None
-    ):
-        text = text or (SAYS_RIGHT if verdict else SAYS_WRONG)
+        self, task, index, verdict, text="", summary=None, leaks=False, own=False,
+        faulty_step=None, none=False,
+    ):  # fmt: skip
+        text = "" if none else text or (SAYS_RIGHT if verdict else SAYS_WRONG)
         if summary is None:
             summary = "every step is right" if verdict else "step 1 is wrong in the units"
         prompt = self.renderer.review(task.passage, "", task.span)
@@ -138,6 +139,7 @@ def test_a_wrong_attempt_trains_only_where_told_to(renderer) -> None:
         ((GOOD, True, {"verdict": False}), "review deceptive"),
         ((BAD, False, {"verdict": True}), "review deceptive"),
         ((GOOD, True, {"verdict": None, "text": "hm", "summary": ""}), "review unparsed"),
+        ((GOOD, True, {"verdict": None, "text": "", "summary": "", "none": True}), "not reviewed"),
         ((GOOD, True, {"verdict": True, "leaks": True}), "review leaks or says nothing"),
         ((GOOD, True, {"verdict": True, "summary": ""}), "review leaks or says nothing"),
         ((GOOD, True, {"verdict": True, "summary": "It is concise."}), "review leaks or says"),

@@ -56,6 +56,19 @@ def test_seed_prompts_are_exactly_the_template(seed_renderer, seed_tokenizer):
     assert r.solve("p", "w").condition == "w" and r.solve("p", None).condition is None
 
 
+@given(st.lists(st.sampled_from(["37-9=28", "", " ", "so it is 5", "\\boxed{28}"]), max_size=6))
+def test_the_first_lines_of_a_completion(seed_renderer, chat_renderer, lines):
+    for renderer in (seed_renderer, chat_renderer):
+        ids = renderer.complete("\n".join(lines))
+        texts = [line for line in lines[:-1] if line.strip()]
+        for count in range(len(texts) + 2):
+            kept = renderer.lines(ids, count)
+            assert ids[: len(kept)] == kept
+            found = [line for line in renderer.decode(kept).split("\n") if line.strip()]
+            # Fewer lines than asked for are none at all, as is the whole.
+            assert found == (texts[:count] if count <= len(texts) else [])
+
+
 def test_seed_completion_ends_with_the_end_token(seed_renderer):
     ids = seed_renderer.complete("37-9=28\n\\boxed{28}")
     assert ids[-1] == 8 and seed_renderer.decode(ids) == "37-9=28\n\\boxed{28}"

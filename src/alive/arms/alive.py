@@ -142,6 +142,8 @@ def _fate(
     """
     if lucky:
         return Trained(dropped="luck", pose_words=said)
+    if not review.given:
+        return Trained(dropped="not reviewed", pose_words=said)
     if review.verdict is None:
         return Trained(dropped="review unparsed", pose_words=said)
     if review.verdict is not attempt.correct:

@@ -15,7 +15,7 @@ from alive.prompts import REVIEW_LINE, Renderer
 from alive.seeding import derive
 from alive.types import Attempt, Prompt, Review, Rollout, Sampler, SamplingParams, Task
 
-__all__ = ["ParsedReview", "from_text", "parse_review", "review"]
+__all__ = ["ParsedReview", "from_text", "none", "parse_review", "review"]
 
 _VERDICT = re.compile(r"(right|wrong)[ \t*_.]*", re.IGNORECASE)
 _SCORE = re.compile(r"(\d{1,2}(?:\.\d+)?)(?:[ \t]*/[ \t]*10)?[ \t*_.]*")
@@ -132,6 +132,11 @@ def from_text(
         # Words that the attempt itself holds give nothing away.
         leaks=review_leaks(text, task.span) and not leaks(attempt.rollout.text, task.span),
     )
+
+
+def none(task: Task, attempt: Attempt) -> Review:
+    """Stands for the review of an attempt that was not reviewed: no words at all."""
+    return from_text(task, attempt, "")
 
 
 def _check_pairs(tasks: Sequence[Task], attempts: Sequence[Attempt]) -> None:

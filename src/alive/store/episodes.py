@@ -146,7 +146,7 @@ def _attempt_cells(attempt: Attempt, role: Role, decode: Decode) -> dict[str, An
 
 
 def _review_cells(review: Review | None) -> dict[str, Any]:
-    if review is None:
+    if review is None or not review.given:
         names = ("critique", "verdict", "score", "faulty_step", "privileged", "leaks")
         return dict.fromkeys(names)
     return {
