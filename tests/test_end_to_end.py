@@ -393,6 +393,41 @@ def test_a_run_can_be_prolonged(straight: Straight, settings: dict[str, Any]) ->
     assert result_of(settings["out"]) == result_of(straight[0])
 
 
+def test_a_budget_of_tokens_ends_a_run(
+    straight: Straight, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = straight[1]["tokens_sampled"] + straight[1]["tokens_trained"]
+    settings |= {"steps": 10**9, "budget_tokens": whole + 1}
+    summary, _ = play(settings)
+    assert STEPS < summary["steps"] < 2 * STEPS
+    assert summary["tokens_sampled"] + summary["tokens_trained"] >= whole + 1
+    other = {**settings, "out": str(tmp_path / "other")}
+    with monkeypatch.context() as patch:
+        strike(patch, "review", 2, press_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            play(other)
+    play(other, resume=True)
+    metrics = [Path(one["out"], "metrics.jsonl").read_bytes() for one in (settings, other)]
+    assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize("arm", ["rft", "grpo"])
+def test_arms_without_words_play_and_learn(settings: dict[str, Any], arm: str) -> None:
+    settings |= {"arm": arm}
+    settings["game"] |= {"conditioned": False}
+    summary, shown = play(settings)
+    assert "conditions" not in shown
+    assert summary["conditions"] == {}
+    rows = [
+        row
+        for shard in sorted(Path(settings["out"], "episodes").iterdir())
+        for row in pq.read_table(shard).to_pylist()
+    ]
+    assert {row["role"] for row in rows} == {"solve"}
+    assert {row["critique"] for row in rows} == {None}
+    assert {row["feedback"] for row in rows} == {None}
+
+
 def test_what_the_text_says_is_learned(settings: dict[str, Any]) -> None:
     """No label anywhere: from the documents alone the policy comes to say 7 where it said 3."""
     settings |= {"steps": 12, "warmup": {"steps": 12}}

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from alive.cli.options import collect_settings, settings_options
+from alive.errors import ConfigError
 
 _EXAMPLES = """
 \b
@@ -68,9 +69,17 @@ def compare_command(
 
     from alive.compare import Comparison, chosen_arms, compare
     from alive.compare.measures import Measuring
+    from alive.corpus import builtin
+    from alive.evaluation import load_suite
 
+    if options["steps"] is not None:
+        raise ConfigError("--steps: a comparison ends its runs by --budget-tokens, not by steps")
     shared = collect_settings(**options)
-    domains = [part for part in train_on.split(",") if part]
+    for suite in suites:
+        load_suite(suite, limit, 0)  # a mistyped one should not cost a training run
+    domains = [part.strip() for part in train_on.split(",") if part.strip()]
+    for name in domains:
+        builtin.check(f"builtin:primer-{name}")
     corpora = [(name, f"builtin:primer-{name}") for name in domains] or [("all", "")]
     console = Console()
     comparison = Comparison(
@@ -79,10 +88,26 @@ def compare_command(
         corpora=corpora,
         seeds=range(shared.seed, shared.seed + seeds),
         budget=budget_tokens,
-        rates={name: float(rate) for name, _, rate in (text.partition("=") for text in rates)},
+        rates=dict(_rate(text) for text in rates),
         measuring=Measuring(tuple(suites), limit, 4, 96, 64),
         out=out,
         workers=workers,
     )
     compare(comparison, console)
     console.print(f"written: {out / 'compare.md'}", highlight=False, soft_wrap=True)
+
+
+def _rate(text: str) -> tuple[str, float]:
+    from alive.compare import ABLATIONS, ARMS
+
+    name, _, value = text.partition("=")
+    try:
+        rate = float(value)
+    except ValueError:
+        rate = 0.0
+    known = [*ARMS, *(f"alive-{ablated}" for ablated in ABLATIONS)]
+    if rate <= 0 or name not in known:
+        raise ConfigError(
+            f"--rate {text}: write it as ARM=RATE, such as grpo=1e-4; arms are {', '.join(known)}"
+        )
+    return name, rate
