@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from test_arm_alive import BAD, GOOD, HONEST_RIGHT, HONEST_WRONG, Board
 
-from alive.arms import grpo, rft
+from alive.arms.baselines import grpo, rft
 from alive.prompts import make_renderer
 from alive.types import Trained
 
@@ -26,7 +26,7 @@ def board(renderer) -> Board:
 def test_rft_imitates_right_attempts_under_the_prompt_they_were_sampled_from(
     board: Board, renderer
 ) -> None:
-    [record], fates = rft.records(board.episode)
+    [record], fates = rft(board.episode)
     rollout = board.attempts[0][0].rollout
     assert (record.role, record.prompt_ids) == ("solve", rollout.prompt.ids)
     assert (record.completion_ids, record.weight) == (renderer.complete(GOOD), 1.0)
@@ -37,7 +37,7 @@ def test_rft_imitates_right_attempts_under_the_prompt_they_were_sampled_from(
 
 
 def test_grpo_weighs_attempts_by_their_groups_advantage(board: Board, renderer) -> None:
-    made, fates = grpo.records(board.episode)
+    made, fates = grpo(board.episode)
     # Mean 1/4; the sample's standard deviation is 1/2.
     expected = [0.75 / 0.5001, *[-0.25 / 0.5001] * 3]
     assert [record.weight for record in made] == pytest.approx(expected)

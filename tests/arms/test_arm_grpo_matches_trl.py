@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny import llama
 
-from alive.arms.grpo import advantages
+from alive.arms.baselines import advantages
 from alive.config import LearnConfig
 from alive.learn.update import make_optimiser, update
 from alive.types import TrainingRecord

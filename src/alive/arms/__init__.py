@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alive.arms import alive, grpo, rft
+from alive.arms import alive, baselines
 from alive.config import Config
 from alive.prompts import Renderer
 from alive.types import Episode, Trained, TrainingKey, TrainingRecord
@@ -31,9 +31,9 @@ def records(
         The records, and the fate of each attempt.
     """
     if config.arm == "grpo":
-        return grpo.records(episode)
+        return baselines.grpo(episode)
     if config.arm == "rft":
-        return rft.records(episode)
+        return baselines.rft(episode)
     return alive.records(
         episode, renderer, config.learn, config.seed, conditioned=conditioned, privileged_too=warm
     )

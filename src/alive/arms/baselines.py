@@ -1,0 +1,67 @@
+"""Arms that hear right or wrong and no word: RFT and GRPO. Pure.
+
+GRPO as it is practised now: advantages normalised within the group, groups without variance
+dropped, token-level normalisation and a higher upper clip (DAPO, arXiv 2503.14476), no KL term.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from alive.types import Episode, Trained, TrainingKey, TrainingRecord
+
+Records = tuple[list[TrainingRecord], dict[TrainingKey, Trained]]
+"""What the policy learns from an episode, and the fate of each attempt."""
+
+EPSILON = 1e-4
+"""Added to a group's standard deviation, as TRL does."""
+
+
+def rft(episode: Episode) -> Records:
+    """Rejection-sampling fine-tuning: each right attempt is imitated under its own prompt."""
+    return _records(episode, list, "wrong", imitated=True)
+
+
+def grpo(episode: Episode) -> Records:
+    """Group-relative policy optimisation: each attempt trains with its advantage."""
+    return _records(episode, advantages, "group without variance", imitated=False)
+
+
+def advantages(rewards: Sequence[float]) -> list[float]:
+    """``(r_i - mean) / (std + EPSILON)`` with the sample's standard deviation; N >= 2."""
+    n = len(rewards)
+    mean = sum(rewards) / n
+    std = math.sqrt(sum((reward - mean) ** 2 for reward in rewards) / (n - 1))
+    return [(reward - mean) / (std + EPSILON) for reward in rewards]
+
+
+def _records(
+    episode: Episode,
+    weigh: Callable[[Sequence[float]], list[float]],
+    unweighed: str,
+    *,
+    imitated: bool,
+) -> Records:
+    made: list[TrainingRecord] = []
+    fates: dict[TrainingKey, Trained] = {}
+    for task, attempts in zip(episode.tasks, episode.attempts, strict=True):
+        weights = weigh([float(attempt.correct) for attempt in attempts])
+        for attempt, weight in zip(attempts, weights, strict=True):
+            fate = Trained(weight=weight) if weight else Trained(dropped=unweighed)
+            fates[task.id, attempt.index, "solve"] = fate
+            if weight:
+                rollout = attempt.rollout
+                made.append(
+                    TrainingRecord(
+                        "solve",
+                        rollout.prompt.ids,
+                        rollout.completion_ids,
+                        weight,
+                        task.document_id,
+                        task.id,
+                        attempt.index,
+                        behaviour=() if imitated else rollout.logprobs,
+                    )
+                )
+    return made, fates
