@@ -95,16 +95,14 @@ def play(
     stage("review")
     owners = [task for task in tasks for _ in range(n)]
     attempts = list(chain.from_iterable(groups))
+    judging = params(sampling.review_tokens)
+    write = critic or _own_critic(sampler, renderer, judging, here("review"))
     judged = _to_review(groups, game.reviews_per_mask)
-    subjects = [owners[i] for i in judged], [attempts[i] for i in judged]
-    if critic is None:
-        judging = params(sampling.review_tokens)
-        written = review.review(sampler, renderer, *subjects, True, judging, here("review"))
-    else:
-        written = tuple(critic(*subjects))
-    reviews = [review.none(task, attempt) for task, attempt in zip(owners, attempts, strict=True)]
-    for i, one in zip(judged, written, strict=True):
-        reviews[i] = one
+    written = write([owners[i] for i in judged], [attempts[i] for i in judged])
+    given = dict(zip(judged, written, strict=True))
+    reviews = [
+        given.get(i) or review.none(owners[i], attempt) for i, attempt in enumerate(attempts)
+    ]
     stage("revise")
     chosen = _to_revise(attempts, reviews, game.revisions_per_mask, here("choose"))
     revisions = revise(
@@ -144,6 +142,15 @@ def _split(
             pose_rollouts=one.rollouts,
         )
         yield Played(episode, one.proposed_valid, one.random_filled, one.invalid)
+
+
+def _own_critic(sampler: Sampler, renderer: Renderer, params: SamplingParams, seed: int) -> Critic:
+    """The policy itself, with the hidden span in view."""
+
+    def critic(tasks: Sequence[Task], attempts: Sequence[Attempt]) -> Sequence[Review]:
+        return review.review(sampler, renderer, tasks, attempts, True, params, seed)
+
+    return critic
 
 
 def _to_review(groups: Sequence[Sequence[Attempt]], a_task: int) -> list[int]:
