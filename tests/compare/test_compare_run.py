@@ -86,6 +86,8 @@ def test_arms_are_trained_alike_measured_alike_and_only_once(comparison: Compari
     assert {"base", "rft", "grpo"} == set(found["differences"])
     text = (out / "compare.md").read_text()
     assert "`alive` minus each other arm" in text
+    assert "| in-domain, sampled | " in text
+    assert "out of domain" not in text
     assert (out / "compare.png").stat().st_size > 1000
     before = {path: path.stat().st_mtime_ns for path in out.glob("cells/**/measured.json")}
     assert do(comparison) == ""  # nothing was left to do

@@ -104,11 +104,12 @@ def _markdown(arms: Mapping[str, Any], differences: Mapping[str, Any]) -> str:
     names = list(arms)
     note = "Per cent; in brackets 95 % intervals over seeds and problems."
     lines = ["# Comparison", "", note, ""]
-    lines += _table(["", *names], [
-        [key, *(arms[name]["table"][key] for name in names)] for key in arms[names[0]]["table"]
-    ])  # fmt: skip
+    rows = [[key, *(arms[name]["table"][key] for name in names)] for key in arms[names[0]]["table"]]
+    # What no arm has says nothing: other domains, say, where every domain was trained on.
+    lines += _table(["", *names], [row for row in rows if set(row[1:]) != {"-"}])
     if differences:
-        keys = list(next(iter(differences.values())))
+        found = list(differences.values())
+        keys = [key for key in found[0] if any(one[key] for one in found)]
         lines += ["", f"`{REFERENCE}` minus each other arm, paired by seed and problem:", ""]
         rows = [
             [name, *(_interval(one[key] and Difference(**one[key])) for key in keys)]
