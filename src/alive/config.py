@@ -45,6 +45,9 @@ class CorpusConfig(Section):
     chunk_tokens: Count = Field(256, description="longest document, tokens")
     min_chunk_tokens: Count = Field(24, description="shorter documents are dropped, tokens")
     validation_share: Share = Field(0.02, description="documents held out, by document, 0..1")
+    held_out: tuple[str, ...] = Field(
+        (), description="further suites, to be measured on later, that no document may repeat"
+    )
     decontaminate_ngram: Count = Field(
         13, description="drop documents that share this many words in a row with a suite"
     )

@@ -80,6 +80,7 @@ class Session(AbstractContextManager["Session"]):
         suites = [
             load_suite(name, config.evaluate.limit, config.seed) for name in config.evaluate.suites
         ]
+        later = [load_suite(name, 0, config.seed) for name in config.corpus.held_out]
         folder = RunFolder.create(config.out, config, resume)
         try:
             for notice in folder.notices:
@@ -101,7 +102,8 @@ class Session(AbstractContextManager["Session"]):
                 policy.tokens_sampled = state.tokens_sampled
                 policy.tokens_trained = state.tokens_trained
                 display.say(f"resuming after step {state.step}")
-            held_out = [text for suite in suites for text in texts(suite)]
+            kept_out = [*suites, *later]
+            held_out = [text for suite in kept_out for text in texts(suite)]
             corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
         except BaseException:
             folder.close()

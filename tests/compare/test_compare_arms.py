@@ -14,7 +14,15 @@ SHARED = load_config(preset="quickstart")
 
 def settings(name: str, **more):
     [arm] = chosen_arms(name, "") if name in ARMS else chosen_arms("", name)
-    options = {"rate": 0.0, "seed": 3, "corpus": "", "budget": 7, "out": "here", **more}
+    options = {
+        "rate": 0.0,
+        "seed": 3,
+        "corpus": "",
+        "budget": 7,
+        "out": "here",
+        "suites": ["seed"],
+        **more,
+    }
     return settings_of(arm, SHARED, **options)
 
 
@@ -23,6 +31,7 @@ def test_every_arm_is_budgeted_alike() -> None:
         found = settings(name)
         assert (found.budget_tokens, found.steps, found.seed, found.out) == (7, ENDLESS, 3, "here")
         assert found.evaluate.suites == ()
+        assert found.corpus.held_out == ("seed",)
         assert found.model.threads == 1
         assert found.sampling == SHARED.sampling
         same = ("documents_per_step", "masks_per_document", "solutions_per_mask", "context")
@@ -47,7 +56,7 @@ def test_rate_and_corpus_are_the_cells() -> None:
     found = settings("alive", rate=0.5, corpus="builtin:primer-code")
     assert found.learn.learning_rate == 0.5
     assert found.corpus.paths == ("builtin:primer-code",)
-    assert settings("alive").corpus == SHARED.corpus
+    assert settings("alive").corpus.paths == SHARED.corpus.paths
 
 
 def test_names_are_checked() -> None:

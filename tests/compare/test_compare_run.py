@@ -13,7 +13,7 @@ from rich.console import Console
 
 from alive.compare import Comparison, chosen_arms, compare
 from alive.compare.measures import Measuring
-from alive.errors import RunError
+from alive.errors import CorpusError, RunError
 from alive.settings import build_config
 
 
@@ -93,6 +93,29 @@ def test_arms_are_trained_alike_measured_alike_and_only_once(comparison: Compari
     assert do(comparison) == ""  # nothing was left to do
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert json.loads((out / "compare.json").read_text()) == found
+
+
+def test_a_cell_of_another_rate_is_not_taken_for_this_one(comparison: Comparison) -> None:
+    do(comparison)
+    with pytest.raises(RunError, match=r"grpo.*another learning rate \(0\.001, .*now \(0\.002\)"):
+        do(replace(comparison, rates={"grpo": 2e-3}))
+
+
+def test_no_run_reads_what_it_is_measured_on(comparison: Comparison, tmp_path: Path) -> None:
+    suite = tmp_path / "leaked.jsonl"
+    lines = Path(comparison.shared.corpus.paths[0]).read_text().splitlines()
+    told = json.loads(lines[0])["text"]
+    suite.write_text(json.dumps({"question": told, "answer": "7"}) + "\n")
+    corpus = comparison.shared.corpus.model_copy(update={"decontaminate_ngram": 3})
+    other = replace(
+        comparison,
+        arms=chosen_arms("rft", ""),
+        shared=comparison.shared.model_copy(update={"corpus": corpus}),
+        measuring=replace(comparison.measuring, suites=(str(suite),)),
+        out=tmp_path / "out",
+    )
+    with pytest.raises(CorpusError, match="160 shared with a suite"):
+        do(other)
 
 
 def test_a_folder_holds_one_comparison(comparison: Comparison, tmp_path: Path) -> None:

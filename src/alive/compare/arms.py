@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +95,15 @@ def chosen_arms(names: str, ablated: str) -> list[Arm]:
 
 
 def settings_of(
-    arm: Arm, shared: Config, *, rate: float, seed: int, corpus: str, budget: int, out: str
+    arm: Arm,
+    shared: Config,
+    *,
+    rate: float,
+    seed: int,
+    corpus: str,
+    budget: int,
+    out: str,
+    suites: Sequence[str],
 ) -> Config:
     """Returns the settings of one training run of a comparison.
 
@@ -107,6 +115,7 @@ def settings_of(
         corpus: A path that takes the place of the shared ones; empty for those.
         budget: Tokens sampled and trained after which it stops.
         out: Its run folder.
+        suites: What it will be measured on, and must not have read.
     """
     run: dict[str, Any] = {
         "seed": seed,
@@ -115,10 +124,11 @@ def settings_of(
         "out": out,
         "model": {"threads": 1},
         "evaluate": {"suites": []},
+        "corpus": {"held_out": list(suites)},
     }
     if rate:
         run["learn"] = {"learning_rate": rate}
     if corpus:
-        run["corpus"] = {"paths": [corpus]}
+        run["corpus"]["paths"] = [corpus]
     layers = [("the preset", shared.model_dump()), (f"arm {arm.name}", arm.changes), ("", run)]
     return build_config(layers)

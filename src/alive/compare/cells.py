@@ -11,6 +11,8 @@ from typing import Any
 from alive.compare.arms import Arm, settings_of
 from alive.compare.measures import Measuring, measure
 from alive.config import Config
+from alive.errors import RunError
+from alive.store import newest_model
 from alive.store.atomic import write_json
 
 MEASURED = "measured.json"
@@ -40,9 +42,21 @@ class Cell:
 
     @property
     def measured(self) -> dict[str, Any] | None:
-        """What was measured; None before."""
+        """What was measured; None before.
+
+        Raises:
+            RunError: It was trained at another learning rate.
+        """
         path = Path(self.folder) / MEASURED
-        return json.loads(path.read_text("utf-8")) if path.exists() else None
+        if not path.exists():
+            return None
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if found["rate"] != self.rate:
+            raise RunError(
+                f"{self.folder} was trained at another learning rate ({found['rate']:g}, 0 is the "
+                f"preset's) than is asked for now ({self.rate:g}); delete it, or name another --out"
+            )
+        return found
 
 
 def do(cell: Cell, shared: Mapping[str, Any], measuring: Measuring, base: str) -> None:
@@ -57,27 +71,29 @@ def do(cell: Cell, shared: Mapping[str, Any], measuring: Measuring, base: str) -
     """
     from rich.console import Console
 
-    from alive.api import open_policy
+    from alive.api import Policy
+    from alive.engines.local import load_policy
     from alive.loop import train
 
     folder = Path(cell.folder)
     folder.mkdir(parents=True, exist_ok=True)
     config = Config.model_validate(dict(shared))
     summary: dict[str, Any] = {}
-    model: str | Path = config.model.id
+    # The model as it comes has no adapters, a checkpoint's are merged; a process has one thread.
+    model = config.model.model_copy(update={"threads": 1, "lora_rank": 0})
     if cell.arm.trains:
         run = folder / "run"
         settings = settings_of(
             cell.arm, config, rate=cell.rate, seed=cell.seed, corpus=cell.corpus,
-            budget=cell.budget, out=str(run),
+            budget=cell.budget, out=str(run), suites=measuring.suites,
         )  # fmt: skip
         with (folder / "train.log").open("a", encoding="utf-8") as log:
             begun = (run / "config.json").exists()
             summary = train(settings, resume=begun, console=Console(file=log, width=100))
-        model = run
+        model = model.model_copy(update={"id": str(newest_model(run))})
     frozen = None
     if base:
         frozen = json.loads((Path(base) / MEASURED).read_text("utf-8"))["frozen"]
-    policy = open_policy(model)
-    found = measure(policy, config.sampling, measuring, cell.seed, frozen)
-    write_json(folder / MEASURED, {"summary": summary, **found})
+    policy = Policy(*load_policy(model), config.sampling)
+    found = measure(policy, measuring, cell.seed, frozen)
+    write_json(folder / MEASURED, {"summary": summary, "rate": cell.rate, **found})

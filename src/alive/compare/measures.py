@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from alive.api import Policy
-from alive.config import SamplingConfig
 from alive.evaluation import FrozenAttempt, as_task, evaluate, load_suite
 from alive.evaluation.accuracy import sampled_attempts
 from alive.evaluation.self_correction import revise_without_review
@@ -36,7 +35,6 @@ class Measuring:
 
 def measure(
     policy: Policy,
-    sampling: SamplingConfig,
     measuring: Measuring,
     seed: int,
     frozen: Sequence[Mapping[str, Any]] | None,
@@ -45,7 +43,6 @@ def measure(
 
     Args:
         policy: What is measured.
-        sampling: Token limits.
         measuring: On what.
         seed: Of the draws.
         frozen: Attempts its reviewer judges, as stored; None takes this policy's own.
@@ -56,7 +53,7 @@ def measure(
     """
     began = time.monotonic()
     suites = [load_suite(name, measuring.limit, 0) for name in measuring.suites]
-    sampler, renderer = policy.sampler, policy.renderer
+    sampler, renderer, sampling = policy.sampler, policy.renderer, policy.sampling
     result = evaluate(
         sampler,
         renderer,

@@ -46,11 +46,12 @@ def write_report(
     arms: dict[str, Any] = {}
     for name, cells in measured.items():
         estimates = figures(cells, base, wide, 0)
+        counted = {**pooled(cells), "transfer ratio": transfer(cells, base)}
         arms[name] = {
             "about": about[name],
             "figures": {key: one and asdict(one) for key, one in estimates.items()},
-            "pooled": {**pooled(cells), "transfer ratio": transfer(cells, base)},
-            "table": _column(estimates, {**pooled(cells), "transfer ratio": transfer(cells, base)}),
+            "pooled": counted,
+            "table": _column(estimates, counted),
         }
     differences = _differences(measured)
     write_bytes(out / "compare.md", _markdown(arms, differences).encode())
