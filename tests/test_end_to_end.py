@@ -123,6 +123,19 @@ def press_ctrl_c() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+def stopped_and_resumed(
+    settings: dict[str, Any], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Plays the settings in another folder, with a Ctrl-C in the middle of step 1."""
+    other = {**settings, "out": str(out)}
+    with monkeypatch.context() as patch:
+        strike(patch, "review", 2, press_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            play(other)
+    play(other, resume=True)
+    return out
+
+
 def test_a_run_leaves_its_record(straight: Straight) -> None:
     folder, summary, shown = straight
     assert {path.name for path in folder.iterdir()} == {
@@ -401,13 +414,8 @@ def test_a_budget_of_tokens_ends_a_run(
     summary, _ = play(settings)
     assert STEPS < summary["steps"] < 2 * STEPS
     assert summary["tokens_sampled"] + summary["tokens_trained"] >= whole + 1
-    other = {**settings, "out": str(tmp_path / "other")}
-    with monkeypatch.context() as patch:
-        strike(patch, "review", 2, press_ctrl_c)
-        with pytest.raises(KeyboardInterrupt):
-            play(other)
-    play(other, resume=True)
-    metrics = [Path(one["out"], "metrics.jsonl").read_bytes() for one in (settings, other)]
+    other = stopped_and_resumed(settings, tmp_path / "other", monkeypatch)
+    metrics = [Path(one, "metrics.jsonl").read_bytes() for one in (settings["out"], other)]
     assert metrics[0] == metrics[1]
 
 
@@ -426,6 +434,9 @@ def test_arms_without_words_play_and_learn(settings: dict[str, Any], arm: str) -
     assert {row["role"] for row in rows} == {"solve"}
     assert {row["critique"] for row in rows} == {None}
     assert {row["feedback"] for row in rows} == {None}
+    assert any(row["weight"] > 0 for row in rows)
+    assert any(row["weight"] < 0 for row in rows) == (arm == "grpo")
+    assert summary["tokens_trained"] > 0
 
 
 def test_what_the_text_says_is_learned(settings: dict[str, Any]) -> None:
@@ -453,10 +464,5 @@ def test_lora_runs_resume_too(
 ) -> None:
     settings["model"] |= {"lora_rank": 2, "lora_alpha": 4.0}
     play(settings)
-    other = {**settings, "out": str(tmp_path / "other")}
-    with monkeypatch.context() as patch:
-        strike(patch, "review", 2, press_ctrl_c)
-        with pytest.raises(KeyboardInterrupt):
-            play(other)
-    play(other, resume=True)
-    assert result_of(other["out"]) == result_of(settings["out"])
+    other = stopped_and_resumed(settings, tmp_path / "other", monkeypatch)
+    assert result_of(other) == result_of(settings["out"])
