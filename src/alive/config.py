@@ -118,6 +118,9 @@ class LearnConfig(Section):
     repair_weight: Annotated[float, Field(ge=0.0)] = Field(
         0.0, description="weight of repaired attempts as attempts, relative to right ones"
     )
+    distil_share: Share = Field(
+        0.0, description="of what trains without its words: share of their whole distribution, 0..1"
+    )
     reviews_per_task: CountOrZero = Field(
         0, description="reviews of a task that train, right and wrong in turn; 0: all"
     )

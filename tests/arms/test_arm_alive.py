@@ -348,3 +348,26 @@ def test_no_record_shows_the_solver_the_hidden_text(renderer, seed_tokenizer) ->
 
 def test_an_episode_without_tasks_makes_nothing(renderer) -> None:
     assert Board(renderer).records() == ([], {})
+
+
+def test_words_teach_what_trains_without_them(renderer) -> None:
+    """Right attempts under the plain prompt, and repaired ones, learn from what they followed."""
+    board = Board(renderer)
+    task = board.add((GOOD, True, {"verdict": True}), (BAD, False, {"verdict": False}))
+    board.add((GOOD, True, {"verdict": True}), (GOOD, True, {"verdict": True}))
+    mended = board.revise(task, 1, GOOD, True)
+    learn = LearnConfig(
+        condition_dropout=1.0, repair_weight=1.0, revise_weight=0.0, distil_share=0.5
+    )
+
+    def made_with(**changes):
+        return records(board.episode, renderer, learn.model_copy(update=changes), 0)[0]
+
+    made = made_with()
+    words = renderer.solve(PASSAGE, "every step is right").ids
+    solved = [one for one in made if one.role == "solve"]
+    assert {one.prompt_ids for one in solved} == {renderer.solve(PASSAGE, None).ids}
+    assert {one.teacher_ids for one in solved} == {words, mended.prompt.ids}
+    assert {one.teacher_ids for one in made_with(distil_share=0.0)} == {()}
+    under = [one for one in made_with(condition_dropout=0.0) if one.role == "solve"]
+    assert [one.teacher_ids for one in under if one.teacher_ids] == [mended.prompt.ids]

@@ -114,10 +114,19 @@ def _solve_records(
                 fate = Trained(weight=weight, pose_words=said, lines=lines)
         prompt = renderer.solve(task.passage, fate.feedback)
         record = _record(task, attempt, prompt, fate.weight, ids) if fate.weight else None
+        if record and learn.distil_share and fate.feedback is None:
+            record = _taught(record, attempt)
         yield attempt, fate, record
     for revision in repaired if learn.repair_weight else ():
         prompt = renderer.solve(task.passage, None)
-        yield revision, None, _record(task, revision, prompt, learn.repair_weight * share)
+        record = _record(task, revision, prompt, learn.repair_weight * share)
+        yield revision, None, _taught(record, revision) if learn.distil_share else record
+
+
+def _taught(record: TrainingRecord, attempt: Attempt) -> TrainingRecord:
+    """What was written under words, or after a review, is taught as it was known there."""
+    asked = attempt.rollout.prompt
+    return record if asked.ids == record.prompt_ids else replace(record, teacher_ids=asked.ids)
 
 
 def _pose_record(episode: Episode, task: Task, said: str, renderer: Renderer) -> TrainingRecord:

@@ -20,9 +20,40 @@ def completion_logprobs(model: Any, batch: MicroBatch) -> Tensor:
     Returns:
         [B, T], aligned with ``batch.ids``; meaningful where ``batch.mask`` is 1, else finite.
     """
-    if batch.prefix_ids is None:
-        return _rows(model, batch)
-    return _grouped(model, batch)
+    logits = _logits(model, batch)
+    skipped = batch.ids.shape[1] - logits.shape[1]
+    found = _gather(logits, batch.ids[:, skipped:])
+    return torch.nn.functional.pad(found, (skipped, 0))
+
+
+def completion_logits(model: Any, batch: MicroBatch) -> Tensor:
+    """Logits of every completion token, row by row: [K, V], K completion tokens in all.
+
+    Batches of the same completions after other prompts give the same K in the same order.
+    """
+    logits = _logits(model, batch)
+    kept = batch.mask[:, batch.ids.shape[1] - logits.shape[1] :].bool()
+    return logits[kept].float()
+
+
+def distillation_loss(
+    logprobs: Tensor, taught: Tensor, ids: Tensor, weights: Tensor, share: float
+) -> Tensor:
+    """``sum_k w_k ((1 - share) (-log p_k(id_k)) + share KL(q_k || p_k))``.
+
+    The target of a token is the one that was sampled, mixed with the whole distribution ``q`` that
+    the policy has under the teaching prompt (self-distillation as in arXiv 2601.20802).
+
+    Args:
+        logprobs: [K, V], log p of the policy that learns.
+        taught: [K, V], log q of the same policy under the teaching prompt; carries no gradient.
+        ids: [K], the sampled tokens.
+        weights: [K].
+        share: 0..1.
+    """
+    sampled = -logprobs.gather(-1, ids[:, None])[:, 0]
+    divergence = (taught.exp() * (taught - logprobs)).sum(-1)
+    return (weights * ((1 - share) * sampled + share * divergence)).sum()
 
 
 def likelihood_loss(logprobs: Tensor, weights: Tensor) -> Tensor:
@@ -55,13 +86,18 @@ def policy_gradient_loss(
     return -torch.minimum(ratio * weights, clipped * weights).sum()
 
 
+def _logits(model: Any, batch: MicroBatch) -> Tensor:
+    """[B, T', V] for the last T' of the T token columns; the earlier ones hold no completion."""
+    return _rows(model, batch) if batch.prefix_ids is None else _grouped(model, batch)
+
+
 def _rows(model: Any, batch: MicroBatch) -> Tensor:
     """One pass over prompt and completion. Right padding needs no mask: nothing looks ahead."""
     length = batch.ids.shape[1]
     first = int(batch.mask.argmax(-1).min())  # the earliest completion token of all rows
     out = model(input_ids=batch.ids, use_cache=False, logits_to_keep=length - first + 1)
-    found = _gather(out.logits[:, :-1], batch.ids[:, first:])
-    return torch.nn.functional.pad(found, (first, 0))
+    logits: Tensor = out.logits[:, :-1]
+    return logits
 
 
 def _grouped(model: Any, batch: MicroBatch) -> Tensor:
@@ -76,7 +112,7 @@ def _grouped(model: Any, batch: MicroBatch) -> Tensor:
         use_cache=True,
         logits_to_keep=1,
     )
-    logits = prefixes.logits[batch.owner]  # [B, 1, V]
+    logits: Tensor = prefixes.logits[batch.owner]  # [B, 1, V]
     if batch.ids.shape[1] > 1:
         cache = prefixes.past_key_values
         cache.batch_select_indices(batch.owner)
@@ -92,7 +128,7 @@ def _grouped(model: Any, batch: MicroBatch) -> Tensor:
             use_cache=True,
         )
         logits = torch.cat([logits, rest.logits], dim=1)
-    return _gather(logits, batch.ids)
+    return logits
 
 
 def _gather(logits: Tensor, ids: Tensor) -> Tensor:
