@@ -28,6 +28,7 @@ def cell(trained_on: str, seed: int, sampled: dict[str, float], **more: Any) -> 
             "id": name,
             "domain": domain,
             "sampled": sampled[name],
+            "worded": sampled[name],
             "correct": sampled[name] > 0.5,
             "revised_correct": True,
             "second_correct": False,

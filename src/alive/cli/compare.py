@@ -24,7 +24,9 @@ ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
 @click.command("compare", epilog=_EXAMPLES)
 @click.option("--arms", default=ALL, show_default=True, help="What is compared.")
 @click.option(
-    "--ablate", default="", help="ALIVE without: adversary,review,warm-up,words,locate,repair."
+    "--ablate",
+    default="",
+    help="ALIVE without: adversary,review,warm-up,words,distil,locate,repair.",
 )
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Runs.")
 @click.option(

@@ -38,6 +38,7 @@ _UNTRAINED = {
     "revise_weight": 0.0,
     "locate_weight": 0.0,
     "repair_weight": 0.0,
+    "distil_share": 0.0,
 }
 
 ARMS: dict[str, Arm] = {
@@ -46,6 +47,11 @@ ARMS: dict[str, Arm] = {
         Arm("base", "the model as it comes", trains=False),
         Arm("rft", "right attempts are imitated, nothing else", {"arm": "rft", **_ALONE}),
         Arm("grpo", "the match with the text is a reward", {"arm": "grpo", **_ALONE}),
+        Arm(
+            "grpo-words",
+            "the same, attempts sampled and trained under the positive words",
+            {"arm": "grpo", "warmup": {"steps": 0}},
+        ),
         Arm(
             "fcp",
             "attempts under the words of a critic that does not learn; nor does the poser",
@@ -72,6 +78,7 @@ ABLATIONS: dict[str, Arm] = {
         Arm("review", "the blind reviewer does not learn", {"learn": {"review_weight": 0.0}}),
         Arm("warm-up", "no teacher's critiques at the start", {"warmup": {"steps": 0}}),
         Arm("words", "no words before any attempt", {"game": {"conditioned": False}}),
+        Arm("distil", "words teach by what was sampled alone", {"learn": {"distil_share": 0.0}}),
         Arm("locate", "sound beginnings do not train", {"learn": {"locate_weight": 0.0}}),
         Arm("repair", "repaired attempts do not train", {"learn": {"repair_weight": 0.0}}),
     )

@@ -11,7 +11,9 @@ from alive.api import Policy
 from alive.evaluation import FrozenAttempt, as_task, evaluate, load_suite
 from alive.evaluation.accuracy import sampled_attempts
 from alive.evaluation.self_correction import revise_without_review
+from alive.roles.solve import solve
 from alive.seeding import derive
+from alive.types import SamplingParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,11 @@ def measure(
     empty = revise_without_review(sampler, renderer, tasks, first, sampling, seed)
     for row, (other,), revised in zip(rows, second, empty, strict=True):
         row["second_correct"], row["empty_correct"] = other.correct, revised.correct
+    n, words = measuring.samples, renderer.words.solve_positive
+    drawing = SamplingParams(sampling.solve_tokens, 1.0)
+    worded = solve(sampler, renderer, tasks, n, drawing, words, derive(seed, "worded"))
+    for row, group in zip(rows, worded, strict=True):
+        row["worded"] = sum(attempt.correct for attempt in group) / n
     wide = tasks[: measuring.wide_problems]
     n = measuring.wide_samples
     draws = sampled_attempts(sampler, renderer, wide, n, sampling, derive(seed, "wide"))

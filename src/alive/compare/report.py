@@ -12,6 +12,7 @@ from alive.compare.tables import (
     compared,
     figures,
     in_domain,
+    on_hard,
     out_of_domain,
     pooled,
     transfer,
@@ -53,7 +54,7 @@ def write_report(
             "pooled": counted,
             "table": _column(estimates, counted),
         }
-    differences = _differences(measured)
+    differences = _differences(measured, wide)
     write_bytes(out / "compare.md", _markdown(arms, differences).encode())
     columns = {name: arm.pop("table") for name, arm in arms.items()}
     found = {"settings": dict(settings), "arms": arms, "differences": differences}
@@ -62,8 +63,9 @@ def write_report(
     return found
 
 
-def _differences(measured: Mapping[str, Sequence[Measured]]) -> dict[str, Any]:
+def _differences(measured: Mapping[str, Sequence[Measured]], wide: int) -> dict[str, Any]:
     """The reference arm minus each other arm, paired."""
+    unsolved = on_hard(measured["base"], wide)
     found: dict[str, Any] = {}
     for name, cells in measured.items():
         if REFERENCE not in measured or name == REFERENCE:
@@ -75,6 +77,7 @@ def _differences(measured: Mapping[str, Sequence[Measured]]) -> dict[str, Any]:
                 ("in-domain, greedy", in_domain("correct")),
                 ("out of domain, sampled", out_of_domain("sampled")),
                 ("out of domain, greedy", out_of_domain("correct")),
+                ("unsolved by base", unsolved),
             )
             for difference in [compared(measured[REFERENCE], cells, value, 0)]
         }

@@ -120,6 +120,12 @@ def compared(
     return Difference(int(one.counts.sum()), one.mean - other.mean, float(low), float(high))
 
 
+def on_hard(base: Sequence[Measured], wide: int) -> Value:
+    """Returns the share of attempts that are right, on problems no attempt of the base solves."""
+    unsolved = hard(base)
+    return lambda _, row: row["wide"] / wide if row["id"] in unsolved else None
+
+
 def hard(base: Sequence[Measured]) -> set[str]:
     """Returns the ids of problems that no attempt of the base model solves, in any seed."""
     tried = [row for cell in base for row in cell.rows if "wide" in row]
@@ -137,16 +143,16 @@ def figures(
         wide: Attempts behind pass@k.
         seed: Of the resampling.
     """
-    unsolved = hard(base)
     values: dict[str, Value] = {
         "in-domain, sampled": in_domain("sampled"),
         "in-domain, greedy": in_domain("correct"),
+        "in-domain, sampled, under the positive words": in_domain("worded"),
         "out of domain, sampled": out_of_domain("sampled"),
         "out of domain, greedy": out_of_domain("correct"),
         "after self-correction": lambda _, row: float(row["revised_correct"]),
         "second sample instead": lambda _, row: float(row["second_correct"]),
         "content-free critique instead": lambda _, row: float(row["empty_correct"]),
-        "unsolved by base": lambda _, row: row["wide"] / wide if row["id"] in unsolved else None,
+        "unsolved by base": on_hard(base, wide),
     }
     for k in (k for k in WIDTHS if k <= wide):
         values[f"pass@{k}"] = _passing(wide, k)
