@@ -139,7 +139,7 @@ def test_a_wrong_attempt_trains_only_where_told_to(renderer) -> None:
         ((GOOD, True, {"verdict": False}), "review deceptive"),
         ((BAD, False, {"verdict": True}), "review deceptive"),
         ((GOOD, True, {"verdict": None, "text": "hm", "summary": ""}), "review unparsed"),
-        ((GOOD, True, {"verdict": None, "text": "", "summary": "", "none": True}), "not reviewed"),
+        ((BAD, False, {"verdict": None, "text": "", "summary": "", "none": True}), "not reviewed"),
         ((GOOD, True, {"verdict": True, "leaks": True}), "review leaks or says nothing"),
         ((GOOD, True, {"verdict": True, "summary": ""}), "review leaks or says nothing"),
         ((GOOD, True, {"verdict": True, "summary": "It is concise."}), "review leaks or says"),
@@ -348,6 +348,16 @@ def test_no_record_shows_the_solver_the_hidden_text(renderer, seed_tokenizer) ->
 
 def test_an_episode_without_tasks_makes_nothing(renderer) -> None:
     assert Board(renderer).records() == ([], {})
+
+
+def test_a_right_attempt_without_a_review_trains_without_words(renderer) -> None:
+    board = Board(renderer)
+    unseen = {"verdict": None, "text": "", "summary": "", "none": True}
+    board.add((GOOD, True, unseen), (GOOD, True, unseen), (BAD, False, unseen))
+    made, fates = board.records(NO_DROPOUT)
+    assert [one.weight for one in of(made, "solve")] == [0.5, 0.5]
+    assert {one.prompt_ids for one in of(made, "solve")} == {renderer.solve(PASSAGE, None).ids}
+    assert [fates["task0", i, "solve"].dropped for i in range(3)] == ["", "", "not reviewed"]
 
 
 def test_words_teach_what_trains_without_them(renderer) -> None:

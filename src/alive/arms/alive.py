@@ -152,7 +152,9 @@ def _fate(
     if lucky:
         return Trained(dropped="luck", pose_words=said)
     if not review.given:
-        return Trained(dropped="not reviewed", pose_words=said)
+        # The text confirms a right attempt by itself; without words of its own it trains plainly.
+        fate = Trained(weight=1.0) if attempt.correct else Trained(dropped="not reviewed")
+        return replace(fate, pose_words=said)
     if review.verdict is None:
         return Trained(dropped="review unparsed", pose_words=said)
     if review.verdict is not attempt.correct:

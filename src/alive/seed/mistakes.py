@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from alive.seed.world import Problem
 
@@ -20,13 +22,11 @@ class Working:
         answer: What it boxes.
         faulty_step: 1-based index of the first faulty step, ``len(steps) + 1`` where only the
             boxed answer is wrong; None when all is right.
-        kind: What is wrong there: tens, units, number or answer; empty when right.
     """
 
     steps: tuple[str, ...]
     answer: str
     faulty_step: int | None = None
-    kind: str = ""
 
     @property
     def text(self) -> str:
@@ -37,6 +37,44 @@ class Working:
 def right(problem: Problem) -> Working:
     """The right working of a problem."""
     return Working(problem.steps, problem.result)
+
+
+def ten_crossed(a: int, sign: str, b: int) -> int:
+    """The ten that a step carries to or borrows from, 1 for ten itself; 0 where it does neither."""
+    if sign == "+":
+        return (a + b) // 10 if a % 10 + b % 10 >= 10 else 0
+    return a // 10 if a % 10 < b % 10 else 0
+
+
+def highest_ten(problem: Problem) -> int:
+    """The highest ten that a step of a problem carries to or borrows from; 0 where none does."""
+    return max(ten_crossed(int(a), sign, int(b)) for a, sign, b, _ in _parts(problem))
+
+
+def forgetful(rng: random.Random, problem: Problem, chances: Sequence[float]) -> Working | None:
+    """Works a problem as one who now and then forgets to carry or to borrow.
+
+    The carried ten is left out (``27+5=22``), or the smaller digit is taken from the larger
+    (``32-7=35``): the two commonest errors of Brown and Burton, "Diagnostic models for procedural
+    bugs in basic mathematical skills", Cognitive Science 2 (1978).
+
+    Args:
+        rng: Source of chance.
+        problem: What is worked.
+        chances: How likely it is forgotten at the first ten, at the second, and so on, 0..1; the
+            last one holds for all that follow.
+
+    Returns:
+        None where a number would fall below 1.
+    """
+
+    def result(at: int, a: int, sign: str, b: int) -> int:
+        ten = ten_crossed(a, sign, b)
+        if not ten or rng.random() >= chances[min(ten, len(chances)) - 1]:
+            return _true(a, sign, b)
+        return a + b - 10 if sign == "+" else a // 10 * 10 - b // 10 * 10 + b % 10 - a % 10
+
+    return _work(problem, result)
 
 
 def wrong(rng: random.Random, problem: Problem) -> Working:
@@ -51,37 +89,72 @@ def _slip(rng: random.Random, problem: Problem) -> Working | None:
     at = rng.randint(1, len(problem.steps) + (rng.random() < 0.1))
     if at > len(problem.steps):
         values = [step.split("=")[-1] for step in problem.steps[:-1]]
-        return Working(problem.steps, rng.choice(values), at, "answer") if values else None
-    kind, offset, copied = _draw_kind(rng)
-    steps: list[str] = []
-    true, value = "", 0  # the right running value, and the one that slipped
-    for i, step in enumerate(problem.steps, start=1):
+        return Working(problem.steps, rng.choice(values), at) if values else None
+    offset, copied = _draw_errors(rng)
+
+    def result(i: int, a: int, sign: str, b: int) -> int:
+        return _true(a, sign, b) + (offset if i == at else 0)
+
+    return _work(problem, result, {at: copied})
+
+
+def _true(a: int, sign: str, b: int) -> int:
+    return a + b if sign == "+" else a - b
+
+
+def _parts(problem: Problem) -> Iterator[tuple[str, str, str, str]]:
+    """Yields the steps taken apart."""
+    for step in problem.steps:
         match = _STEP.fullmatch(step)
         assert match is not None, step
-        left, sign, right_, result = match.groups()
+        yield match[1], match[2], match[3], match[4]
+
+
+def _work(
+    problem: Problem,
+    result: Callable[[int, int, str, int], int],
+    miscopied: Mapping[int, int] = MappingProxyType({}),
+) -> Working | None:
+    """Works a problem with errors, each consistent with what stands before.
+
+    Args:
+        problem: What is worked.
+        result: Says what is written of a step, from its number and its parts.
+        miscopied: By step, by how much the number that is not the running value is off.
+
+    Returns:
+        None where a number would fall below 1.
+    """
+    steps: list[str] = []
+    faulty: int | None = None
+    true, value = "", 0  # the right running value, and the one that slipped
+    for i, (left, sign, right_, sound) in enumerate(_parts(problem), start=1):
         operands = [int(left), int(right_)]
         carried = 1 if i > 1 and left != true else 0  # which operand is the running value
         if i > 1:
             operands[carried] = value
-        if i == at:
-            operands[1 - carried] += copied
+        operands[1 - carried] += miscopied.get(i, 0)
         if problem.difference and i == len(problem.steps):
             operands.sort(reverse=True)
-        value = operands[0] + operands[1] if sign == "+" else operands[0] - operands[1]
-        value += offset if i == at else 0
-        if value < 1 or min(operands) < 1:
+        a, b = operands
+        if min(a, b) < 1:
             return None
-        steps.append(f"{operands[0]}{sign}{operands[1]}={value}")
-        true = result
-    return Working(tuple(steps), str(value), at, kind)
+        value = result(i, a, sign, b)
+        if value < 1:
+            return None
+        if faulty is None and (miscopied.get(i) or value != _true(a, sign, b)):
+            faulty = i
+        steps.append(f"{a}{sign}{b}={value}")
+        true = sound
+    return Working(tuple(steps), str(value), faulty)
 
 
-def _draw_kind(rng: random.Random) -> tuple[str, int, int]:
-    """Returns (kind, error of the result, error of the copied number)."""
+def _draw_errors(rng: random.Random) -> tuple[int, int]:
+    """Returns (error of the result, error of the copied number); one of them is 0."""
     kind = rng.choices(("tens", "units", "number"), (2, 6, 2))[0]
     sign = rng.choice((1, -1))
     if kind == "tens":
-        return kind, sign * rng.choice((10, 20)), 0
+        return sign * rng.choice((10, 20)), 0
     if kind == "units":
-        return kind, sign * rng.randint(1, 9), 0
-    return kind, 0, sign * rng.randint(1, 5)
+        return sign * rng.randint(1, 9), 0
+    return 0, sign * rng.randint(1, 5)

@@ -15,13 +15,13 @@ from typing import Literal
 
 from alive.feedback import template_critique
 from alive.prompts import load_templates
-from alive.seed.mistakes import Working, right, wrong
+from alive.seed.mistakes import Working, forgetful, right, wrong
 from alive.seed.world import DOMAINS, Problem, draw_problem
 from alive.seeding import derive
 from alive.types import MASK, Role
 
-PRIMER_LENGTHS = {1: 0.32, 2: 0.36, 3: 0.22, 4: 0.06, 5: 0.03, 6: 0.01}
-PLAY_LENGTHS = {2: 0.1, 3: 0.18, 4: 0.25, 5: 0.25, 6: 0.15, 7: 0.07}
+PRIMER_LENGTHS = {1: 0.2, 2: 0.3, 3: 0.27, 4: 0.15, 5: 0.06, 6: 0.02}
+PLAY_LENGTHS = {1: 0.05, 2: 0.2, 3: 0.3, 4: 0.25, 5: 0.15, 6: 0.05}
 SELFPLAY_DOCUMENTS = 3000
 HELDOUT_ITEMS = 600
 TEST_EDITION = 2
@@ -101,7 +101,8 @@ class Chapter:
     Attributes:
         until: Where it ends, as a share of all exchanges.
         lengths: How often problems of each length occur.
-        mistakes: Share of wrong workings among those shown to solve, 0..1.
+        forgets: How likely those who solve forget to carry or to borrow, at the first ten, the
+            second and every further one, 0..1.
         reviewed: Share of wrong workings among those reviewed, 0..1. Early it is high: where most
             workings are right, what undoing a step gives can be guessed from the passage, and the
             reviewer never learns to read the working (docs/LOG.md, 10).
@@ -111,22 +112,23 @@ class Chapter:
 
     until: float
     lengths: dict[int, float]
-    mistakes: float
+    forgets: tuple[float, float, float]
     reviewed: float
-    roles: tuple[float, float, float, float] = (0.06, 0.48, 0.81, 0.93)
+    roles: tuple[float, float, float, float] = (0.05, 0.43, 0.72, 0.84)
 
 
+_FORGETS = (0.4, 0.85, 1.0)
 TEXTBOOK = (
-    Chapter(0.22, {1: 1.0}, 0.1, 0.85),
-    Chapter(0.42, {1: 0.5, 2: 0.5}, 0.2, 0.7),
-    Chapter(1.0, PRIMER_LENGTHS, 0.5, 0.5),
+    Chapter(0.22, {1: 1.0}, (0.1, 0.3, 1.0), 0.85),
+    Chapter(0.42, {1: 0.5, 2: 0.5}, (0.25, 0.6, 1.0), 0.7),
+    Chapter(1.0, PRIMER_LENGTHS, _FORGETS, 0.5),
 )
 REVIEWS = Chapter(
-    1.0, {1: 0.35, 2: 0.3, 3: 0.22, 4: 0.1, 5: 0.03}, 0.5, 0.5, (0.05, 0.25, 0.78, 0.93)
+    1.0, {1: 0.35, 2: 0.3, 3: 0.22, 4: 0.1, 5: 0.03}, _FORGETS, 0.5, (0.05, 0.25, 0.72, 0.86)
 )
 """Mostly reviews: to check a step takes longer to learn than to take it."""
 LONGER = Chapter(
-    1.0, {1: 0.15, 2: 0.3, 3: 0.3, 4: 0.15, 5: 0.08, 6: 0.02}, 0.5, 0.5, (0.05, 0.45, 0.8, 0.93)
+    1.0, {1: 0.1, 2: 0.25, 3: 0.3, 4: 0.2, 5: 0.1, 6: 0.05}, _FORGETS, 0.5, (0.05, 0.4, 0.72, 0.85)
 )
 
 
@@ -149,27 +151,44 @@ def _exchange(rng: random.Random, chapter: Chapter) -> Exchange:
     posing, solving, blind, privileged = chapter.roles
     if draw < posing:
         return _pose(rng, problem, chapter)
-    passage = f"{problem.statement} {MASK}" + (problem.ending if rng.random() < 0.5 else "")
-    slipped = rng.random() < (chapter.mistakes if draw < solving else chapter.reviewed)
-    working = wrong(rng, problem) if slipped else right(problem)
-    critique = _critique(problem, working, passage)
     if draw < solving:
-        summary = re.search("Summary: (.*)", critique)
-        assert summary is not None
-        condition = summary[1] if rng.random() < 0.5 else None
-        return Exchange("solve", working.text, passage, condition)
+        return _solve(rng, chapter)
+    slipped = rng.random() < chapter.reviewed or draw >= privileged
+    working = _mistaken(rng, problem) if slipped else right(problem)
+    passage = _passage(rng, problem)
+    critique = _critique(problem, working, passage)
     if draw < blind:
         return Exchange("review", critique, passage, attempt=working.text)
     if draw < privileged:
         return Exchange("review", critique, passage, attempt=working.text, span=problem.result)
-    working = wrong(rng, problem)
-    return Exchange(
-        "revise",
-        right(problem).text,
-        passage,
-        attempt=working.text,
-        review=_critique(problem, working, passage),
-    )
+    return Exchange("revise", right(problem).text, passage, attempt=working.text, review=critique)
+
+
+def _solve(rng: random.Random, chapter: Chapter) -> Exchange:
+    """An attempt as pupils make it: under words as often right as wrong, else as it comes."""
+    wanted = rng.choice((True, False, None, None))
+    while True:
+        problem = _draw(rng, chapter.lengths, "train")
+        working = forgetful(rng, problem, chapter.forgets)
+        if working is not None and wanted in (None, working.faulty_step is None):
+            break
+    passage = _passage(rng, problem)
+    summary = re.search("Summary: (.*)", _critique(problem, working, passage))
+    assert summary is not None
+    return Exchange("solve", working.text, passage, None if wanted is None else summary[1])
+
+
+def _mistaken(rng: random.Random, problem: Problem) -> Working:
+    """A wrong working: something forgotten, or a slip."""
+    if rng.random() < 0.6:
+        working = forgetful(rng, problem, (0.5,))
+        if working is not None and working.faulty_step and working.answer != problem.result:
+            return working
+    return wrong(rng, problem)
+
+
+def _passage(rng: random.Random, problem: Problem) -> str:
+    return f"{problem.statement} {MASK}" + (problem.ending if rng.random() < 0.5 else "")
 
 
 def _critique(problem: Problem, working: Working, passage: str) -> str:

@@ -30,7 +30,7 @@ LARGEST_CHANGE = 9
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A start value and signed changes; every running value lies in 1..40, every change in 2..9."""
+    """A start value and signed changes: running values of 1..40, changes of 2..9, none twice."""
 
     start: int
     changes: tuple[int, ...]
@@ -93,8 +93,8 @@ def draw_chain(rng: random.Random, length: int) -> Chain:
     """Draws a chain of ``length`` changes."""
     start = value = rng.randint(3, 34)
     changes = []
-    for _ in range(length):
-        change = rng.choice((1, -1)) * rng.randint(2, LARGEST_CHANGE)
+    for size in rng.sample(range(2, LARGEST_CHANGE + 1), length):
+        change = rng.choice((1, -1)) * size
         if not 1 <= value + change <= LARGEST:
             change = -change
         changes.append(change)
