@@ -59,9 +59,9 @@ class Course:
 
 
 COURSES = (
-    Course("textbook", "exchange", TEXTBOOK, 2000, 3e-3, 50, (0.1, 1.0, 1.0, 0.3)),
-    Course("reviews", "course", (REVIEWS,), 900, 2.5e-3, 30, (0.1, 0.6, 1.0, 0.2)),
-    Course("longer", "lengths", (LONGER,), 900, 2.5e-3, 30, (0.1, 1.0, 1.0, 0.2)),
+    Course("textbook", "exchange", TEXTBOOK, 1700, 3e-3, 50, (0.1, 1.0, 1.0, 0.3)),
+    Course("reviews", "course", (REVIEWS,), 600, 2.5e-3, 30, (0.1, 0.6, 1.0, 0.2)),
+    Course("longer", "lengths", (LONGER,), 700, 2.5e-3, 30, (0.1, 1.0, 1.0, 0.2)),
 )
 
 
