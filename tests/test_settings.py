@@ -126,10 +126,10 @@ def test_paper_preset_holds_the_papers_numbers() -> None:
     assert config.warmup.steps == 256
 
 
-def test_quickstart_plays_the_papers_group_sizes() -> None:
-    config = load_config("quickstart")
-    assert (config.game.masks_per_document, config.game.solutions_per_mask) == (8, 16)
-    assert config.model.id == "seed"
+@pytest.mark.parametrize(("preset", "sizes"), [("paper", (8, 16)), ("quickstart", (8, 8))])
+def test_group_sizes_are_the_papers_and_half_of_them(preset: str, sizes: tuple[int, int]) -> None:
+    game = load_config(preset).game
+    assert (game.masks_per_document, game.solutions_per_mask) == sizes
 
 
 def test_every_setting_is_described() -> None:
