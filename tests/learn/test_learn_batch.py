@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from unittest import mock
 
 import pytest
@@ -121,48 +121,32 @@ made = st.builds(
 
 
 @given(st.lists(made, min_size=1, max_size=12), st.integers(1, 60), st.sampled_from([1, 2, 16]))
-def test_every_record_exactly_once_and_within_the_limit(records, limit: int, least: int) -> None:
+def test_every_record_with_its_weight_and_within_the_limit(records, limit: int, least: int) -> None:
+    """What recurs is one row with the weight of all, and none where they cancel out."""
     with mock.patch.object(prefix, "LEAST", least):
         batches = list(micro_batches(records, ROLES, 0, limit))
-    found = Counter(
-        (role, *row)
+    expected: dict[tuple[object, ...], float] = defaultdict(float)
+    for one, weight in zip(records, token_weights(records, ROLES), strict=True):
+        expected[one.role, one.prompt_ids, one.completion_ids] += weight
+    found = {
+        (role, *row): batch.weights[at][batch.mask[at] == 1].tolist()
         for batch in batches
-        for role, row in zip(batch.roles, rows_of(batch), strict=True)
-    )
-    assert found == Counter((r.role, r.prompt_ids, r.completion_ids) for r in records)
+        for at, (role, row) in enumerate(zip(batch.roles, rows_of(batch), strict=True))
+    }
+    assert sum(len(batch.roles) for batch in batches) == len(found)
+    for key, weight in expected.items():
+        got = found.pop(key, [0.0])
+        assert got == pytest.approx([weight] * len(got), rel=1e-5, abs=1e-12)
+    assert not found
     for batch in batches:
         size = batch.ids.numel() + (0 if batch.prefix_ids is None else batch.prefix_ids.numel())
         assert size <= limit or len(batch.roles) == 1
-    # The absolute weight of a role's tokens sums to its lambda.
-    for role in {r.role for r in records}:
-        mass = sum(
-            float(batch.weights[row].abs().sum())
-            for batch in batches
-            for row, name in enumerate(batch.roles)
-            if name == role
-        )
-        assert mass == pytest.approx(ROLES[role], rel=1e-5)
-    assert all(torch.equal(batch.weights != 0, batch.mask == 1) for batch in batches)
+        assert not (batch.weights[batch.mask == 0]).any()
 
 
-def test_beginnings_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prefix, "LEAST", 2)
-    abc, abd, abcde, x = (1, 2, 3), (1, 2, 4), (1, 2, 3, 5, 6), (9, 9, 9)
-    assert prefix.shared_prefixes([abc, x, abcde, abc]) == [3, 0, 3, 3]
-    assert prefix.shared_prefixes([abc, abd]) == [2, 2]
-    # Three that share three tokens save six; a fourth that shares two would leave 3 x 2.
-    assert prefix.shared_prefixes([abc, abc, abc, abd]) == [2, 2, 2, 2]
-    # Two that share five save five; a third that shares two would leave 2 x 2.
-    assert prefix.shared_prefixes([abcde, abcde, abd]) == [5, 5, 0]
-    assert prefix.shared_prefixes([(1, 5), (1, 6)]) == [0, 0]  # one token is too little
-    assert prefix.shared_prefixes([]) == []
-    assert prefix.shared_prefixes([abc]) == [0]
-
-
-@given(st.lists(tokens, max_size=12), st.integers(1, 4))
-def test_members_of_a_group_begin_alike(sequences, least: int) -> None:
-    with mock.patch.object(prefix, "LEAST", least):
-        lengths = prefix.shared_prefixes(sequences)
-    begun = Counter(one[:length] for one, length in zip(sequences, lengths, strict=True) if length)
-    assert all(count > 1 and len(common) >= least for common, count in begun.items())
-    assert all(length <= len(one) for one, length in zip(sequences, lengths, strict=True))
+def test_what_was_sampled_twice_is_one_row_with_both_weights() -> None:
+    one, other = record((1, 2), (3,), 0.5), record((1, 2), (4,), 1.0)
+    (batch,) = cut([one, other, one], 100)
+    assert len(batch.roles) == 2
+    # Both weigh 1 in sum, so half of the role's loss each.
+    assert batch.weights.sum(-1).tolist() == pytest.approx([ROLES["solve"] / 2] * 2)

@@ -107,27 +107,49 @@ def micro_batches(
     """Cuts records into passes of at most ``max_tokens`` tokens, padding included.
 
     Rows of like length go together, so that padding stays small. A single record longer than
-    ``max_tokens`` makes a pass of its own; a record of weight 0 makes none.
+    ``max_tokens`` makes a pass of its own; a record of weight 0 makes none, and what was sampled
+    several times is one row with the weight of all.
     """
-    weights = token_weights(records, role_weights)
-    live = [i for i in range(len(records)) if weights[i]]
-    shared = shared_prefixes([records[i].prompt_ids for i in live])
+    live = _merged(records, token_weights(records, role_weights))
+    shared = shared_prefixes([record.prompt_ids for record, _ in live])
     rows = [
         _Row(
-            records[i].prompt_ids[:length],
-            records[i].prompt_ids[length:],
-            records[i].completion_ids,
-            weights[i],
-            records[i].role,
-            records[i].behaviour,
-            records[i].teacher_ids,
+            record.prompt_ids[:length],
+            record.prompt_ids[length:],
+            record.completion_ids,
+            weight,
+            record.role,
+            record.behaviour,
+            record.teacher_ids,
         )
-        for i, length in zip(live, shared, strict=True)
+        for (record, weight), length in zip(live, shared, strict=True)
     ]
     rows.sort(key=lambda row: (len(row.prefix), row.prefix, row.width))
     for kind in sorted({row.kind for row in rows}):
         for chosen in _cut([row for row in rows if row.kind == kind], max_tokens):
             yield _collate(chosen, pad_id)
+
+
+def _merged(
+    records: Sequence[TrainingRecord], weights: Sequence[float]
+) -> list[tuple[TrainingRecord, float]]:
+    """Puts the same completions of the same prompts together: their gradients add up.
+
+    Equal completions have equal log-probabilities under the policy that sampled them, so that of
+    those with a behaviour the first can stand for all.
+    """
+    merged: dict[tuple[object, ...], tuple[TrainingRecord, float]] = {}
+    for record, weight in zip(records, weights, strict=True):
+        key = (
+            record.role,
+            record.prompt_ids,
+            record.completion_ids,
+            record.teacher_ids,
+            bool(record.behaviour),
+        )
+        first, before = merged.get(key, (record, 0.0))
+        merged[key] = first, before + weight
+    return [(record, weight) for record, weight in merged.values() if weight]
 
 
 def _cut(rows: Sequence[_Row], max_tokens: int) -> Iterator[list[_Row]]:
