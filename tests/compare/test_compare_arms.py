@@ -9,11 +9,14 @@ from alive.compare.arms import ENDLESS, settings_of
 from alive.errors import ConfigError
 from alive.settings import load_config
 
-SHARED = load_config(preset="quickstart")
+SHARED = load_config(
+    preset="quickstart",
+    overrides=["learn.locate_weight=0.5", "learn.distil_share=0.5"],  # all there is to ablate
+)
 
 
 def settings(name: str, **more):
-    [arm] = chosen_arms(name, "") if name in ARMS else chosen_arms("", name)
+    [arm] = chosen_arms(name, "", SHARED) if name in ARMS else chosen_arms("", name, SHARED)
     options = {
         "rate": 0.0,
         "seed": 3,
@@ -60,12 +63,17 @@ def test_rate_and_corpus_are_the_cells() -> None:
 
 
 def test_names_are_checked() -> None:
-    assert [arm.name for arm in chosen_arms("base, alive", "words")] == [
+    assert [arm.name for arm in chosen_arms("base, alive", "words", SHARED)] == [
         "base",
         "alive",
         "alive-words",
     ]
     with pytest.raises(ConfigError, match="no arm named ppo; there are base, rft"):
-        chosen_arms("base,ppo", "")
+        chosen_arms("base,ppo", "", SHARED)
     with pytest.raises(ConfigError, match="no arm named all; there are adversary"):
-        chosen_arms("", "all")
+        chosen_arms("", "all", SHARED)
+
+
+def test_what_is_off_cannot_be_ablated() -> None:
+    with pytest.raises(ConfigError, match="--ablate locate: these settings do without it already"):
+        chosen_arms("alive", "locate", load_config(preset="quickstart"))

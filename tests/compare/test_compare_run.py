@@ -47,7 +47,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
         ]
     )
     return Comparison(
-        arms=chosen_arms("base,rft,grpo,alive", ""),
+        arms=chosen_arms("base,rft,grpo,alive", "", shared),
         shared=shared,
         corpora=[("all", "")],
         seeds=(0,),
@@ -109,7 +109,7 @@ def test_no_run_reads_what_it_is_measured_on(comparison: Comparison, tmp_path: P
     corpus = comparison.shared.corpus.model_copy(update={"decontaminate_ngram": 3})
     other = replace(
         comparison,
-        arms=chosen_arms("rft", ""),
+        arms=chosen_arms("rft", "", comparison.shared),
         shared=comparison.shared.model_copy(update={"corpus": corpus}),
         measuring=replace(comparison.measuring, suites=(str(suite),)),
         out=tmp_path / "out",
@@ -119,7 +119,7 @@ def test_no_run_reads_what_it_is_measured_on(comparison: Comparison, tmp_path: P
 
 
 def test_a_folder_holds_one_comparison(comparison: Comparison, tmp_path: Path) -> None:
-    other = replace(comparison, out=tmp_path, arms=chosen_arms("base", ""))
+    other = replace(comparison, out=tmp_path, arms=chosen_arms("base", "", comparison.shared))
     do(other)
     with pytest.raises(RunError, match="other settings"):
         do(replace(other, budget=4001))

@@ -83,9 +83,10 @@ def test_decoding_batches_fit_the_cache(seed_tokenizer, monkeypatch) -> None:
 
 def test_updates_are_counted(seed_tokenizer) -> None:
     one = policy(seed_tokenizer)
-    stats = one.update(records_of(one.renderer), 1e-2)
+    records = records_of(one.renderer)  # each is there twice, and passes once
+    stats = one.update(records, 1e-2)
     assert (one.version, one.tokens_trained) == (1, stats.tokens)
-    assert stats.tokens == sum(len(r.completion_ids) for r in records_of(one.renderer))
+    assert stats.tokens == sum(len(r.completion_ids) for r in records[::2])
 
 
 def test_a_diverged_step_is_no_version(seed_tokenizer) -> None:
@@ -186,6 +187,26 @@ def test_fresh_models_depend_on_their_seed_alone(seed_tokenizer) -> None:
     embedded = "model.embed_tokens.weight"
     assert not torch.equal(same[embedded], other.state_dict()[embedded])
     assert first.config.eos_token_id == seed_tokenizer.eos_token_id
+
+
+def test_numbers_start_as_tens_plus_units() -> None:
+    from alive.engines.fresh import new_model
+    from alive.engines.models import load_model
+
+    tokenizer = load_model("seed", "float32")[1]
+    weights = new_model(tokenizer, hidden=32, layers=1).get_input_embeddings().weight
+
+    def vector(number: int) -> torch.Tensor:
+        [token] = tokenizer.encode(str(number), add_special_tokens=False)
+        return weights[token]
+
+    for low, high in ((25, 27), (3, 8)):
+        units = vector(high) - vector(low)
+        assert torch.allclose(units, vector(30 + high % 10) - vector(30 + low % 10), atol=1e-6)
+        assert units.norm() > 0.1
+    # No word stands on such a grid.
+    a, b = (tokenizer.convert_tokens_to_ids(token) for token in ("<|solve|>", "<|review|>"))
+    assert not torch.allclose(weights[a] - weights[b], vector(27) - vector(25), atol=1e-6)
 
 
 def test_two_threads_learn_the_same_bytes_every_time() -> None:

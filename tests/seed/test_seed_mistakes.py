@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 
 import pytest
 
@@ -33,6 +34,22 @@ def undone(step: str) -> str:
     _, sign, operand, result = LINE.fullmatch(step).groups()
     back = "-" if sign == "+" else "+"
     return f"{result}{back}{operand}={int(result) + int(back + operand)}"
+
+
+def error_of(step: str) -> int:
+    """How far the result of a step lies above the right one."""
+    left, sign, right_, result = LINE.fullmatch(step).groups()
+    return int(result) - (int(left) + int(sign + right_))
+
+
+def kind_of(working: Working) -> str:
+    """What is wrong in the first faulty step, read off the working."""
+    if working.faulty_step > len(working.steps):
+        return "answer"
+    off = abs(error_of(working.steps[working.faulty_step - 1]))
+    if off == 0:
+        return "number"
+    return "units" if off < 10 else "tens" if off % 10 == 0 else "sum"
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +90,8 @@ def test_after_the_slip_everything_follows_from_it(slips) -> None:
     """All other lines are right arithmetic, each takes up the result before it."""
     for problem, working in slips:
         lines = [LINE.fullmatch(step).groups() for step in working.steps]
-        for at, (left, sign, right_, result) in enumerate(lines, start=1):
-            off = int(result) - (int(left) + int(sign + right_))
+        for at, (left, _, right_, _) in enumerate(lines, start=1):
+            off = error_of(working.steps[at - 1])
             assert at == working.faulty_step or off == 0, (problem, working)
             assert abs(off) in (10, 20, *range(10))
             if at > 1:
@@ -84,15 +101,17 @@ def test_after_the_slip_everything_follows_from_it(slips) -> None:
 def test_the_critique_finds_the_slip_where_it_was_made(slips) -> None:
     """It misses two kinds of slip, and those alone: what it may not say, and what it cannot see."""
     silent = unseen = 0
+    assert {kind_of(working) for _, working in slips} == {"tens", "units", "number", "answer"}
     for problem, working in slips:
         passage = f"{problem.statement} {MASK}"
         critique = template_critique(working.text, problem.result, False, WORDS, passage)
         parsed = parse_review(critique)
         assert parsed.verdict is False
-        if parsed.faulty_step == working.faulty_step:
+        kind = kind_of(working)
+        if parsed.faulty_step == working.faulty_step and parsed.summary.endswith(f" the {kind}"):
             at = min(working.faulty_step, len(working.steps))
-            said = f"{working.faulty_step} {undone(working.steps[at - 1])} wrong"
-            assert said in critique
+            said = f"{working.faulty_step} {undone(working.steps[at - 1])} wrong {kind}"
+            assert said in critique.split("\n")
         elif parsed.faulty_step is None:
             silent += 1
             at = working.faulty_step
@@ -103,6 +122,7 @@ def test_the_critique_finds_the_slip_where_it_was_made(slips) -> None:
             unseen += 1
             left, _, right_, _ = LINE.fullmatch(working.steps[working.faulty_step - 1]).groups()
             earlier = " ".join(working.steps[: working.faulty_step - 1])
+            assert kind == "number"
             assert {left, right_} <= set(re.findall(r"\d+", f"{problem.statement} {earlier}"))
     assert silent <= 0.05 * len(slips)
     assert unseen <= 0.07 * len(slips)
@@ -150,3 +170,27 @@ def test_what_is_never_forgotten_is_right_and_tens_are_told_apart() -> None:
         working = forgetful(rng, problem, (0.0, 0.0, 1.0))
         if working is not None:
             assert (working.faulty_step is None) == (highest_ten(problem) < 3)
+
+
+def test_the_critique_finds_what_was_forgotten_first() -> None:
+    rng = random.Random(5)
+    kinds: Counter[str] = Counter()
+    for i in range(600):
+        problem = draw_problem(rng, DOMAINS[i % 3], 1 + i % 6)
+        working = forgetful(rng, problem, (0.4, 0.85, 1.0))
+        if working is None or working.faulty_step is None or working.answer == problem.result:
+            continue
+        passage = f"{problem.statement} {MASK}"
+        critique = template_critique(working.text, problem.result, False, WORDS, passage)
+        parsed = parse_review(critique)
+        if parsed.faulty_step is None:  # it would have said what is hidden
+            kinds["silent"] += 1
+            continue
+        kind = kind_of(working)
+        kinds[kind] += 1
+        assert parsed.faulty_step == working.faulty_step
+        step = undone(working.steps[working.faulty_step - 1])
+        assert f"{working.faulty_step} {step} wrong {kind}" in critique.split("\n")
+    assert set(kinds) == {"tens", "units", "sum", "silent"}
+    assert kinds["tens"] > 100
+    assert kinds["silent"] <= 0.05 * kinds.total()

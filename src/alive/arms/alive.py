@@ -114,19 +114,21 @@ def _solve_records(
                 fate = Trained(weight=weight, pose_words=said, lines=lines)
         prompt = renderer.solve(task.passage, fate.feedback)
         record = _record(task, attempt, prompt, fate.weight, ids) if fate.weight else None
-        if record and learn.distil_share and fate.feedback is None:
-            record = _taught(record, attempt)
+        if record and fate.feedback is None:
+            record = _taught(record, attempt, learn)
         yield attempt, fate, record
     for revision in repaired if learn.repair_weight else ():
         prompt = renderer.solve(task.passage, None)
         record = _record(task, revision, prompt, learn.repair_weight * share)
-        yield revision, None, _taught(record, revision) if learn.distil_share else record
+        yield revision, None, _taught(record, revision, learn)
 
 
-def _taught(record: TrainingRecord, attempt: Attempt) -> TrainingRecord:
-    """What was written under words, or after a review, is taught as it was known there."""
-    asked = attempt.rollout.prompt
-    return record if asked.ids == record.prompt_ids else replace(record, teacher_ids=asked.ids)
+def _taught(record: TrainingRecord, attempt: Attempt, learn: LearnConfig) -> TrainingRecord:
+    """What was written under other words, or after a review, is taught as it was known there."""
+    asked = attempt.rollout.prompt.ids
+    if not learn.distil_share or asked == record.prompt_ids:
+        return record
+    return replace(record, teacher_ids=asked)
 
 
 def _pose_record(episode: Episode, task: Task, said: str, renderer: Renderer) -> TrainingRecord:

@@ -15,7 +15,7 @@ _EXAMPLES = """
 Examples:
   alive compare --out runs/compare
   alive compare --arms base,grpo,alive --seeds 1 --budget-tokens 100000 --out runs/quick
-  alive compare --arms alive --ablate words,locate,repair --out runs/compare
+  alive compare --arms alive --ablate words,repair --out runs/compare
   alive compare --train-on maths,code,logic --out runs/transfer
 """
 ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
@@ -85,7 +85,7 @@ def compare_command(
     corpora = [(name, f"builtin:primer-{name}") for name in domains] or [("all", "")]
     console = Console()
     comparison = Comparison(
-        arms=chosen_arms(arms, ablate),
+        arms=chosen_arms(arms, ablate, shared),
         shared=shared,
         corpora=corpora,
         seeds=range(shared.seed, shared.seed + seeds),

@@ -85,11 +85,11 @@ ABLATIONS: dict[str, Arm] = {
 }
 
 
-def chosen_arms(names: str, ablated: str) -> list[Arm]:
+def chosen_arms(names: str, ablated: str, shared: Config) -> list[Arm]:
     """Reads two comma-separated lists of names; an ablated arm is called ``alive-NAME``.
 
     Raises:
-        ConfigError: There is no such arm.
+        ConfigError: There is no such arm, or with the shared settings ALIVE does without already.
     """
     found: list[Arm] = []
     for given, table, prefix in ((names, ARMS, ""), (ablated, ABLATIONS, "alive-")):
@@ -97,6 +97,12 @@ def chosen_arms(names: str, ablated: str) -> list[Arm]:
             if name not in table:
                 raise ConfigError(f"no arm named {name}; there are {', '.join(table)}")
             arm = table[name]
+            layers = [("the preset", shared.model_dump()), (f"arm {name}", arm.changes)]
+            if table is ABLATIONS and build_config(layers) == shared:
+                raise ConfigError(
+                    f"--ablate {name}: these settings do without it already; leave it out, or "
+                    "switch it on with --set (docs/algorithm.md)"
+                )
             found.append(Arm(prefix + name, arm.about, arm.changes, arm.trains))
     return found
 

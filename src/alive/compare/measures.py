@@ -11,9 +11,7 @@ from alive.api import Policy
 from alive.evaluation import FrozenAttempt, as_task, evaluate, load_suite
 from alive.evaluation.accuracy import sampled_attempts
 from alive.evaluation.self_correction import revise_without_review
-from alive.roles.solve import solve
 from alive.seeding import derive
-from alive.types import SamplingParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +71,16 @@ def measure(
     empty = revise_without_review(sampler, renderer, tasks, first, sampling, seed)
     for row, (other,), revised in zip(rows, second, empty, strict=True):
         row["second_correct"], row["empty_correct"] = other.correct, revised.correct
-    n, words = measuring.samples, renderer.words.solve_positive
-    drawing = SamplingParams(sampling.solve_tokens, 1.0)
-    worded = solve(sampler, renderer, tasks, n, drawing, words, derive(seed, "worded"))
+    worded = sampled_attempts(
+        sampler, renderer, tasks, measuring.samples, sampling, derive(seed, "worded"),
+        renderer.words.solve_positive,
+    )  # fmt: skip
     for row, group in zip(rows, worded, strict=True):
-        row["worded"] = sum(attempt.correct for attempt in group) / n
+        row["worded"] = sum(attempt.correct for attempt in group) / len(group)
     wide = tasks[: measuring.wide_problems]
-    n = measuring.wide_samples
-    draws = sampled_attempts(sampler, renderer, wide, n, sampling, derive(seed, "wide"))
+    draws = sampled_attempts(
+        sampler, renderer, wide, measuring.wide_samples, sampling, derive(seed, "wide")
+    )
     for row, group in zip(rows, draws, strict=False):
         row["wide"] = sum(attempt.correct for attempt in group)
     return {

@@ -35,7 +35,11 @@ def sampled_attempts(
     n: int,
     sampling: SamplingConfig,
     seed: int,
+    condition: str | None = None,
 ) -> tuple[tuple[Attempt, ...], ...]:
-    """Returns ``n`` attempts a task under the plain prompt at temperature 1, untruncated."""
+    """Returns ``n`` attempts a task at temperature 1, untruncated.
+
+    They are made under the plain prompt, or under the words of ``condition``.
+    """
     params = SamplingParams(sampling.solve_tokens, temperature=1.0, top_p=1.0)
-    return solve.solve(sampler, renderer, tasks, n, params, None, seed)
+    return solve.solve(sampler, renderer, tasks, n, params, condition, seed)
