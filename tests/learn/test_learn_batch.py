@@ -6,7 +6,6 @@ from collections import defaultdict
 from unittest import mock
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import record
