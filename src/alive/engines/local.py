@@ -63,7 +63,7 @@ class LocalPolicy:
         identity: Digest of the weights it started from; empty if it only samples.
         threads: CPU threads in use.
         tokens_sampled: Completion tokens drawn so far.
-        tokens_trained: Completion tokens that carried loss so far; what was sampled twice counts once.
+        tokens_trained: Completion tokens that carried loss so far; the same ones of a step once.
     """
 
     def __init__(
