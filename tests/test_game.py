@@ -99,6 +99,26 @@ def test_attempts_come_under_the_positive_words_where_they_are_trusted(game, sam
     assert {prompt.condition for prompt in sampler.calls[0][0]} == {"challenging"}
 
 
+def test_some_attempts_can_be_made_without_the_words(sampler, renderer) -> None:
+    game = CONFIG.game.model_copy(update={"plain_attempts": 1})
+    config = CONFIG.model_copy(update={"game": game})
+    [played] = play([DOCUMENT], 7, sampler, renderer, config)
+    calls = [call for call in sampler.calls if call[0][0].role == "solve"]
+    assert [(call[0][0].condition, call[1]) for call in calls] == [
+        ("every step is right", 3),
+        (None, 1),
+    ]
+    assert calls[0][3] != calls[1][3]
+    for attempts in played.episode.attempts:
+        asked = [attempt.rollout.prompt.condition for attempt in attempts]
+        assert asked == ["every step is right"] * 3 + [None]
+        assert [attempt.index for attempt in attempts] == [0, 1, 2, 3]
+    sampler.calls.clear()
+    play([DOCUMENT], 7, sampler, renderer, config, conditioned=False)
+    [call] = [call for call in sampler.calls if call[0][0].role == "solve"]
+    assert (call[0][0].condition, call[1]) == (None, 4)
+
+
 def test_identical_attempts_are_reviewed_once(game, sampler) -> None:
     game()
     roles = {call[0][0].role: call for call in sampler.calls}

@@ -9,6 +9,7 @@ from alive.config import GameConfig, WarmupConfig
 from alive.errors import ConfigError
 from alive.prompts import make_renderer
 from alive.roles.pose import mask
+from alive.teacher import EndpointTeacher
 from alive.types import Attempt, Document, Prompt, Rollout, Task
 from alive.warmup import format_records, make_critic
 
@@ -53,6 +54,24 @@ def test_the_template_names_the_first_faulty_step(renderer) -> None:
     for review in reviews:
         assert (review.task_id, review.rollout, review.privileged) == ("t", None, True)
         assert not review.leaks
+
+
+def test_an_endpoint_is_told_the_hidden_text_and_the_outcome(renderer, monkeypatch) -> None:
+    asked = []
+
+    def critiques(self, prompts):
+        asked.extend(prompts)
+        return ["Summary: well\nVerdict: right\nScore: 9"] * len(prompts)
+
+    monkeypatch.setattr(EndpointTeacher, "critiques", critiques)
+    config = WarmupConfig(teacher="http://127.0.0.1:1/v1", teacher_model="some")
+    critic = make_critic(config, renderer)
+    tries = [attempt("\\boxed{7}", True, 0), attempt("\\boxed{8}", False, 1)]
+    assert [review.verdict for review in critic([TASK] * 2, tries)] == [True, True]
+    for messages, outcome in zip(asked, ("right", "wrong"), strict=True):
+        said = messages[-1]["content"]
+        assert "the hidden piece is: 7" in said
+        assert f"the attempt is {outcome}." in said
 
 
 def test_formats_are_masked_passages_with_their_spans(renderer) -> None:

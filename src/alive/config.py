@@ -62,6 +62,9 @@ class GameConfig(Section):
     conditioned: bool = Field(
         True, description="attempts are sampled under the positive words, where words separate"
     )
+    plain_attempts: CountOrZero = Field(
+        0, description="of the N attempts of a task, those made without words all the same"
+    )
     random_share: Share = Field(0.125, description="share of M always filled at random, 0..1")
     revisions_per_mask: CountOrZero = Field(
         2, description="wrong attempts of a task that are revised after their review"
@@ -103,8 +106,8 @@ class LearnConfig(Section):
     solve_weight: Annotated[float, Field(ge=0.0)] = Field(1.0, description="lambda_S, solve loss")
     review_weight: Annotated[float, Field(ge=0.0)] = Field(0.5, description="lambda_R, review loss")
     revise_weight: Annotated[float, Field(ge=0.0)] = Field(0.5, description="lambda_V, revise loss")
-    condition_dropout: Share = Field(
-        0.1, description="share of correct attempts that train under the plain prompt, 0..1"
+    plain_share: Share = Field(
+        0.5, description="of what a right attempt teaches: share under the plain prompt, 0..1"
     )
     min_pass_rate: Share = Field(
         0.0, description="right answers of tasks solved less often are luck; 2/N at the least, 0..1"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
 
-from alive.config import Config
+from alive.config import Config, GameConfig
 from alive.feedback import keep_review, positive_condition
 from alive.prompts import Renderer
 from alive.roles import pose, review, solve
@@ -87,9 +87,8 @@ def play(
     )  # fmt: skip
     stage("solve")
     tasks = [task for one in posed for task in one.tasks]
-    condition = positive_condition("solve", renderer.words) if conditioned else None
     n, solving = game.solutions_per_mask, params(sampling.solve_tokens)
-    groups = solve.solve(sampler, renderer, tasks, n, solving, condition, here("solve"))
+    groups = _attempt(sampler, renderer, tasks, game, solving, conditioned, here)
     if not reviewed:
         return tuple(_split(documents, step, posed, groups, (), ()))
     stage("review")
@@ -116,6 +115,31 @@ def play(
     )
     by_task = [tuple(reviews[at : at + n]) for at in range(0, len(reviews), n)]
     return tuple(_split(documents, step, posed, groups, by_task, revisions))
+
+
+def _attempt(
+    sampler: Sampler,
+    renderer: Renderer,
+    tasks: Sequence[Task],
+    game: GameConfig,
+    params: SamplingParams,
+    conditioned: bool,
+    seed: Callable[[str], int],
+) -> tuple[tuple[Attempt, ...], ...]:
+    """Solves each task N times, most attempts under the positive words if conditioned."""
+    n = game.solutions_per_mask
+    plain = min(n, game.plain_attempts) if conditioned else n
+    words = positive_condition("solve", renderer.words)
+    asked = ((n - plain, words, "solve"), (plain, None, "solve plainly"))
+    parts = [
+        solve.solve(sampler, renderer, tasks, count, params, condition, seed(name))
+        for count, condition, name in asked
+        if count
+    ]
+    return tuple(
+        tuple(replace(attempt, index=at) for at, attempt in enumerate(chain.from_iterable(group)))
+        for group in zip(*parts, strict=True)
+    )
 
 
 def _split(

@@ -216,7 +216,8 @@ class Trained:
     """What learning made of one attempt, for the record.
 
     Attributes:
-        feedback: The words it trained under; None for the plain prompt or no training.
+        feedback: The words it trained under, beside the plain prompt; None for that alone, or no
+            training.
         weight: Its record's weight in the loss; 0 when it was not trained on.
         dropped: Why it was not trained on; empty when it was.
         lines: How many of its first lines trained, where its review names a later one as the first

@@ -74,6 +74,7 @@ def _endpoint(teacher: EndpointTeacher) -> Critic:
                 passage=task.passage,
                 attempt=attempt.rollout.text,
                 span=task.span,
+                outcome=templates.words.outcome(attempt.correct),
             )
             for task, attempt in zip(tasks, attempts, strict=True)
         ]

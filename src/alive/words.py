@@ -34,6 +34,8 @@ class Words:
         generic_wrong: Analysis of a wrong one.
         generic_right_summary: Summary of a right attempt whose steps cannot be checked.
         generic_wrong_summary: Summary of a wrong one.
+        outcome_right: What a privileged reviewer is told of an attempt that matches the text.
+        outcome_wrong: And of one that does not.
         content_free: A review without content, the control of self-correction.
     """
 
@@ -56,7 +58,13 @@ class Words:
     generic_wrong: str
     generic_right_summary: str
     generic_wrong_summary: str
+    outcome_right: str
+    outcome_wrong: str
     content_free: str
+
+    def outcome(self, correct: bool) -> str:
+        """What a privileged reviewer is told of an attempt."""
+        return self.outcome_right if correct else self.outcome_wrong
 
 
 FAULT_KINDS = (

@@ -23,7 +23,7 @@ PASSAGE = "Ann has 3 pens and buys 4 more. Now she has \\mask{}."
 GOOD, BAD = "3+4=7\n\\boxed{7}", "3+4=8\n\\boxed{8}"
 SAYS_RIGHT = "1 ok\nSummary: every step is right\nVerdict: right\nScore: 10"
 SAYS_WRONG = "1 wrong units\nSummary: step 1 is wrong in the units\nVerdict: wrong\nScore: 0"
-NO_DROPOUT = LearnConfig(condition_dropout=0.0)
+WORDED = LearnConfig(plain_share=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +93,8 @@ class Board:
             tuple(self.revisions),
         )
 
-    def records(self, learn: LearnConfig = NO_DROPOUT, **options):
-        return records(self.episode, self.renderer, learn, 0, **options)
+    def records(self, learn: LearnConfig = WORDED, **options):
+        return records(self.episode, self.renderer, learn, **options)
 
 
 HONEST_RIGHT = (GOOD, True, {"verdict": True})
@@ -126,7 +126,7 @@ def test_a_wrong_attempt_trains_only_where_told_to(renderer) -> None:
     made, fates = board.records()
     assert of(made, "solve") == []
     assert fates["task0", 0, "solve"].dropped == "wrong"
-    made, fates = board.records(LearnConfig(condition_dropout=0.0, negative_weight=0.25))
+    made, fates = board.records(LearnConfig(plain_share=0.0, negative_weight=0.25))
     [solve] = of(made, "solve")
     assert solve.weight == 0.25
     assert solve.prompt_ids == renderer.solve(PASSAGE, "step 1 is wrong in the units").ids
@@ -136,25 +136,45 @@ def test_a_wrong_attempt_trains_only_where_told_to(renderer) -> None:
 @pytest.mark.parametrize(
     ("attempt", "reason"),
     [
-        ((GOOD, True, {"verdict": False}), "review deceptive"),
         ((BAD, False, {"verdict": True}), "review deceptive"),
-        ((GOOD, True, {"verdict": None, "text": "hm", "summary": ""}), "review unparsed"),
+        ((BAD, False, {"verdict": None, "text": "hm", "summary": ""}), "review unparsed"),
         ((BAD, False, {"verdict": None, "text": "", "summary": "", "none": True}), "not reviewed"),
-        ((GOOD, True, {"verdict": True, "leaks": True}), "review leaks or says nothing"),
-        ((GOOD, True, {"verdict": True, "summary": ""}), "review leaks or says nothing"),
-        ((GOOD, True, {"verdict": True, "summary": "It is concise."}), "review leaks or says"),
+        ((BAD, False, {"verdict": False, "leaks": True}), "review leaks or says nothing"),
+        ((BAD, False, {"verdict": False, "summary": ""}), "review leaks or says nothing"),
+        ((BAD, False, {"verdict": False, "summary": "It is concise."}), "review leaks or says"),
     ],
 )
 def test_dishonest_words_train_nobody(renderer, attempt, reason: str) -> None:
     board = Board(renderer)
-    board.add(attempt, attempt)  # a right answer that came but once counts as luck
-    made, fates = board.records(LearnConfig(condition_dropout=0.0, negative_weight=1.0))
+    board.add(attempt)
+    made, fates = board.records(LearnConfig(negative_weight=1.0, locate_weight=1.0))
     assert of(made, "solve") == []
     fate = fates["task0", 0, "solve"]
     assert fate.dropped.startswith(reason)
     assert (fate.weight, fate.feedback) == (0.0, None)
     # Words on length may still teach the reviewer: they are honest.
     assert len(of(made, "review")) == (attempt[2].get("summary") == "It is concise.")
+
+
+@pytest.mark.parametrize(
+    "review",
+    [
+        {"verdict": False},
+        {"verdict": None, "text": "hm", "summary": ""},
+        {"verdict": None, "text": "", "summary": "", "none": True},
+        {"verdict": True, "summary": "the answer is 7", "leaks": True},
+        {"verdict": True, "summary": "It is concise."},
+    ],
+)
+def test_a_right_attempt_without_honest_words_trains_under_the_positive_ones(
+    renderer, review
+) -> None:
+    board = Board(renderer)
+    board.add((GOOD, True, review), (GOOD, True, review))
+    made, fates = board.records()
+    positive = renderer.solve(PASSAGE, renderer.words.solve_positive).ids
+    assert [(one.prompt_ids, one.weight) for one in of(made, "solve")] == [(positive, 0.5)] * 2
+    assert fates["task0", 0, "solve"].feedback == renderer.words.solve_positive
 
 
 @pytest.mark.parametrize(("right", "trained"), [(1, 0), (2, 2), (7, 7), (8, 8)])
@@ -170,40 +190,34 @@ def test_one_right_answer_in_n_may_be_luck(renderer, right: int, trained: int) -
     assert len(of(made, "review")) == (1 if right == 8 else 2)
 
 
-def test_condition_dropout_none_and_all(renderer) -> None:
+def test_a_right_attempt_teaches_the_plain_prompt_its_share(renderer) -> None:
     board = Board(renderer)
-    board.add(*[HONEST_RIGHT] * 6, HONEST_WRONG)
-    plain, conditioned = (
-        renderer.solve(PASSAGE, None),
-        renderer.solve(PASSAGE, "every step is right"),
-    )
-    made, _ = board.records(LearnConfig(condition_dropout=0.0, negative_weight=1.0))
-    assert [r.prompt_ids for r in of(made, "solve")[:6]] == [conditioned.ids] * 6
-    made, fates = board.records(LearnConfig(condition_dropout=1.0, negative_weight=1.0))
-    assert [r.prompt_ids for r in of(made, "solve")[:6]] == [plain.ids] * 6
-    assert fates["task0", 0, "solve"].feedback is None
-    # A wrong attempt never trains the plain prompt.
-    assert (
-        of(made, "solve")[6].prompt_ids
-        == renderer.solve(PASSAGE, "step 1 is wrong in the units").ids
+    board.add(HONEST_RIGHT, HONEST_RIGHT, HONEST_WRONG)
+    plain, worded, blamed = (
+        renderer.solve(PASSAGE, words).ids
+        for words in (None, "every step is right", "step 1 is wrong in the units")
     )
 
+    def solved(share: float):
+        made, fates = board.records(LearnConfig(plain_share=share, negative_weight=1.0))
+        # A wrong attempt never trains the plain prompt.
+        *right, wrong = [(one.prompt_ids, one.weight) for one in of(made, "solve")]
+        assert wrong == (blamed, 1.0)
+        return right, fates["task0", 0, "solve"]
 
-def test_condition_dropout_is_a_share_and_seeded(renderer) -> None:
-    board = Board(renderer)
-    board.add(*[HONEST_RIGHT] * 400)
-    learn = LearnConfig(condition_dropout=0.1)
-    plain = renderer.solve(PASSAGE, None).ids
-    runs = [of(records(board.episode, renderer, learn, seed)[0], "solve") for seed in (0, 0, 1)]
-    shares = [sum(record.prompt_ids == plain for record in made) / 400 for made in runs]
-    assert 0.05 < shares[0] < 0.16
-    assert runs[0] == runs[1] != runs[2]
+    assert solved(0.0) == (
+        [(worded, 0.5)] * 2,
+        Trained("every step is right", 0.5, "", "challenging"),
+    )
+    assert solved(1.0) == ([(plain, 0.5)] * 2, Trained(None, 0.5, "", "challenging"))
+    both = [(plain, 0.375), (worded, 0.125)] * 2
+    assert solved(0.75) == (both, Trained("every step is right", 0.5, "", "challenging"))
 
 
 def test_words_that_do_not_separate_are_not_trained_under(renderer) -> None:
     board = Board(renderer)
     board.add(HONEST_RIGHT, HONEST_RIGHT, HONEST_WRONG)
-    learn = LearnConfig(condition_dropout=0.0, negative_weight=1.0)
+    learn = LearnConfig(plain_share=0.0, negative_weight=1.0)
     made, fates = board.records(learn, conditioned=False)
     plain = renderer.solve(PASSAGE, None).ids
     assert [solve.prompt_ids for solve in of(made, "solve")] == [plain, plain]
@@ -276,7 +290,7 @@ def test_a_teachers_critiques_train_both_views(renderer) -> None:
     made = of(board.records(privileged_too=True)[0], "review")
     assert [record.prompt_ids for record in made] == [
         renderer.review(PASSAGE, GOOD, None).ids,
-        renderer.review(PASSAGE, GOOD, "7").ids,
+        renderer.review(PASSAGE, GOOD, "7", True).ids,
     ]
     assert len({record.completion_ids for record in made}) == 1
 
@@ -324,7 +338,9 @@ def test_what_was_right_before_the_first_fault_trains_as_right(renderer) -> None
     # A review that calls a right attempt wrong locates nothing.
     board = Board(renderer)
     board.add((text, True, named), (text, True, named))
-    assert of(board.records()[0], "solve") == []
+    made, fates = board.records(LearnConfig(plain_share=1.0, locate_weight=1.0))
+    assert [one.completion_ids for one in of(made, "solve")] == [renderer.complete(text)] * 2
+    assert fates["task0", 0, "solve"].lines == 0
 
 
 def test_reviews_of_a_task_can_be_limited_to_some_of_each_kind(renderer) -> None:
@@ -350,28 +366,16 @@ def test_an_episode_without_tasks_makes_nothing(renderer) -> None:
     assert Board(renderer).records() == ([], {})
 
 
-def test_a_right_attempt_without_a_review_trains_without_words(renderer) -> None:
-    board = Board(renderer)
-    unseen = {"verdict": None, "text": "", "summary": "", "none": True}
-    board.add((GOOD, True, unseen), (GOOD, True, unseen), (BAD, False, unseen))
-    made, fates = board.records(NO_DROPOUT)
-    assert [one.weight for one in of(made, "solve")] == [0.5, 0.5]
-    assert {one.prompt_ids for one in of(made, "solve")} == {renderer.solve(PASSAGE, None).ids}
-    assert [fates["task0", i, "solve"].dropped for i in range(3)] == ["", "", "not reviewed"]
-
-
 def test_words_teach_what_trains_without_them(renderer) -> None:
     """Right attempts under the plain prompt, and repaired ones, learn from what they followed."""
     board = Board(renderer)
     task = board.add((GOOD, True, {"verdict": True}), (BAD, False, {"verdict": False}))
     board.add((GOOD, True, {"verdict": True}), (GOOD, True, {"verdict": True}))
     mended = board.revise(task, 1, GOOD, True)
-    learn = LearnConfig(
-        condition_dropout=1.0, repair_weight=1.0, revise_weight=0.0, distil_share=0.5
-    )
+    learn = LearnConfig(plain_share=1.0, repair_weight=1.0, revise_weight=0.0, distil_share=0.5)
 
     def made_with(**changes):
-        return records(board.episode, renderer, learn.model_copy(update=changes), 0)[0]
+        return records(board.episode, renderer, learn.model_copy(update=changes))[0]
 
     made = made_with()
     words = renderer.solve(PASSAGE, "every step is right").ids
@@ -379,5 +383,5 @@ def test_words_teach_what_trains_without_them(renderer) -> None:
     assert {one.prompt_ids for one in solved} == {renderer.solve(PASSAGE, None).ids}
     assert {one.teacher_ids for one in solved} == {words, mended.prompt.ids}
     assert {one.teacher_ids for one in made_with(distil_share=0.0)} == {()}
-    under = [one for one in made_with(condition_dropout=0.0) if one.role == "solve"]
+    under = [one for one in made_with(plain_share=0.0) if one.role == "solve"]
     assert [one.teacher_ids for one in under if one.teacher_ids] == [mended.prompt.ids]

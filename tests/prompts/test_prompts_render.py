@@ -49,7 +49,9 @@ def test_seed_prompts_are_exactly_the_template(seed_renderer, seed_tokenizer):
     )
     assert text(r.pose("d", "challenging")) == "<EF>challenging</EF><|text|>d<|pose|>"
     assert text(r.review("p", "1+1=2", None)) == "<|text|>p<|solve|>1+1=2<|review|>"
-    assert text(r.review("p", "o", "28")) == "<|text|>p<|solve|>o<|answer|>28<|review|>"
+    told = "<|text|>p<|solve|>o<|answer|>28 {}<|review|>"
+    assert text(r.review("p", "o", "28", True)) == told.format("right")
+    assert text(r.review("p", "o", "28", False)) == told.format("wrong")
     review = "1 ok\nSummary: s\nVerdict: wrong\nScore: 5"
     assert text(r.revise("p", "o", review)) == (f"<|text|>p<|solve|>o<|review|>{review}<|revise|>")
     assert [p.role for p in (r.pose("d", None), r.review("p", "o", "s"))] == ["pose", "review"]

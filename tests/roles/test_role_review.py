@@ -92,7 +92,7 @@ def test_only_the_privileged_view_sees_the_span(renderer, seed_tokenizer):
     sampler = ScriptedSampler(script, read=seed_tokenizer.decode)
     (blind,) = review(sampler, renderer, [TASK], [attempt("23+14=47")], False, PARAMS, 1)
     (privileged,) = review(sampler, renderer, [TASK], [attempt("23+14=47")], True, PARAMS, 1)
-    assert "37" not in seen[0] and "<|answer|>37<|review|>" in seen[1]
+    assert "37" not in seen[0] and "<|answer|>37 wrong<|review|>" in seen[1]
     assert (blind.privileged, privileged.privileged) == (False, True)
     assert blind.leaks and privileged.leaks
     assert sampler.calls[0][3] != sampler.calls[1][3]

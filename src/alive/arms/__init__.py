@@ -35,5 +35,5 @@ def records(
     if config.arm == "rft":
         return baselines.rft(episode)
     return alive.records(
-        episode, renderer, config.learn, config.seed, conditioned=conditioned, privileged_too=warm
+        episode, renderer, config.learn, conditioned=conditioned, privileged_too=warm
     )

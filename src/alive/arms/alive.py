@@ -6,15 +6,19 @@ words (a deceptive or leaking critique trains nobody) and is never a reward.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice, zip_longest
 
 from alive.config import LearnConfig
-from alive.feedback import class_weights, keep_review, pass_rate_words, solve_condition
+from alive.feedback import (
+    class_weights,
+    keep_review,
+    pass_rate_words,
+    positive_condition,
+    solve_condition,
+)
 from alive.prompts import Renderer
-from alive.seeding import derive
 from alive.types import (
     Attempt,
     Episode,
@@ -32,7 +36,6 @@ def records(
     episode: Episode,
     renderer: Renderer,
     learn: LearnConfig,
-    seed: int,
     *,
     conditioned: bool = True,
     privileged_too: bool = False,
@@ -42,8 +45,7 @@ def records(
     Args:
         episode: One document's game.
         renderer: Renders the training prompts.
-        learn: Weights and the condition dropout.
-        seed: Run seed, for the dropout's draws.
+        learn: The weights.
         conditioned: Whether conditions were found to separate; where not, attempts train under
             the plain prompt alone (docs/algorithm.md).
         privileged_too: Whether the privileged view learns the critiques as well, as it must when
@@ -60,16 +62,17 @@ def records(
         rate = sum(attempt.correct for attempt in attempts) / len(attempts)
         said = pass_rate_words(True, rate, len(attempts), renderer.words)
         made.append(_pose_record(episode, task, said, renderer))
-        plain = [
-            not conditioned or (attempt.correct and _dropped(episode, attempt, learn, seed))
-            for attempt in attempts
-        ]
         repaired = [r for r in episode.revisions if r.task_id == task.id and r.correct]
-        found = _solve_records(task, attempts, reviews, plain, repaired, learn, said, renderer)
-        for attempt, fate, record in found:
-            made += [record] if record else []
-            if fate:
-                fates[task.id, attempt.index, "solve"] = fate
+        learned = _Learned(task, attempts, len(repaired), renderer, learn, conditioned)
+        for attempt, review in zip(attempts, reviews, strict=True):
+            fate, solved = (
+                learned.right(attempt, review)
+                if attempt.correct
+                else learned.wrong(attempt, review)
+            )
+            fates[task.id, attempt.index, "solve"] = replace(fate, pose_words=said)
+            made += solved
+        made += [learned.repaired(revision) for revision in repaired if learn.repair_weight]
     made += _review_records(episode, renderer, learn.reviews_per_task, privileged_too)
     for revision in episode.revisions:
         fate = Trained(weight=1.0) if revision.correct else Trained(dropped="still wrong")
@@ -80,55 +83,87 @@ def records(
     return made, fates
 
 
-def _dropped(episode: Episode, attempt: Attempt, learn: LearnConfig, seed: int) -> bool:
-    """Draws whether a right attempt trains without its words, so that the plain prompt learns."""
-    rng = random.Random(derive(seed, "dropout", episode.step, attempt.task_id, attempt.index))
-    return rng.random() < learn.condition_dropout
+class _Learned:
+    """What the solver learns from the attempts at one task."""
+
+    def __init__(
+        self,
+        task: Task,
+        attempts: Sequence[Attempt],
+        repaired: int,
+        renderer: Renderer,
+        learn: LearnConfig,
+        conditioned: bool,
+    ) -> None:
+        self.task, self.n = task, len(attempts)
+        self.renderer, self.learn, self.conditioned = renderer, learn, conditioned
+        self.plain = renderer.solve(task.passage, None)
+        right = sum(attempt.correct for attempt in attempts)
+        # A task that most attempts got right must not drown one that few did.
+        self.share = 1 / max(1, right + (repaired if learn.repair_weight else 0))
+        # A single right answer to a task that nobody else solved says more of chance than of its
+        # working.
+        self.lucky = right < max(2, learn.min_pass_rate * self.n)
+
+    def right(self, attempt: Attempt, review: Review) -> tuple[Trained, list[TrainingRecord]]:
+        """The text confirms it: it trains under the words that are true of it, and plainly.
+
+        Learned under one of the two alone, what the other knows is pushed past its mark
+        (docs/LOG.md, 19).
+        """
+        if self.lucky:
+            return Trained(dropped="luck"), []
+        if not self.conditioned:
+            return Trained(weight=self.share), [self._plainly(attempt, self.share)]
+        words = None if _unusable(review, attempt) else solve_condition(review)
+        words = words or positive_condition("solve", self.renderer.words)
+        plain = self.learn.plain_share
+        made = [self._plainly(attempt, self.share * plain)] if plain else []
+        if plain < 1:
+            prompt = self.renderer.solve(self.task.passage, words)
+            made.append(_record(self.task, attempt, prompt, self.share * (1 - plain)))
+        return Trained(words if plain < 1 else None, self.share), made
+
+    def wrong(self, attempt: Attempt, review: Review) -> tuple[Trained, list[TrainingRecord]]:
+        """It trains under its own words, or what came before its first faulty step as right."""
+        if reason := _unusable(review, attempt):
+            return Trained(dropped=reason), []
+        weight = self.learn.negative_weight
+        if weight and self.conditioned:
+            words = solve_condition(review)
+            prompt = self.renderer.solve(self.task.passage, words)
+            return Trained(words, weight), [_record(self.task, attempt, prompt, weight)]
+        lines = (review.faulty_step or 1) - 1
+        ids = self.renderer.lines(attempt.rollout.completion_ids, lines)
+        weight = self.learn.locate_weight / self.n
+        if not (ids and weight):
+            return Trained(dropped="wrong"), []
+        return Trained(weight=weight, lines=lines), [self._plainly(attempt, weight, ids)]
+
+    def repaired(self, revision: Attempt) -> TrainingRecord:
+        """It trains as an attempt."""
+        return self._plainly(revision, self.learn.repair_weight * self.share)
+
+    def _plainly(
+        self, attempt: Attempt, weight: float, ids: tuple[int, ...] | None = None
+    ) -> TrainingRecord:
+        record = _record(self.task, attempt, self.plain, weight, ids)
+        asked = attempt.rollout.prompt.ids
+        if not self.learn.distil_share or asked == record.prompt_ids:
+            return record
+        # What was written under words, or after a review, is taught as it was known there.
+        return replace(record, teacher_ids=asked)
 
 
-def _solve_records(
-    task: Task,
-    attempts: Sequence[Attempt],
-    reviews: Sequence[Review],
-    plain: Sequence[bool],
-    repaired: Sequence[Attempt],
-    learn: LearnConfig,
-    said: str,
-    renderer: Renderer,
-) -> Iterator[tuple[Attempt, Trained | None, TrainingRecord | None]]:
-    """Yields each attempt with its fate and its record, then the repaired ones with theirs."""
-    right = sum(attempt.correct for attempt in attempts)
-    # A task that most attempts got right must not drown one that few did.
-    share = 1 / max(1, right + (len(repaired) if learn.repair_weight else 0))
-    lucky = right < max(2, learn.min_pass_rate * len(attempts))
-    for attempt, review, alone in zip(attempts, reviews, plain, strict=True):
-        fate = _fate(attempt, review, learn, said, plain=alone, lucky=lucky and attempt.correct)
-        ids = attempt.rollout.completion_ids
-        if attempt.correct:
-            fate = replace(fate, weight=fate.weight * share)
-        elif fate.dropped == "wrong" and review.faulty_step and learn.locate_weight:
-            # What came before the first faulty step was right: it trains as right, it alone.
-            ids = renderer.lines(ids, review.faulty_step - 1)
-            if ids:
-                weight, lines = learn.locate_weight / len(attempts), review.faulty_step - 1
-                fate = Trained(weight=weight, pose_words=said, lines=lines)
-        prompt = renderer.solve(task.passage, fate.feedback)
-        record = _record(task, attempt, prompt, fate.weight, ids) if fate.weight else None
-        if record and fate.feedback is None:
-            record = _taught(record, attempt, learn)
-        yield attempt, fate, record
-    for revision in repaired if learn.repair_weight else ():
-        prompt = renderer.solve(task.passage, None)
-        record = _record(task, revision, prompt, learn.repair_weight * share)
-        yield revision, None, _taught(record, revision, learn)
-
-
-def _taught(record: TrainingRecord, attempt: Attempt, learn: LearnConfig) -> TrainingRecord:
-    """What was written under other words, or after a review, is taught as it was known there."""
-    asked = attempt.rollout.prompt.ids
-    if not learn.distil_share or asked == record.prompt_ids:
-        return record
-    return replace(record, teacher_ids=asked)
+def _unusable(review: Review, attempt: Attempt) -> str:
+    """Says why a review's words may not be trained under; empty where they may."""
+    if not review.given:
+        return "not reviewed"
+    if review.verdict is None:
+        return "review unparsed"
+    if review.verdict is not attempt.correct:
+        return "review deceptive"
+    return "" if solve_condition(review) else "review leaks or says nothing"
 
 
 def _pose_record(episode: Episode, task: Task, said: str, renderer: Renderer) -> TrainingRecord:
@@ -136,38 +171,6 @@ def _pose_record(episode: Episode, task: Task, said: str, renderer: Renderer) ->
     prompt = renderer.pose(episode.document.text, said)
     ids = task.pose.completion_ids if task.pose else renderer.complete(task.span)
     return TrainingRecord("pose", prompt.ids, ids, 1.0, task.document_id, task.id)
-
-
-def _fate(
-    attempt: Attempt,
-    review: Review,
-    learn: LearnConfig,
-    said: str,
-    *,
-    plain: bool,
-    lucky: bool,
-) -> Trained:
-    """Decides under which words an attempt trains, if at all.
-
-    A single right answer to a task that nobody else solved says more of chance than of its working.
-    """
-    if lucky:
-        return Trained(dropped="luck", pose_words=said)
-    if not review.given:
-        # The text confirms a right attempt by itself; without words of its own it trains plainly.
-        fate = Trained(weight=1.0) if attempt.correct else Trained(dropped="not reviewed")
-        return replace(fate, pose_words=said)
-    if review.verdict is None:
-        return Trained(dropped="review unparsed", pose_words=said)
-    if review.verdict is not attempt.correct:
-        return Trained(dropped="review deceptive", pose_words=said)
-    words = solve_condition(review)
-    if words is None:
-        return Trained(dropped="review leaks or says nothing", pose_words=said)
-    weight = 1.0 if attempt.correct else learn.negative_weight
-    if not weight or (plain and not attempt.correct):
-        return Trained(dropped="wrong", pose_words=said)
-    return Trained(feedback=None if plain else words, weight=weight, pose_words=said)
 
 
 def _review_records(
@@ -195,7 +198,8 @@ def _review_records(
         ids = written.completion_ids if written else renderer.complete(review.text)
         spans = (None, task.span) if privileged_too else (None,)
         for span in spans:
-            prompt = renderer.review(task.passage, attempt.rollout.text, span)
+            text = attempt.rollout.text
+            prompt = renderer.review(task.passage, text, span, attempt.correct)
             yield _record(task, attempt, prompt, weight, ids)
 
 

@@ -73,12 +73,19 @@ class Renderer:
         r"""Asks for the hidden text of a passage, in which only our own ``\mask{}`` stands."""
         return self._prompt("solve", "solve", condition, passage=self._passage(passage))
 
-    def review(self, passage: str, attempt: str, span: str | None) -> Prompt:
-        """Asks for a review of an attempt: privileged when the span is given, else blind."""
+    def review(
+        self, passage: str, attempt: str, span: str | None = None, correct: bool = False
+    ) -> Prompt:
+        """Asks for a review of an attempt: privileged when the span is given, else blind.
+
+        Who sees the hidden text is told as well whether the attempt matches it; comparing them is
+        the verifier's work, finding out why is the reviewer's.
+        """
         slots = {"passage": self._passage(passage), "attempt": self._clean(attempt)}
         if span is None:
             return self._prompt("review", "review", None, **slots)
-        return self._prompt("review", "review_privileged", None, span=self._clean(span), **slots)
+        slots |= {"span": self._clean(span), "outcome": self.words.outcome(correct)}
+        return self._prompt("review", "review_privileged", None, **slots)
 
     def revise(self, passage: str, attempt: str, review: str) -> Prompt:
         """Asks for a second attempt after a review."""

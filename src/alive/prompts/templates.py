@@ -27,7 +27,7 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "pose": frozenset({"condition", "document"}),
     "solve": frozenset({"condition", "passage"}),
     "review": frozenset({"passage", "attempt"}),
-    "review_privileged": frozenset({"passage", "attempt", "span"}),
+    "review_privileged": frozenset({"passage", "attempt", "span", "outcome"}),
     "revise": frozenset({"passage", "attempt", "review"}),
 }
 """What each template must hold, and all it may hold."""

@@ -96,7 +96,8 @@ def review(
         key = (task.id, attempt.rollout.text)
         if key not in prompts:
             span = task.span if privileged else None
-            prompts[key] = renderer.review(task.passage, attempt.rollout.text, span)
+            text = attempt.rollout.text
+            prompts[key] = renderer.review(task.passage, text, span, attempt.correct)
     if not prompts:
         return ()
     view = "privileged" if privileged else "blind"

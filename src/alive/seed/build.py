@@ -21,7 +21,7 @@ from alive.config import LearnConfig
 from alive.engines.fresh import new_model, use_threads
 from alive.engines.local import LocalPolicy
 from alive.prompts import Renderer, make_renderer
-from alive.seed.primer import LONGER, REVIEWS, TEXTBOOK, Chapter, Exchange, exchanges
+from alive.seed.primer import CHECKS, LONGER, REVIEWS, TEXTBOOK, Chapter, Exchange, exchanges
 from alive.seed.tokenizer import train_tokenizer
 from alive.types import Prompt, TrainingRecord
 
@@ -62,6 +62,7 @@ COURSES = (
     Course("textbook", "exchange", TEXTBOOK, 1700, 3e-3, 50, (0.1, 1.0, 1.0, 0.3)),
     Course("reviews", "course", (REVIEWS,), 600, 2.5e-3, 30, (0.1, 0.6, 1.0, 0.2)),
     Course("longer", "lengths", (LONGER,), 700, 2.5e-3, 30, (0.1, 1.0, 1.0, 0.2)),
+    Course("checks", "checks", (CHECKS,), 700, 2e-3, 30, (0.1, 1.0, 1.0, 0.3)),
 )
 
 
@@ -107,8 +108,9 @@ def _texts() -> Iterator[str]:
 
 def _record(exchange: Exchange, renderer: Renderer) -> TrainingRecord:
     prompt = _prompt(exchange, renderer)
-    completion = renderer.complete(exchange.completion)
-    return TrainingRecord(exchange.role, prompt.ids, completion, 1.0, "primer")
+    ids = renderer.complete(exchange.completion)
+    given = renderer.lines(ids, exchange.given)
+    return TrainingRecord(exchange.role, prompt.ids + given, ids[len(given) :], 1.0, "primer")
 
 
 def _prompt(exchange: Exchange, renderer: Renderer) -> Prompt:
@@ -117,7 +119,7 @@ def _prompt(exchange: Exchange, renderer: Renderer) -> Prompt:
     if exchange.role == "solve":
         return renderer.solve(exchange.passage, exchange.condition)
     if exchange.role == "review":
-        return renderer.review(exchange.passage, exchange.attempt, exchange.span)
+        return renderer.review(exchange.passage, exchange.attempt, exchange.span, exchange.correct)
     return renderer.revise(exchange.passage, exchange.attempt, exchange.review)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 from alive.seed.world import Problem
 
@@ -77,25 +76,62 @@ def forgetful(rng: random.Random, problem: Problem, chances: Sequence[float]) ->
     return _work(problem, result)
 
 
-def wrong(rng: random.Random, problem: Problem) -> Working:
-    """Draws a wrong working: one slip, everything after it consistent with the slip."""
+def wrong(
+    rng: random.Random, problem: Problem, shares: Sequence[float] = (2, 6, 2, 0, 0)
+) -> Working:
+    """Draws a wrong working: one slip, everything after it consistent with the slip.
+
+    Args:
+        rng: Source of chance.
+        problem: What is worked.
+        shares: How often a result is off in the tens, in the units, a number of the problem is
+            miscopied, the result before is, and a step is left out.
+    """
     while True:
-        working = _slip(rng, problem)
+        working = _slip(rng, problem, shares)
         if working is not None and working.answer != problem.result:
             return working
 
 
-def _slip(rng: random.Random, problem: Problem) -> Working | None:
+def _slip(rng: random.Random, problem: Problem, shares: Sequence[float]) -> Working | None:
     at = rng.randint(1, len(problem.steps) + (rng.random() < 0.1))
     if at > len(problem.steps):
         values = [step.split("=")[-1] for step in problem.steps[:-1]]
         return Working(problem.steps, rng.choice(values), at) if values else None
-    offset, copied = _draw_errors(rng)
+    kind = rng.choices(("tens", "units", "number", "before", "omitted"), shares)[0]
+    sign = rng.choice((1, -1))
+    off = sign * (rng.choice((10, 20)) if kind == "tens" else rng.randint(1, _WIDEST[kind]))
 
     def result(i: int, a: int, sign: str, b: int) -> int:
-        return _true(a, sign, b) + (offset if i == at else 0)
+        return _true(a, sign, b) + (off if i == at and kind in ("tens", "units") else 0)
 
-    return _work(problem, result, {at: copied})
+    if kind in ("before", "omitted") and at == 1:
+        return None
+    wrong_copies = _Copies(
+        number={at: off} if kind == "number" else {},
+        before={at: off} if kind == "before" else {},
+        omitted=at if kind == "omitted" else 0,
+    )
+    return _work(problem, result, wrong_copies)
+
+
+_WIDEST = {"units": 9, "number": 5, "before": 5, "omitted": 1}
+"""The largest error of each kind that is not in the tens."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Copies:
+    """What is taken over wrongly.
+
+    Attributes:
+        number: By step, by how much the number that is not the running value is off.
+        before: By step, by how much the running value is off.
+        omitted: The step left out; 0 for none.
+    """
+
+    number: Mapping[int, int] = field(default_factory=dict)
+    before: Mapping[int, int] = field(default_factory=dict)
+    omitted: int = 0
 
 
 def _true(a: int, sign: str, b: int) -> int:
@@ -111,29 +147,31 @@ def _parts(problem: Problem) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _work(
-    problem: Problem,
-    result: Callable[[int, int, str, int], int],
-    miscopied: Mapping[int, int] = MappingProxyType({}),
+    problem: Problem, result: Callable[[int, int, str, int], int], copies: _Copies | None = None
 ) -> Working | None:
     """Works a problem with errors, each consistent with what stands before.
 
     Args:
         problem: What is worked.
         result: Says what is written of a step, from its number and its parts.
-        miscopied: By step, by how much the number that is not the running value is off.
+        copies: What is taken over wrongly.
 
     Returns:
         None where a number would fall below 1.
     """
+    copies = copies or _Copies()
     steps: list[str] = []
     faulty: int | None = None
     true, value = "", 0  # the right running value, and the one that slipped
     for i, (left, sign, right_, sound) in enumerate(_parts(problem), start=1):
         operands = [int(left), int(right_)]
         carried = 1 if i > 1 and left != true else 0  # which operand is the running value
+        true = sound
+        if i == copies.omitted:
+            continue
         if i > 1:
-            operands[carried] = value
-        operands[1 - carried] += miscopied.get(i, 0)
+            operands[carried] = value + copies.before.get(i, 0)
+        operands[1 - carried] += copies.number.get(i, 0)
         if problem.difference and i == len(problem.steps):
             operands.sort(reverse=True)
         a, b = operands
@@ -142,19 +180,10 @@ def _work(
         value = result(i, a, sign, b)
         if value < 1:
             return None
-        if faulty is None and (miscopied.get(i) or value != _true(a, sign, b)):
+        copied = copies.number.get(i) or copies.before.get(i)
+        if faulty is None and (copied or value != _true(a, sign, b)):
             faulty = i
         steps.append(f"{a}{sign}{b}={value}")
-        true = sound
+    if copies.omitted:
+        faulty = len(steps) + 1  # each line is sound, and the answer is not
     return Working(tuple(steps), str(value), faulty)
-
-
-def _draw_errors(rng: random.Random) -> tuple[int, int]:
-    """Returns (error of the result, error of the copied number); one of them is 0."""
-    kind = rng.choices(("tens", "units", "number"), (2, 6, 2))[0]
-    sign = rng.choice((1, -1))
-    if kind == "tens":
-        return sign * rng.choice((10, 20)), 0
-    if kind == "units":
-        return sign * rng.randint(1, 9), 0
-    return 0, sign * rng.randint(1, 5)

@@ -41,7 +41,9 @@ class Exchange:
         condition: Feedback words it opens with; None for the plain prompt.
         attempt: The attempt under review or revision.
         span: The hidden text, in a privileged review only.
+        correct: Whether the attempt under review is right, told in a privileged review only.
         review: The review a revision follows.
+        given: Lines of the completion that stand there already and are not learned.
     """
 
     role: Role
@@ -51,6 +53,8 @@ class Exchange:
     attempt: str = ""
     span: str | None = None
     review: str = ""
+    given: int = 0
+    correct: bool = False
 
 
 def _draw(rng: random.Random, lengths: dict[int, float], split: str) -> Problem:
@@ -108,6 +112,10 @@ class Chapter:
             reviewer never learns to read the working (docs/LOG.md, 10).
         roles: Where each role's share of the exchanges ends: posing, solving, blind review,
             privileged review; the rest is revision.
+        begun: Share of the reviews that stand there up to a step, the faulty one where there is
+            one, 0..1. In a whole review most checks give what is expected, and a reviewer that
+            expects is seldom wrong.
+        slips: How often each kind of slip occurs, as in ``wrong``.
     """
 
     until: float
@@ -115,6 +123,8 @@ class Chapter:
     forgets: tuple[float, float, float]
     reviewed: float
     roles: tuple[float, float, float, float] = (0.05, 0.43, 0.72, 0.84)
+    begun: float = 0.0
+    slips: tuple[float, ...] = (2, 6, 2, 0, 0)
 
 
 _FORGETS = (0.4, 0.85, 1.0)
@@ -127,6 +137,10 @@ REVIEWS = Chapter(
     1.0, {1: 0.35, 2: 0.3, 3: 0.22, 4: 0.1, 5: 0.03}, _FORGETS, 0.5, (0.05, 0.25, 0.72, 0.86)
 )
 """Mostly reviews: to check a step takes longer to learn than to take it."""
+CHECKS = Chapter(
+    1.0, PLAY_LENGTHS | {1: 0.15}, _FORGETS, 0.5, (0.05, 0.3, 0.6, 0.85), 0.6, (2, 4, 3, 3, 2)
+)
+"""Single checks, and the slips of a solver that carries: it loses its place."""
 LONGER = Chapter(
     1.0, {1: 0.1, 2: 0.25, 3: 0.3, 4: 0.2, 5: 0.1, 6: 0.05}, _FORGETS, 0.5, (0.05, 0.4, 0.72, 0.85)
 )
@@ -154,14 +168,24 @@ def _exchange(rng: random.Random, chapter: Chapter) -> Exchange:
     if draw < solving:
         return _solve(rng, chapter)
     slipped = rng.random() < chapter.reviewed or draw >= privileged
-    working = _mistaken(rng, problem) if slipped else right(problem)
+    working = _mistaken(rng, problem, chapter.slips) if slipped else right(problem)
     passage = _passage(rng, problem)
     critique = _critique(problem, working, passage)
-    if draw < blind:
-        return Exchange("review", critique, passage, attempt=working.text)
     if draw < privileged:
-        return Exchange("review", critique, passage, attempt=working.text, span=problem.result)
+        span = None if draw < blind else problem.result
+        given = _given(rng, working, critique) if rng.random() < chapter.begun else 0
+        return Exchange(
+            "review", critique, passage, None, working.text, span, given=given, correct=not slipped
+        )
     return Exchange("revise", right(problem).text, passage, attempt=working.text, review=critique)
+
+
+def _given(rng: random.Random, working: Working, critique: str) -> int:
+    """Draws how many lines of a review stand there: those before the faulty one, or any."""
+    if working.faulty_step is None:
+        return rng.randrange(len(working.steps))
+    checks = critique[: critique.index("Summary:")].count("\n")
+    return checks - 1
 
 
 def _solve(rng: random.Random, chapter: Chapter) -> Exchange:
@@ -178,13 +202,13 @@ def _solve(rng: random.Random, chapter: Chapter) -> Exchange:
     return Exchange("solve", working.text, passage, None if wanted is None else summary[1])
 
 
-def _mistaken(rng: random.Random, problem: Problem) -> Working:
+def _mistaken(rng: random.Random, problem: Problem, slips: Sequence[float]) -> Working:
     """A wrong working: something forgotten, or a slip."""
     if rng.random() < 0.6:
         working = forgetful(rng, problem, (0.5,))
         if working is not None and working.faulty_step and working.answer != problem.result:
             return working
-    return wrong(rng, problem)
+    return wrong(rng, problem, slips)
 
 
 def _passage(rng: random.Random, problem: Problem) -> str:
