@@ -6,10 +6,10 @@ import pytest
 from fakes import ScriptedSampler
 
 from alive.config import Config, GameConfig, SamplingConfig
-from alive.game import play
+from alive.game import _to_review, play
 from alive.prompts import make_renderer
 from alive.roles.review import from_text
-from alive.types import Document
+from alive.types import Attempt, Document, Prompt, Rollout
 
 DOCUMENT = Document("doc", "Ann has 3 pens and buys 4 more pens. Now Ann has 12 pens.", "here")
 RIGHT = "1 ok\nSummary: every step is right\nVerdict: right\nScore: 10"
@@ -125,17 +125,45 @@ def test_identical_attempts_are_reviewed_once(game, sampler) -> None:
     assert len(roles["review"][0]) == 6  # per task 99, 101 and the right answer
 
 
-def test_some_attempts_of_a_task_can_be_left_without_a_review(sampler, renderer) -> None:
-    game = CONFIG.game.model_copy(update={"reviews_per_mask": 2})
+def test_some_attempts_can_be_left_without_a_review(sampler, renderer) -> None:
+    game = CONFIG.game.model_copy(update={"reviews_per_document": 4})
     config = CONFIG.model_copy(update={"game": game})
-    episode = play([DOCUMENT], 7, sampler, renderer, config)[0].episode
-    for reviews in episode.reviews:
-        # One right answer, which two attempts share, and the first of two wrong ones.
-        assert [review.given for review in reviews] == [True, True, False, True]
-        assert [review.verdict for review in reviews] == [False, True, None, True]
-    assert {r.index for r in episode.revisions} == {0}
-    roles = {call[0][0].role: call for call in sampler.calls}
-    assert len(roles["review"][0]) == 4
+    for episode in (one.episode for one in play([DOCUMENT] * 2, 7, sampler, renderer, config)):
+        # Of each task one right answer, which two attempts share, and the first of two wrong ones.
+        for reviews in episode.reviews:
+            assert [review.given for review in reviews] == [True, True, False, True]
+            assert [review.verdict for review in reviews] == [False, True, None, True]
+        assert {r.index for r in episode.revisions} == {0}
+
+
+def of_texts(*groups: str) -> list[list[Attempt]]:
+    """Attempts named by what they say: a capital letter is right."""
+    prompt = Prompt("solve", ())
+    return [
+        [
+            Attempt("t", i, Rollout(prompt, (), (), text, "stop", 0), None, text.isupper())
+            for i, text in enumerate(group)
+        ]
+        for group in groups
+    ]
+
+
+@pytest.mark.parametrize(
+    ("most", "chosen"),
+    [
+        (1, [4]),  # the first wrong attempt at the task that nobody solved
+        (2, [4, 2]),  # the first right one where fewest were right
+        (3, [4, 2, 0]),
+        (4, [4, 2, 0, 8]),
+        (6, [4, 2, 0, 8, 5, 3]),  # each task once before any twice
+        (0, [*range(12)]),
+    ],
+)
+def test_the_hardest_tasks_are_reviewed_first(most: int, chosen: list[int]) -> None:
+    groups = of_texts("abCD", "efgh", "IIII")
+    assert _to_review(groups, most, 100) == sorted(
+        {100 + i for i in chosen} | ({100 + i for i in range(8, 12)} if 8 in chosen else set())
+    )
 
 
 def test_an_arm_without_reviews_ends_after_its_attempts(game, sampler) -> None:

@@ -69,8 +69,8 @@ class GameConfig(Section):
     revisions_per_mask: CountOrZero = Field(
         2, description="wrong attempts of a task that are revised after their review"
     )
-    reviews_per_mask: CountOrZero = Field(
-        0, description="attempts of a task that are reviewed, right and wrong in turn; 0: all"
+    reviews_per_document: CountOrZero = Field(
+        0, description="attempts at a document's tasks that are reviewed, hard tasks first; 0: all"
     )
     resamples: CountOrZero = Field(2, description="further rounds for invalid proposals")
     max_span_words: Count = Field(10, description="longest span, words")
@@ -120,12 +120,6 @@ class LearnConfig(Section):
     )
     repair_weight: Annotated[float, Field(ge=0.0)] = Field(
         0.0, description="weight of repaired attempts as attempts, relative to right ones"
-    )
-    distil_share: Share = Field(
-        0.0, description="of what trains without its words: share of their whole distribution, 0..1"
-    )
-    reviews_per_task: CountOrZero = Field(
-        0, description="reviews of a task that train, right and wrong in turn; 0: all"
     )
     clip_low: Share = Field(0.2, description="of arm grpo: least ratio is 1 minus this")
     clip_high: Share = Field(0.28, description="of arm grpo: largest ratio is 1 plus this")

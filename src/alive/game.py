@@ -96,7 +96,12 @@ def play(
     attempts = list(chain.from_iterable(groups))
     judging = params(sampling.review_tokens)
     write = critic or _own_critic(sampler, renderer, judging, here("review"))
-    judged = _to_review(groups, game.reviews_per_mask)
+    judged: list[int] = []
+    done = 0
+    for one in posed:
+        part = groups[done : done + len(one.tasks)]
+        judged += _to_review(part, game.reviews_per_document, done * n)
+        done += len(part)
     written = write([owners[i] for i in judged], [attempts[i] for i in judged])
     given = dict(zip(judged, written, strict=True))
     reviews = [
@@ -177,22 +182,27 @@ def _own_critic(sampler: Sampler, renderer: Renderer, params: SamplingParams, se
     return critic
 
 
-def _to_review(groups: Sequence[Sequence[Attempt]], a_task: int) -> list[int]:
-    """Chooses what is reviewed: of each task right and wrong attempts in turn, as they come.
+def _to_review(groups: Sequence[Sequence[Attempt]], most: int, first: int) -> list[int]:
+    """Chooses which attempts at a document's tasks are reviewed: wrong and right ones in turn.
 
+    Tasks that fewest attempts solved come first, and none twice before each has come once.
     Identical attempts share a review and count as one.
+
+    Args:
+        groups: The attempts at each task.
+        most: How many; 0 for all.
+        first: Index of the first attempt among those of the step.
     """
-    chosen: list[int] = []
-    start = 0
-    for group in groups:
-        sides: dict[bool, dict[str, None]] = {True: {}, False: {}}
-        for attempt in group:
-            sides[attempt.correct][attempt.rollout.text] = None
-        turns = chain.from_iterable(zip_longest(*sides.values()))
-        texts = set(islice((text for text in turns if text is not None), a_task or None))
-        chosen += [start + i for i, one in enumerate(group) if one.rollout.text in texts]
-        start += len(group)
-    return chosen
+    sides: dict[bool, list[tuple[int, int, int, str]]] = {False: [], True: []}
+    for task, group in enumerate(groups):
+        solved = sum(attempt.correct for attempt in group)
+        for correct, side in sides.items():
+            texts = dict.fromkeys(one.rollout.text for one in group if one.correct is correct)
+            side += [(turn, solved, task, text) for turn, text in enumerate(texts)]
+    turns = chain.from_iterable(zip_longest(*(sorted(side) for side in sides.values())))
+    chosen = {one[2:] for one in islice((one for one in turns if one), most or None)}
+    flat = [(task, one.rollout.text) for task, group in enumerate(groups) for one in group]
+    return [first + at for at, one in enumerate(flat) if one in chosen]
 
 
 def _to_revise(

@@ -209,12 +209,13 @@ def _tokens(config: Config) -> tuple[int, int]:
     tasks = game.documents_per_step * game.masks_per_document
     attempts = tasks * game.solutions_per_mask
     written = tasks * sampling.pose_tokens
-    revisions = tasks * game.revisions_per_mask
-    written += attempts * (sampling.solve_tokens + sampling.review_tokens)
+    reviews = game.documents_per_step * game.reviews_per_document or attempts
+    revisions = min(tasks * game.revisions_per_mask, reviews)
+    written += attempts * sampling.solve_tokens + reviews * sampling.review_tokens
     written += revisions * sampling.solve_tokens
     # A task's attempts share one prompt; each review and revision has its own, which holds the
     # attempt and, in a revision, its review.
-    prompts = 2 * tasks * chunk + attempts * (chunk + sampling.solve_tokens)
+    prompts = 2 * tasks * chunk + reviews * (chunk + sampling.solve_tokens)
     prompts += revisions * (chunk + sampling.solve_tokens + sampling.review_tokens)
     return written, written + prompts
 

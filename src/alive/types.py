@@ -196,8 +196,6 @@ class TrainingRecord:
         behaviour: [T], log-probabilities under the policy that sampled the completion. Where they
             are given the weight is an advantage and the loss a clipped policy gradient; where not,
             the completion is imitated.
-        teacher_ids: Prompt under which the policy itself, as it stands, teaches each token of the
-            completion; empty where nothing but the completion is learned.
     """
 
     role: Role
@@ -208,7 +206,6 @@ class TrainingRecord:
     task_id: str = ""
     attempt_index: int = -1
     behaviour: tuple[float, ...] = ()
-    teacher_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

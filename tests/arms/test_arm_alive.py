@@ -343,15 +343,6 @@ def test_what_was_right_before_the_first_fault_trains_as_right(renderer) -> None
     assert fates["task0", 0, "solve"].lines == 0
 
 
-def test_reviews_of_a_task_can_be_limited_to_some_of_each_kind(renderer) -> None:
-    board = Board(renderer)
-    rights = [(f"{GOOD} {i}", True, {"verdict": True}) for i in range(4)]
-    board.add(*rights, (BAD, False, {"verdict": False}))
-    made = of(board.records(LearnConfig(reviews_per_task=3))[0], "review")
-    assert [record.attempt_index for record in made] == [0, 1, 4]
-    assert [record.weight for record in made] == pytest.approx([0.75, 0.75, 1.5])
-
-
 def test_no_record_shows_the_solver_the_hidden_text(renderer, seed_tokenizer) -> None:
     """The condition of an attempt is the review's summary, and a leaking one trains nobody."""
     board = Board(renderer)
@@ -364,24 +355,3 @@ def test_no_record_shows_the_solver_the_hidden_text(renderer, seed_tokenizer) ->
 
 def test_an_episode_without_tasks_makes_nothing(renderer) -> None:
     assert Board(renderer).records() == ([], {})
-
-
-def test_words_teach_what_trains_without_them(renderer) -> None:
-    """Right attempts under the plain prompt, and repaired ones, learn from what they followed."""
-    board = Board(renderer)
-    task = board.add((GOOD, True, {"verdict": True}), (BAD, False, {"verdict": False}))
-    board.add((GOOD, True, {"verdict": True}), (GOOD, True, {"verdict": True}))
-    mended = board.revise(task, 1, GOOD, True)
-    learn = LearnConfig(plain_share=1.0, repair_weight=1.0, revise_weight=0.0, distil_share=0.5)
-
-    def made_with(**changes):
-        return records(board.episode, renderer, learn.model_copy(update=changes))[0]
-
-    made = made_with()
-    words = renderer.solve(PASSAGE, "every step is right").ids
-    solved = [one for one in made if one.role == "solve"]
-    assert {one.prompt_ids for one in solved} == {renderer.solve(PASSAGE, None).ids}
-    assert {one.teacher_ids for one in solved} == {words, mended.prompt.ids}
-    assert {one.teacher_ids for one in made_with(distil_share=0.0)} == {()}
-    under = [one for one in made_with(plain_share=0.0) if one.role == "solve"]
-    assert [one.teacher_ids for one in under if one.teacher_ids] == [mended.prompt.ids]

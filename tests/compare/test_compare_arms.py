@@ -11,7 +11,7 @@ from alive.settings import load_config
 
 SHARED = load_config(
     preset="quickstart",
-    overrides=["learn.locate_weight=0.5", "learn.distil_share=0.5"],  # all there is to ablate
+    overrides=["learn.locate_weight=0.5"],  # all there is to ablate
 )
 
 

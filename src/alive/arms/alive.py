@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, islice, zip_longest
 
 from alive.config import LearnConfig
 from alive.feedback import (
@@ -73,7 +72,7 @@ def records(
             fates[task.id, attempt.index, "solve"] = replace(fate, pose_words=said)
             made += solved
         made += [learned.repaired(revision) for revision in repaired if learn.repair_weight]
-    made += _review_records(episode, renderer, learn.reviews_per_task, privileged_too)
+    made += _review_records(episode, renderer, privileged_too)
     for revision in episode.revisions:
         fate = Trained(weight=1.0) if revision.correct else Trained(dropped="still wrong")
         fates[revision.task_id, revision.index, "revise"] = fate
@@ -147,12 +146,7 @@ class _Learned:
     def _plainly(
         self, attempt: Attempt, weight: float, ids: tuple[int, ...] | None = None
     ) -> TrainingRecord:
-        record = _record(self.task, attempt, self.plain, weight, ids)
-        asked = attempt.rollout.prompt.ids
-        if not self.learn.distil_share or asked == record.prompt_ids:
-            return record
-        # What was written under words, or after a review, is taught as it was known there.
-        return replace(record, teacher_ids=asked)
+        return _record(self.task, attempt, self.plain, weight, ids)
 
 
 def _unusable(review: Review, attempt: Attempt) -> str:
@@ -174,26 +168,21 @@ def _pose_record(episode: Episode, task: Task, said: str, renderer: Renderer) ->
 
 
 def _review_records(
-    episode: Episode, renderer: Renderer, limit: int, privileged_too: bool
+    episode: Episode, renderer: Renderer, privileged_too: bool
 ) -> Iterator[TrainingRecord]:
     """Privileged words under the blind input; right and wrong attempts weigh the same in sum.
 
     Attempts that share one review (identical completions) make one record.
     """
-    kept: list[tuple[Task, Attempt, Review]] = []
+    kept: dict[tuple[str, str], tuple[Task, Attempt, Review]] = {}
     for task, attempts, reviews in zip(
         episode.tasks, episode.attempts, episode.reviews, strict=True
     ):
-        sides: dict[bool, dict[str, tuple[Task, Attempt, Review]]] = {True: {}, False: {}}
         for attempt, review in zip(attempts, reviews, strict=True):
             if keep_review(review, attempt.correct):
-                side = sides[attempt.correct]
-                side.setdefault(attempt.rollout.text, (task, attempt, review))
-        turns = chain.from_iterable(zip_longest(*(side.values() for side in sides.values())))
-        chosen = islice((one for one in turns if one), limit or None)
-        kept += sorted(chosen, key=lambda one: one[1].index)
-    weights = class_weights([attempt.correct for _, attempt, _ in kept])
-    for (task, attempt, review), weight in zip(kept, weights, strict=True):
+                kept.setdefault((task.id, attempt.rollout.text), (task, attempt, review))
+    weights = class_weights([attempt.correct for _, attempt, _ in kept.values()])
+    for (task, attempt, review), weight in zip(kept.values(), weights, strict=True):
         written = review.rollout
         ids = written.completion_ids if written else renderer.complete(review.text)
         spans = (None, task.span) if privileged_too else (None,)

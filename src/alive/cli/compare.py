@@ -26,7 +26,7 @@ ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
 @click.option(
     "--ablate",
     default="",
-    help="ALIVE without: adversary,review,warm-up,words,distil,locate,repair.",
+    help="ALIVE without: adversary,review,warm-up,words,locate,repair.",
 )
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Runs.")
 @click.option(

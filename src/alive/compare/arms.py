@@ -38,7 +38,6 @@ _UNTRAINED = {
     "revise_weight": 0.0,
     "locate_weight": 0.0,
     "repair_weight": 0.0,
-    "distil_share": 0.0,
 }
 
 ARMS: dict[str, Arm] = {
@@ -78,7 +77,6 @@ ABLATIONS: dict[str, Arm] = {
         Arm("review", "the blind reviewer does not learn", {"learn": {"review_weight": 0.0}}),
         Arm("warm-up", "no teacher's critiques at the start", {"warmup": {"steps": 0}}),
         Arm("words", "no words before any attempt", {"game": {"conditioned": False}}),
-        Arm("distil", "words teach by what was sampled alone", {"learn": {"distil_share": 0.0}}),
         Arm("locate", "sound beginnings do not train", {"learn": {"locate_weight": 0.0}}),
         Arm("repair", "repaired attempts do not train", {"learn": {"repair_weight": 0.0}}),
     )

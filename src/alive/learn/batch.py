@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -25,8 +25,6 @@ class MicroBatch:
         roles: The B records' roles.
         behaviour: [B, T], log-probabilities under the sampling policy, 0 off the completion; None
             where the rows are to be imitated. No batch mixes the two.
-        teacher: The same completions, in the same order, after the prompts that teach them; None
-            where none does. No batch mixes the two.
         prefix_ids: [U, P], padded on the left so that all end together; None if not shared.
         prefix_mask: [U, P], 1 on real tokens.
         owner: [B], the beginning that each row continues.
@@ -40,7 +38,6 @@ class MicroBatch:
     prefix_mask: Tensor | None = None
     owner: Tensor | None = None
     behaviour: Tensor | None = None
-    teacher: MicroBatch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +50,6 @@ class _Row:
     weight: float
     role: str
     behaviour: tuple[float, ...] = ()
-    teacher: tuple[int, ...] = ()
-
-    @property
-    def kind(self) -> tuple[bool, bool]:
-        """Rows of one kind share a batch: rewarded or not, taught or not."""
-        return bool(self.behaviour), bool(self.teacher)
 
     @property
     def width(self) -> int:
@@ -120,13 +111,12 @@ def micro_batches(
             weight,
             record.role,
             record.behaviour,
-            record.teacher_ids,
         )
         for (record, weight), length in zip(live, shared, strict=True)
     ]
     rows.sort(key=lambda row: (len(row.prefix), row.prefix, row.width))
-    for kind in sorted({row.kind for row in rows}):
-        for chosen in _cut([row for row in rows if row.kind == kind], max_tokens):
+    for rewarded in (False, True):  # a batch has one kind of loss
+        for chosen in _cut([row for row in rows if bool(row.behaviour) is rewarded], max_tokens):
             yield _collate(chosen, pad_id)
 
 
@@ -144,7 +134,6 @@ def _merged(
             record.role,
             record.prompt_ids,
             record.completion_ids,
-            record.teacher_ids,
             bool(record.behaviour),
         )
         first, before = merged.get(key, (record, 0.0))
@@ -180,18 +169,12 @@ def _collate(rows: Sequence[_Row], pad_id: int) -> MicroBatch:
         behaviour = torch.zeros(ids.shape, dtype=torch.float32)
         for i, row in enumerate(rows):
             behaviour[i, len(row.rest) : row.width] = torch.tensor(row.behaviour)
-    teacher = None
-    if rows[0].teacher:
-        taught = [replace(row, prefix=(), rest=row.teacher, teacher=()) for row in rows]
-        teacher = _collate(taught, pad_id)
     scale = torch.tensor([row.weight for row in rows], dtype=torch.float32)
     weights, roles = scale[:, None] * mask, tuple(row.role for row in rows)
     if not rows[0].prefix:
-        return MicroBatch(ids, mask, weights, roles, behaviour=behaviour, teacher=teacher)
+        return MicroBatch(ids, mask, weights, roles, behaviour=behaviour)
     unique: dict[tuple[int, ...], int] = {}
     owner = [unique.setdefault(row.prefix, len(unique)) for row in rows]
     prefix_ids, prefix_mask = pad(list(unique), pad_id, left=True)
     owners = torch.tensor(owner, dtype=torch.long)
-    return MicroBatch(
-        ids, mask, weights, roles, prefix_ids, prefix_mask, owners, behaviour, teacher
-    )
+    return MicroBatch(ids, mask, weights, roles, prefix_ids, prefix_mask, owners, behaviour)

@@ -26,36 +26,6 @@ def completion_logprobs(model: Any, batch: MicroBatch) -> Tensor:
     return torch.nn.functional.pad(found, (skipped, 0))
 
 
-def completion_logits(model: Any, batch: MicroBatch) -> Tensor:
-    """Logits of every completion token, row by row: [K, V], K completion tokens in all.
-
-    Batches of the same completions after other prompts give the same K in the same order.
-    """
-    logits = _logits(model, batch)
-    kept = batch.mask[:, batch.ids.shape[1] - logits.shape[1] :].bool()
-    return logits[kept].float()
-
-
-def distillation_loss(
-    logprobs: Tensor, taught: Tensor, ids: Tensor, weights: Tensor, share: float
-) -> Tensor:
-    """``sum_k w_k ((1 - share) (-log p_k(id_k)) + share KL(q_k || p_k))``.
-
-    The target of a token is the one that was sampled, mixed with the whole distribution ``q`` that
-    the policy has under the teaching prompt (self-distillation as in arXiv 2601.20802).
-
-    Args:
-        logprobs: [K, V], log p of the policy that learns.
-        taught: [K, V], log q of the same policy under the teaching prompt; carries no gradient.
-        ids: [K], the sampled tokens.
-        weights: [K].
-        share: 0..1.
-    """
-    sampled = -logprobs.gather(-1, ids[:, None])[:, 0]
-    divergence = (taught.exp() * (taught - logprobs)).sum(-1)
-    return (weights * ((1 - share) * sampled + share * divergence)).sum()
-
-
 def likelihood_loss(logprobs: Tensor, weights: Tensor) -> Tensor:
     """``-sum_bt w_bt log p_bt``: with ``token_weights`` the sum of the weighted role losses.
 

@@ -13,9 +13,7 @@ from alive.config import LearnConfig
 from alive.errors import DivergenceError
 from alive.learn.batch import MicroBatch, micro_batches
 from alive.learn.loss import (
-    completion_logits,
     completion_logprobs,
-    distillation_loss,
     likelihood_loss,
     policy_gradient_loss,
 )
@@ -65,8 +63,7 @@ def update(
         loss, logprobs = _loss(model, batch, config)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()
-        # What is taught passes through the policy twice.
-        tokens += int(batch.mask.sum()) * (1 if batch.teacher is None else 2)
+        tokens += int(batch.mask.sum())
         _add_role_sums(sums, batch, logprobs.detach())
     trainable = [weight for group in optimiser.param_groups for weight in group["params"]]
     norm = float(torch.nn.utils.clip_grad_norm_(trainable, config.max_grad_norm))
@@ -87,27 +84,11 @@ def update(
 
 def _loss(model: Any, batch: MicroBatch, config: LearnConfig) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns a batch's loss and its log-probabilities, [B, T]."""
-    if batch.teacher is not None:
-        return _taught_loss(model, batch, batch.teacher, config.distil_share)
     logprobs = completion_logprobs(model, batch)
     if batch.behaviour is None:
         return likelihood_loss(logprobs, batch.weights), logprobs
     clip = config.clip_low, config.clip_high
     return policy_gradient_loss(logprobs, batch.behaviour, batch.weights, *clip), logprobs
-
-
-def _taught_loss(
-    model: Any, batch: MicroBatch, teacher: MicroBatch, share: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    with torch.no_grad():
-        taught = torch.log_softmax(completion_logits(model, teacher), dim=-1)
-    logprobs = torch.log_softmax(completion_logits(model, batch), dim=-1)
-    kept = batch.mask.bool()
-    ids = batch.ids[kept]
-    loss = distillation_loss(logprobs, taught, ids, batch.weights[kept], share)
-    rows = torch.zeros_like(batch.weights)
-    rows[kept] = logprobs.detach().gather(-1, ids[:, None])[:, 0]
-    return loss, rows
 
 
 def _to(batch: MicroBatch, device: torch.device) -> MicroBatch:
@@ -116,8 +97,7 @@ def _to(batch: MicroBatch, device: torch.device) -> MicroBatch:
         for field in fields(batch)
         if isinstance(getattr(batch, field.name), torch.Tensor)
     }
-    teacher = None if batch.teacher is None else _to(batch.teacher, device)
-    return replace(batch, teacher=teacher, **tensors)
+    return replace(batch, **tensors)
 
 
 def _add_role_sums(
