@@ -86,7 +86,7 @@ def test_each_role_gets_its_own_limits_and_seed(game, sampler) -> None:
     params = [
         (call[2].max_new_tokens, call[2].temperature, call[2].top_p) for call in sampler.calls
     ]
-    assert params == [(3, 1.0, 0.9), (20, 1.0, 0.9), (30, 1.0, 0.9), (20, 1.0, 0.9)]
+    assert params == [(3, 1.0, 0.9), (20, 1.0, 0.9), (30, 0.0, 1.0), (20, 1.0, 0.9)]
     assert len({call[3] for call in sampler.calls}) == 4
 
 

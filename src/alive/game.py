@@ -94,7 +94,8 @@ def play(
     stage("review")
     owners = [task for task in tasks for _ in range(n)]
     attempts = list(chain.from_iterable(groups))
-    judging = params(sampling.review_tokens)
+    # Greedy, as reviewers are deployed: chance in a verdict teaches nobody (docs/LOG.md, 19).
+    judging = SamplingParams(sampling.review_tokens, temperature=0.0)
     write = critic or _own_critic(sampler, renderer, judging, here("review"))
     judged: list[int] = []
     done = 0
