@@ -128,6 +128,39 @@ def test_the_critique_finds_the_slip_where_it_was_made(slips) -> None:
     assert unseen <= 0.07 * len(slips)
 
 
+def test_the_result_before_is_taken_over_wrongly() -> None:
+    rng = random.Random(6)
+    for i in range(200):
+        problem = draw_problem(rng, DOMAINS[i % 3], 2 + i % 5)
+        working = wrong(rng, problem, (0, 0, 0, 1, 0))
+        at = working.faulty_step
+        if at > len(working.steps):
+            continue  # only the boxed answer is wrong
+        assert at > 1
+        assert working.steps[: at - 1] == problem.steps[: at - 1]
+        before = problem.steps[at - 2].split("=")[1]
+        asked, written = (
+            Counter(LINE.fullmatch(steps[at - 1]).group(1, 3))
+            for steps in (problem.steps, working.steps)
+        )
+        [gone], [come] = asked - written, written - asked
+        assert gone == before
+        assert 1 <= abs(int(come) - int(before)) <= 5
+        assert not any(error_of(step) for step in working.steps)
+
+
+def test_a_step_is_left_out() -> None:
+    rng = random.Random(7)
+    seen = 0
+    for i in range(200):
+        problem = draw_problem(rng, DOMAINS[i % 3], 2 + i % 5)
+        working = wrong(rng, problem, (0, 0, 0, 0, 1))
+        assert working.faulty_step == len(working.steps) + 1
+        assert not any(error_of(step) for step in working.steps)
+        seen += len(working.steps) == len(problem.steps) - 1
+    assert seen > 150
+
+
 @pytest.mark.parametrize(
     ("a", "sign", "b", "ten"),
     [

@@ -80,9 +80,27 @@ def test_reviews_parse_and_give_nothing_away(read) -> None:
             assert parsed.score is not None
             if one.span is not None:
                 assert parsed.verdict == matches(extract_answer(one.attempt), one.span)
+                assert one.correct is parsed.verdict
         elif one.role == "revise":
             assert parse_review(one.review).verdict is False
             assert extract_answer(one.completion) != extract_answer(one.attempt)
+
+
+def test_begun_reviews_go_on_at_the_faulty_step() -> None:
+    """Or, of a right working, anywhere; what stands there is sound in every case."""
+    reviews = [e for e in exchanges("c", (primer.CHECKS,), 1_500) if e.role == "review"]
+    begun = [one for one in reviews if one.given]
+    assert 0.2 * len(reviews) < len(begun) < primer.CHECKS.begun * len(reviews)
+    found = Counter[bool]()
+    for one in begun:
+        lines = one.completion.split("\n")
+        assert all(line.endswith(" ok") for line in lines[: one.given])
+        assert lines[one.given].split()[0] == str(one.given + 1)
+        wrong = parse_review(one.completion).verdict is False
+        assert (" wrong " in lines[one.given]) is wrong
+        found[wrong] += 1
+    assert min(found.values()) > 0.25 * len(begun)
+    assert not any(e.given for e in exchanges("e", primer.TEXTBOOK, 300))
 
 
 def test_passages_hide_something_and_documents_nothing(read) -> None:

@@ -24,7 +24,7 @@ PRIMER_LENGTHS = {1: 0.2, 2: 0.3, 3: 0.27, 4: 0.15, 5: 0.06, 6: 0.02}
 PLAY_LENGTHS = {1: 0.05, 2: 0.2, 3: 0.3, 4: 0.25, 5: 0.15, 6: 0.05}
 SELFPLAY_DOCUMENTS = 3000
 HELDOUT_ITEMS = 600
-TEST_EDITION = 2
+TEST_EDITION = 3
 """Counts up when settings were changed after a figure on the test problems had been seen."""
 PROBLEMS_A_DOCUMENT = 12
 WORDS = load_templates("seed").words
@@ -138,7 +138,7 @@ REVIEWS = Chapter(
 )
 """Mostly reviews: to check a step takes longer to learn than to take it."""
 CHECKS = Chapter(
-    1.0, PLAY_LENGTHS | {1: 0.15}, _FORGETS, 0.5, (0.05, 0.3, 0.6, 0.85), 0.6, (2, 4, 3, 3, 2)
+    1.0, PLAY_LENGTHS | {1: 0.15}, _FORGETS, 0.5, (0.05, 0.3, 0.68, 0.85), 0.6, (2, 4, 3, 3, 3)
 )
 """Single checks, and the slips of a solver that carries: it loses its place."""
 LONGER = Chapter(
