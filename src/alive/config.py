@@ -89,7 +89,9 @@ class GameConfig(Section):
 class SamplingConfig(Section):
     """How completions are drawn."""
 
-    temperature: Positive = Field(1.0, description="of training rollouts; reviews are greedy")
+    temperature: Positive = Field(
+        1.0, description="of training rollouts but reviews, which are greedy; arm grpo needs 1"
+    )
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = Field(1.0, description="nucleus mass")
     pose_tokens: Count = Field(16, description="longest span proposal, tokens")
     solve_tokens: Count = Field(96, description="longest attempt, tokens")

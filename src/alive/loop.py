@@ -39,6 +39,7 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
         DivergenceError: The loss stopped being finite; the state before the step was saved.
         KeyboardInterrupt: After the state was saved.
     """
+    arms.check(config)
     with Session.open(config, resume, console) as run:
         run.evaluate("before")
         with run.bars("formats", config.warmup.format_steps, run.state.formats_learned):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from alive.arms import check
 from alive.compare import ABLATIONS, ARMS, chosen_arms
 from alive.compare.arms import ENDLESS, settings_of
 from alive.errors import ConfigError
@@ -36,7 +37,10 @@ def test_every_arm_is_budgeted_alike() -> None:
         assert found.evaluate.suites == ()
         assert found.corpus.held_out == ("seed",)
         assert found.model.threads == 1
-        assert found.sampling == SHARED.sampling
+        # A policy gradient needs completions as likely as the policy would write them.
+        as_written = SHARED.sampling.model_copy(update={"temperature": 1.0})
+        assert found.sampling == (as_written if name.startswith("grpo") else SHARED.sampling)
+        check(found)
         same = ("documents_per_step", "masks_per_document", "solutions_per_mask", "context")
         assert all(getattr(found.game, key) == getattr(SHARED.game, key) for key in same)
 
@@ -77,3 +81,9 @@ def test_names_are_checked() -> None:
 def test_what_is_off_cannot_be_ablated() -> None:
     with pytest.raises(ConfigError, match="--ablate locate: these settings do without it already"):
         chosen_arms("alive", "locate", load_config(preset="quickstart"))
+
+
+def test_a_policy_gradient_from_other_completions_is_refused() -> None:
+    config = load_config(preset="quickstart", overrides=["arm=grpo"])
+    with pytest.raises(ConfigError, match=r"arm grpo needs 1. Add --set sampling.temperature=1"):
+        check(config)

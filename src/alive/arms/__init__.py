@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from alive.arms import alive, baselines
 from alive.config import Config
+from alive.errors import ConfigError
 from alive.prompts import Renderer
 from alive.types import Episode, Trained, TrainingKey, TrainingRecord
 
-__all__ = ["records", "reviews"]
+__all__ = ["check", "records", "reviews"]
+
+
+def check(config: Config) -> None:
+    """Refuses settings that a run's arm cannot learn from.
+
+    Raises:
+        ConfigError: A policy gradient from completions drawn at another temperature than 1: their
+            log-probabilities would not be those of the policy that wrote them.
+    """
+    if config.arm == "grpo" and config.sampling.temperature != 1:
+        raise ConfigError(
+            f"sampling.temperature is {config.sampling.temperature:g}; arm grpo needs 1. "
+            "Add --set sampling.temperature=1"
+        )
 
 
 def reviews(config: Config) -> bool:

@@ -32,6 +32,8 @@ class Arm:
 
 
 _ALONE = {"game": {"conditioned": False}, "warmup": {"steps": 0}}
+_AS_IT_WRITES = {"sampling": {"temperature": 1.0}}
+"""A policy gradient needs completions as likely as the policy would write them."""
 _UNTRAINED = {
     "pose_weight": 0.0,
     "review_weight": 0.0,
@@ -45,11 +47,15 @@ ARMS: dict[str, Arm] = {
     for arm in (
         Arm("base", "the model as it comes", trains=False),
         Arm("rft", "right attempts are imitated, nothing else", {"arm": "rft", **_ALONE}),
-        Arm("grpo", "the match with the text is a reward", {"arm": "grpo", **_ALONE}),
+        Arm(
+            "grpo",
+            "the match with the text is a reward",
+            {"arm": "grpo", **_ALONE, **_AS_IT_WRITES},
+        ),
         Arm(
             "grpo-words",
             "the same, attempts sampled and trained under the positive words",
-            {"arm": "grpo", "warmup": {"steps": 0}},
+            {"arm": "grpo", "warmup": {"steps": 0}, **_AS_IT_WRITES},
         ),
         Arm(
             "fcp",
