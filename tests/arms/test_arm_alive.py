@@ -271,6 +271,23 @@ def test_reviews_train_blind_and_weigh_the_same_by_class(renderer) -> None:
     assert [record.attempt_index for record in made] == [0, 1, 2, 3]
 
 
+def test_a_critique_teaches_by_what_it_mended(renderer) -> None:
+    """Of the policy's own critiques of wrong attempts; a teacher's and those of right ones all do."""
+    board = Board(renderer)
+    own = {"verdict": False, "own": True}
+    tries = [(f"3+4={i}\n\\boxed{{{i}}}", False, own) for i in (1, 2, 3)]
+    task = board.add(*tries, (GOOD, True, {"verdict": True, "own": True}))
+    assert [one.attempt_index for one in of(board.records()[0], "review")] == [0, 1, 2, 3]
+    board.revise(task, 0, BAD, False)
+    board.revise(task, 1, GOOD, True)
+    made = of(board.records()[0], "review")
+    assert [(one.attempt_index, one.weight) for one in made] == [(1, 1.0), (3, 1.0)]
+    taught = Board(renderer)
+    task = taught.add(HONEST_WRONG, HONEST_RIGHT)
+    taught.revise(task, 0, BAD, False)
+    assert [one.attempt_index for one in of(taught.records()[0], "review")] == [0, 1]
+
+
 def test_identical_attempts_share_one_review_record(renderer) -> None:
     board = Board(renderer)
     board.add(*[HONEST_RIGHT] * 3, HONEST_WRONG)

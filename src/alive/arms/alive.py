@@ -172,13 +172,19 @@ def _review_records(
 ) -> Iterator[TrainingRecord]:
     """Privileged words under the blind input; right and wrong attempts weigh the same in sum.
 
-    Attempts that share one review (identical completions) make one record.
+    Attempts that share one review (identical completions) make one record. Who knows that an
+    attempt is wrong blames some step or other: of the policy's own critiques of wrong attempts
+    those teach after which a revision came out right (docs/LOG.md, 21).
     """
+    mended = {(r.task_id, r.index) for r in episode.revisions if r.correct}
     kept: dict[tuple[str, str], tuple[Task, Attempt, Review]] = {}
     for task, attempts, reviews in zip(
         episode.tasks, episode.attempts, episode.reviews, strict=True
     ):
         for attempt, review in zip(attempts, reviews, strict=True):
+            own = review.rollout is not None and bool(episode.revisions)
+            if own and not attempt.correct and (task.id, attempt.index) not in mended:
+                continue
             if keep_review(review, attempt.correct):
                 kept.setdefault((task.id, attempt.rollout.text), (task, attempt, review))
     weights = class_weights([attempt.correct for _, attempt, _ in kept.values()])
