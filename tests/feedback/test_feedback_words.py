@@ -93,15 +93,16 @@ def test_only_honest_reviews_are_kept():
 
 def test_class_weights_by_hand():
     assert class_weights([True, False, False, False]) == [2.0, 2 / 3, 2 / 3, 2 / 3]
-    assert class_weights([True, True]) == [1.0, 1.0]
-    assert class_weights([False]) == [1.0]
+    assert class_weights([True, True]) == [0.0, 0.0]
+    assert class_weights([False]) == [0.0]
     assert class_weights([]) == []
 
 
 @given(st.lists(st.booleans(), min_size=1))
 def test_classes_weigh_the_same(correct):
     weights = class_weights(correct)
-    assert sum(weights) == pytest.approx(len(correct))
     right = sum(w for w, e in zip(weights, correct, strict=True) if e)
+    wrong = sum(w for w, e in zip(weights, correct, strict=True) if not e)
+    assert right == pytest.approx(wrong)
     if 0 < sum(correct) < len(correct):
-        assert right == pytest.approx(len(correct) / 2)
+        assert right + wrong == pytest.approx(len(correct))

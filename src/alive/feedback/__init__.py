@@ -97,10 +97,11 @@ def keep_review(review: Review, correct: bool) -> bool:
 def class_weights(correct: Sequence[bool]) -> list[float]:
     """Returns inverse class frequency weights with mean 1, against leniency.
 
-    Right and wrong attempts weigh the same in sum. With one class alone every weight is 1.
+    Right and wrong attempts weigh the same in sum. One class alone weighs nothing: it would teach to
+    say always the same (docs/LOG.md, 21).
     """
     count = len(correct)
     right = sum(correct)
     if right in (0, count):
-        return [1.0] * count
+        return [0.0] * count
     return [count / (2 * right) if e else count / (2 * (count - right)) for e in correct]
