@@ -16,7 +16,7 @@ Examples:
   alive compare --out runs/compare
   alive compare --arms base,grpo,alive --seeds 1 --budget-tokens 100000 --out runs/quick
   alive compare --arms alive --ablate words,repair --out runs/compare
-  alive compare --train-on maths,code,logic --out runs/transfer
+  alive compare --arms rft,grpo,alive --train-on maths,code,logic --out runs/transfer
 """
 ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
 
