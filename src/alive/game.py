@@ -88,7 +88,7 @@ def play(
     stage("solve")
     tasks = [task for one in posed for task in one.tasks]
     n, solving = game.solutions_per_mask, params(sampling.solve_tokens)
-    groups = _attempt(sampler, renderer, tasks, game, solving, conditioned, here)
+    groups = _solve(sampler, renderer, tasks, game, solving, conditioned, here)
     if not reviewed:
         return tuple(_split(documents, step, posed, groups, (), ()))
     stage("review")
@@ -123,7 +123,7 @@ def play(
     return tuple(_split(documents, step, posed, groups, by_task, revisions))
 
 
-def _attempt(
+def _solve(
     sampler: Sampler,
     renderer: Renderer,
     tasks: Sequence[Task],
