@@ -97,12 +97,7 @@ def play(
     # Greedy, as reviewers are deployed: chance in a verdict teaches nobody (docs/LOG.md, 19).
     judging = SamplingParams(sampling.review_tokens, temperature=0.0)
     write = critic or _own_critic(sampler, renderer, judging, here("review"))
-    judged: list[int] = []
-    done = 0
-    for one in posed:
-        part = groups[done : done + len(one.tasks)]
-        judged += _to_review(part, game.reviews_per_document, done * n)
-        done += len(part)
+    judged = _to_review(posed, groups, game.reviews_per_document)
     written = write([owners[i] for i in judged], [attempts[i] for i in judged])
     given = dict(zip(judged, written, strict=True))
     reviews = [
@@ -183,7 +178,21 @@ def _own_critic(sampler: Sampler, renderer: Renderer, params: SamplingParams, se
     return critic
 
 
-def _to_review(groups: Sequence[Sequence[Attempt]], most: int, first: int) -> list[int]:
+def _to_review(
+    posed: Sequence[pose.Posed], groups: Sequence[tuple[Attempt, ...]], most: int
+) -> list[int]:
+    """Chooses which attempts of a step are reviewed, document by document."""
+    rest = iter(groups)
+    chosen: list[int] = []
+    first = 0
+    for one in posed:
+        part = list(islice(rest, len(one.tasks)))
+        chosen += [first + at for at in _hardest(part, most)]
+        first += sum(map(len, part))
+    return chosen
+
+
+def _hardest(groups: Sequence[Sequence[Attempt]], most: int) -> list[int]:
     """Chooses which attempts at a document's tasks are reviewed: wrong and right ones in turn.
 
     Tasks that fewest attempts solved come first, and none twice before each has come once.
@@ -192,7 +201,6 @@ def _to_review(groups: Sequence[Sequence[Attempt]], most: int, first: int) -> li
     Args:
         groups: The attempts at each task.
         most: How many; 0 for all.
-        first: Index of the first attempt among those of the step.
     """
     sides: dict[bool, list[tuple[int, int, int, str]]] = {False: [], True: []}
     for task, group in enumerate(groups):
@@ -203,7 +211,7 @@ def _to_review(groups: Sequence[Sequence[Attempt]], most: int, first: int) -> li
     turns = chain.from_iterable(zip_longest(*(sorted(side) for side in sides.values())))
     chosen = {one[2:] for one in islice((one for one in turns if one), most or None)}
     flat = [(task, one.rollout.text) for task, group in enumerate(groups) for one in group]
-    return [first + at for at, one in enumerate(flat) if one in chosen]
+    return [at for at, one in enumerate(flat) if one in chosen]
 
 
 def _to_revise(
