@@ -272,7 +272,7 @@ def test_reviews_train_blind_and_weigh_the_same_by_class(renderer) -> None:
 
 
 def test_a_critique_teaches_by_what_it_mended(renderer) -> None:
-    """Of the policy's own critiques of wrong attempts; a teacher's and those of right ones all do."""
+    """Of the policy's own critiques of wrong attempts; a teacher's teach in any case."""
     board = Board(renderer)
     own = {"verdict": False, "own": True}
     tries = [(f"3+4={i}\n\\boxed{{{i}}}", False, own) for i in (1, 2, 3)]

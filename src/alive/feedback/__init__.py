@@ -97,8 +97,8 @@ def keep_review(review: Review, correct: bool) -> bool:
 def class_weights(correct: Sequence[bool]) -> list[float]:
     """Returns inverse class frequency weights with mean 1, against leniency.
 
-    Right and wrong attempts weigh the same in sum. One class alone weighs nothing: it would teach to
-    say always the same (docs/LOG.md, 21).
+    Right and wrong attempts weigh the same in sum. One class alone weighs nothing: it would teach
+    to say always the same (docs/LOG.md, 21).
     """
     count = len(correct)
     right = sum(correct)
