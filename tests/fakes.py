@@ -58,8 +58,11 @@ class PlainRenderer:
     def solve(self, passage: str, condition: str | None) -> Prompt:
         return self._prompt("solve", condition, passage)
 
-    def review(self, passage: str, attempt: str, span: str | None) -> Prompt:
-        return self._prompt("review", None, passage, attempt, span or "")
+    def review(
+        self, passage: str, attempt: str, span: str | None = None, correct: bool = False
+    ) -> Prompt:
+        told = "" if span is None else f"{span} {'right' if correct else 'wrong'}"
+        return self._prompt("review", None, passage, attempt, told)
 
     def revise(self, passage: str, attempt: str, review: str) -> Prompt:
         return self._prompt("revise", None, passage, attempt, review)
