@@ -96,7 +96,7 @@ def test_attempts_come_under_the_positive_words_where_they_are_trusted(game, sam
     sampler.calls.clear()
     game(conditioned=False)
     assert {prompt.condition for prompt in sampler.calls[1][0]} == {None}
-    assert {prompt.condition for prompt in sampler.calls[0][0]} == {"challenging"}
+    assert {prompt.condition for prompt in sampler.calls[0][0]} == {"very hard"}
 
 
 def test_some_attempts_can_be_made_without_the_words(sampler, renderer) -> None:
@@ -164,6 +164,12 @@ def test_the_hardest_tasks_are_reviewed_first(most: int, chosen: list[int]) -> N
     # What the last task's four attempts say is the same, and reviewed once for all.
     alike = {8, 9, 10, 11} if 8 in chosen else set()
     assert _hardest(groups, most) == sorted({*chosen, *alike})
+
+
+def test_right_attempts_are_reviewed_beside_wrong_ones_alone() -> None:
+    assert _hardest(of_texts("ABcD", "EFGH"), 8) == [0, 2]
+    assert _hardest(of_texts("ABCD", "EFGH"), 8) == []
+    assert _hardest(of_texts("abcd", "efgh"), 3) == [0, 1, 4]
 
 
 def test_an_arm_without_reviews_ends_after_its_attempts(game, sampler) -> None:

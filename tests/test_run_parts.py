@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -120,6 +121,9 @@ def test_the_posers_utility_is_a_mean_over_tasks() -> None:
     played = [Played(Episode(0, DOCUMENT, tasks, groups, reviews), 5, 0, {})]
     found = step_metrics(played, {}, UpdateStats(0.0, {}, 0.0, 0))
     assert found["poser_utility"] == pytest.approx((0.5 + 0.25) / 5)
+    mended = replace(played[0].episode, revisions=(attempt("2", 1, "3", True),))
+    found = step_metrics([Played(mended, 5, 0, {})], {}, UpdateStats(0.0, {}, 0.0, 0))
+    assert found["poser_utility"] == pytest.approx((0.5 + 1.0 + 0.25) / 5)
 
 
 def test_a_step_without_a_task_is_summed_up_too() -> None:

@@ -114,6 +114,9 @@ class LearnConfig(Section):
     min_pass_rate: Share = Field(
         0.0, description="right answers of tasks solved less often are luck; 2/N at the least, 0..1"
     )
+    trivial_weight: Share = Field(
+        1.0, description="weight of tasks that every attempt solved, relative to others"
+    )
     negative_weight: Share = Field(
         0.0, description="weight of wrong attempts under their own words, relative to right ones"
     )

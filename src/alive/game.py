@@ -196,7 +196,8 @@ def _hardest(groups: Sequence[Sequence[Attempt]], most: int) -> list[int]:
     """Chooses which attempts at a document's tasks are reviewed: wrong and right ones in turn.
 
     Tasks that fewest attempts solved come first, and none twice before each has come once.
-    Identical attempts share a review and count as one.
+    Identical attempts share a review and count as one. Right ones are reviewed only as many as
+    wrong ones: reviews of right attempts alone teach nobody.
 
     Args:
         groups: The attempts at each task.
@@ -208,7 +209,8 @@ def _hardest(groups: Sequence[Sequence[Attempt]], most: int) -> list[int]:
         for correct, side in sides.items():
             texts = dict.fromkeys(one.rollout.text for one in group if one.correct is correct)
             side += [(turn, solved, task, text) for turn, text in enumerate(texts)]
-    turns = chain.from_iterable(zip_longest(*(sorted(side) for side in sides.values())))
+    wrong, right = (sorted(sides[correct]) for correct in (False, True))
+    turns = chain.from_iterable(zip_longest(wrong, right[: len(wrong)] if most else right))
     chosen = {one[2:] for one in islice((one for one in turns if one), most or None)}
     flat = [(task, one.rollout.text) for task, group in enumerate(groups) for one in group]
     return [at for at, one in enumerate(flat) if one in chosen]

@@ -37,8 +37,14 @@ def step_metrics(
     revisions = [a for e in episodes for a in e.revisions]
     said = {key[0]: fate.pose_words for key, fate in trained.items() if fate.pose_words}
     drops = Counter(fate.dropped for fate in trained.values() if fate.dropped)
+    mended = {a.task_id for a in revisions if a.correct}
     utilities = [
-        poser_utility(True, sum(a.correct for a in group) / len(group), len(group))
+        poser_utility(
+            True,
+            sum(a.correct for a in group) / len(group),
+            len(group),
+            mended=group[0].task_id in mended,
+        )
         for e in episodes
         for group in e.attempts
     ]

@@ -248,6 +248,32 @@ def test_the_poser_hears_the_pass_rate_in_words(renderer, right: int, n: int, sa
     assert {fate.pose_words for fate in fates.values()} == {said}
 
 
+def test_the_poser_hears_of_what_only_a_review_mended(renderer) -> None:
+    """And nothing of what was neither solved nor revised while others were."""
+    board = Board(renderer)
+    mended, still, _ = (board.add(*[HONEST_WRONG] * 2) for _ in range(3))
+    board.revise(mended, 0, GOOD, True)
+    board.revise(still, 1, BAD, False)
+    made, fates = board.records()
+    asked = [(one.task_id, one.prompt_ids) for one in of(made, "pose")]
+    words = (("task0", "very hard"), ("task1", "not recoverable"))
+    assert asked == [(name, renderer.pose(DOCUMENT.text, said).ids) for name, said in words]
+    assert fates["task0", 1, "solve"].pose_words == "very hard"
+    assert fates["task2", 0, "solve"].pose_words == ""
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.25])
+def test_what_every_attempt_solved_can_weigh_less(renderer, weight: float) -> None:
+    board = Board(renderer)
+    board.add(HONEST_RIGHT, HONEST_RIGHT)
+    board.add(HONEST_RIGHT, HONEST_RIGHT, HONEST_WRONG)
+    learn = LearnConfig(plain_share=0.0, trivial_weight=weight)
+    made, fates = board.records(learn)
+    trivial = [weight / 2] * 2 if weight else []
+    assert [one.weight for one in of(made, "solve")] == [*trivial, 0.5, 0.5]
+    assert fates["task0", 0, "solve"].dropped == ("" if weight else "trivial")
+
+
 def test_a_random_span_is_taught_as_a_proposal(renderer) -> None:
     board = Board(renderer)
     board.add(*[HONEST_RIGHT, HONEST_WRONG] * 2)

@@ -13,6 +13,7 @@ from alive.prompts import load_templates
 from alive.roles.review import parse_review
 from alive.seed.mistakes import (
     Working,
+    first_ten_forgotten,
     forgetful,
     highest_ten,
     right,
@@ -203,6 +204,19 @@ def test_what_is_never_forgotten_is_right_and_tens_are_told_apart() -> None:
         working = forgetful(rng, problem, (0.0, 0.0, 1.0))
         if working is not None:
             assert (working.faulty_step is None) == (highest_ten(problem) < 3)
+
+
+@pytest.mark.parametrize(
+    ("steps", "at"),
+    [
+        (("7+8=5", "5+4=9"), 1),
+        (("5+4=9", "12-7=15"), 2),
+        (("7+8=15", "27+5=22"), None),  # a higher ten is nothing to those who never carry there
+        (("17+5=32",), None),
+    ],
+)
+def test_a_ten_forgotten_on_the_way_to_ten(steps: tuple[str, ...], at: int | None) -> None:
+    assert first_ten_forgotten(Working(steps, "0")) == at
 
 
 def test_the_critique_finds_what_was_forgotten_first() -> None:

@@ -8,7 +8,15 @@ from collections import Counter
 
 import pytest
 
-from alive.seed.world import DOMAINS, LARGEST, LARGEST_CHANGE, Problem, draw_chain, draw_problem
+from alive.seed.world import (
+    DOMAINS,
+    LARGEST,
+    LARGEST_CHANGE,
+    LARGEST_SMALL,
+    Problem,
+    draw_chain,
+    draw_problem,
+)
 
 _STEP = re.compile(r"(\d+)([+-])(\d+)=(\d+)")
 
@@ -62,6 +70,14 @@ def test_chains_stay_in_range() -> None:
         assert len(chain.changes) == 5
         assert all(1 <= value <= LARGEST for value in chain.values)
         assert all(2 <= abs(change) <= LARGEST_CHANGE for change in chain.changes)
+
+
+def test_small_problems_stay_below_twenty() -> None:
+    rng = random.Random(3)
+    for i in range(1_500):
+        problem = draw_problem(rng, DOMAINS[i % 3], 1 + i % 6, small=True)
+        numbers = re.findall(r"\d+", problem.statement + problem.key)
+        assert max(map(int, numbers)) <= LARGEST_SMALL, problem
 
 
 def test_the_split_is_a_matter_of_what_is_calculated(drawn: list[Problem]) -> None:

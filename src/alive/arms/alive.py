@@ -59,9 +59,14 @@ def records(
         episode.tasks, episode.attempts, episode.reviews, strict=True
     ):
         rate = sum(attempt.correct for attempt in attempts) / len(attempts)
-        said = pass_rate_words(True, rate, len(attempts), renderer.words)
-        made.append(_pose_record(episode, task, said, renderer))
-        repaired = [r for r in episode.revisions if r.task_id == task.id and r.correct]
+        revised = [r for r in episode.revisions if r.task_id == task.id]
+        repaired = [revision for revision in revised if revision.correct]
+        said = ""
+        # Where attempts are revised, nobody knows of one neither solved nor revised if it can be.
+        if rate or revised or not episode.revisions:
+            mended = bool(repaired)
+            said = pass_rate_words(True, rate, len(attempts), renderer.words, mended=mended)
+            made.append(_pose_record(episode, task, said, renderer))
         learned = _Learned(task, attempts, len(repaired), renderer, learn, conditioned)
         for attempt, review in zip(attempts, reviews, strict=True):
             fate, solved = (
@@ -100,6 +105,8 @@ class _Learned:
         right = sum(attempt.correct for attempt in attempts)
         # A task that most attempts got right must not drown one that few did.
         self.share = 1 / max(1, right + (repaired if learn.repair_weight else 0))
+        if right == self.n:
+            self.share *= learn.trivial_weight
         # A single right answer to a task that nobody else solved says more of chance than of its
         # working.
         self.lucky = right < max(2, learn.min_pass_rate * self.n)
@@ -112,6 +119,8 @@ class _Learned:
         """
         if self.lucky:
             return Trained(dropped="luck"), []
+        if not self.share:
+            return Trained(dropped="trivial"), []
         if not self.conditioned:
             return Trained(weight=self.share), [self._plainly(attempt, self.share)]
         words = None if _unusable(review, attempt) else solve_condition(review)

@@ -46,6 +46,20 @@ ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
     "--suite", "suites", multiple=True, default=("seed",), help="Measured on; repeatable."
 )
 @click.option("--limit", type=click.IntRange(min=0), default=0, help="Problems a suite, 0: all.")
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Attempts a problem at temperature 1.",
+)
+@click.option(
+    "--wide",
+    type=click.IntRange(min=0),
+    default=96,
+    show_default=True,
+    help="Problems that get 64 attempts each, for pass@k; 0: none.",
+)
 @click.option("--rate", "rates", multiple=True, metavar="ARM=RATE", help="An arm's learning rate.")
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
@@ -58,6 +72,8 @@ def compare_command(
     train_on: str,
     suites: tuple[str, ...],
     limit: int,
+    samples: int,
+    wide: int,
     rates: tuple[str, ...],
     workers: int,
     out: Path,
@@ -91,7 +107,7 @@ def compare_command(
         seeds=range(shared.seed, shared.seed + seeds),
         budget=budget_tokens,
         rates=dict(_rate(text) for text in rates),
-        measuring=Measuring(tuple(suites), limit, 4, 96, 64),
+        measuring=Measuring(tuple(suites), limit, samples, wide, 64),
         out=out,
         workers=workers,
     )

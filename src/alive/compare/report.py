@@ -9,6 +9,7 @@ from typing import Any
 
 from alive.compare.tables import (
     Measured,
+    by_domain,
     compared,
     figures,
     in_domain,
@@ -78,6 +79,7 @@ def _differences(measured: Mapping[str, Sequence[Measured]], wide: int) -> dict[
                 ("out of domain, sampled", out_of_domain("sampled")),
                 ("out of domain, greedy", out_of_domain("correct")),
                 ("unsolved by base", unsolved),
+                *by_domain(cells).items(),
             )
             for difference in [compared(measured[REFERENCE], cells, value, 0)]
         }

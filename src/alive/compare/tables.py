@@ -56,6 +56,22 @@ def out_of_domain(key: str) -> Value:
     return lambda cell, row: None if cell.inside(row) else float(row[key])
 
 
+def by_domain(cells: Sequence[Measured]) -> dict[str, Value]:
+    """Returns the accuracies on each domain by name, where the suites have more than one."""
+    domains = list(dict.fromkeys(row["domain"] for row in cells[0].rows))
+    if len(domains) == 1:
+        return {}
+    return {
+        f"{domain}, {label}": _on(domain, key)
+        for domain in domains
+        for label, key in (("sampled", "sampled"), ("greedy", "correct"))
+    }
+
+
+def _on(domain: str, key: str) -> Value:
+    return lambda _, row: float(row[key]) if row["domain"] == domain else None
+
+
 def pass_at(n: int, c: int, k: int) -> float:
     """Returns the unbiased estimate of pass@k from ``c`` right of ``n`` attempts.
 
@@ -153,6 +169,7 @@ def figures(
         "second sample instead": lambda _, row: float(row["second_correct"]),
         "content-free critique instead": lambda _, row: float(row["empty_correct"]),
         "unsolved by base": on_hard(base, wide),
+        **by_domain(base),
     }
     for k in (k for k in WIDTHS if k <= wide):
         values[f"pass@{k}"] = _passing(wide, k)

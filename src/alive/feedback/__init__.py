@@ -37,7 +37,7 @@ _LENGTH = re.compile(
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+")
 
 
-def pass_rate_words(valid: bool, p: float, n: int, words: Words) -> str:
+def pass_rate_words(valid: bool, p: float, n: int, words: Words, *, mended: bool = False) -> str:
     """Says to the poser what became of its span.
 
     Args:
@@ -45,9 +45,12 @@ def pass_rate_words(valid: bool, p: float, n: int, words: Words) -> str:
         p: Share of the attempts that were right, 0..1.
         n: N, the number of attempts; p below 2/N may be luck.
         words: The prompt set's words.
+        mended: Whether a review led an attempt to the hidden text: it can be recovered.
     """
     if not valid:
         return words.unusable
+    if mended and p < 2 / n:
+        return words.very_hard
     if p == 0:
         return words.not_recoverable
     if p < 2 / n:
@@ -59,9 +62,12 @@ def pass_rate_words(valid: bool, p: float, n: int, words: Words) -> str:
     return words.easy if p < 1 else words.trivial
 
 
-def poser_utility(valid: bool, p: float, n: int) -> float:
-    """Returns u = valid * [p >= 2/N] * (1 - p), 0..1. It is measured, never a penalty."""
-    return 1.0 - p if valid and p >= 2 / n else 0.0
+def poser_utility(valid: bool, p: float, n: int, *, mended: bool = False) -> float:
+    """Returns u = valid * [recoverable] * (1 - p), 0..1. It is measured, never a penalty.
+
+    A span is recoverable if p >= 2/N, or if a review mended an attempt.
+    """
+    return 1.0 - p if valid and (mended or p >= 2 / n) else 0.0
 
 
 def positive_condition(role: Literal["pose", "solve"], words: Words) -> str:

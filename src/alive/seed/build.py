@@ -59,10 +59,10 @@ class Course:
 
 
 COURSES = (
-    Course("textbook", "exchange", TEXTBOOK, 1700, 3e-3, 50, (0.1, 1.0, 1.0, 0.3)),
-    Course("reviews", "course", (REVIEWS,), 600, 2.5e-3, 30, (0.1, 0.6, 1.0, 0.2)),
-    Course("longer", "lengths", (LONGER,), 700, 2.5e-3, 30, (0.1, 1.0, 1.0, 0.2)),
-    Course("checks", "checks", (CHECKS,), 700, 2e-3, 30, (0.1, 1.0, 1.0, 0.3)),
+    Course("textbook", "exchange", TEXTBOOK, 1700, 3e-3, 50, (0.3, 1.0, 1.0, 0.3)),
+    Course("reviews", "course", (REVIEWS,), 600, 2.5e-3, 30, (0.3, 0.6, 1.0, 0.2)),
+    Course("longer", "lengths", (LONGER,), 700, 2.5e-3, 30, (0.3, 1.0, 1.0, 0.2)),
+    Course("checks", "checks", (CHECKS,), 700, 2e-3, 30, (0.3, 1.0, 1.0, 0.3)),
 )
 
 

@@ -76,6 +76,17 @@ def forgetful(rng: random.Random, problem: Problem, chances: Sequence[float]) ->
     return _work(problem, result)
 
 
+def first_ten_forgotten(working: Working) -> int | None:
+    """The first step that forgets to carry to ten or to borrow from it; None where none does."""
+    for at, step in enumerate(working.steps, start=1):
+        match = _STEP.fullmatch(step)
+        assert match is not None, step
+        a, b = int(match[1]), int(match[3])
+        if ten_crossed(a, match[2], b) == 1 and int(match[4]) != _true(a, match[2], b):
+            return at
+    return None
+
+
 def wrong(
     rng: random.Random, problem: Problem, shares: Sequence[float] = (2, 6, 2, 0, 0)
 ) -> Working:

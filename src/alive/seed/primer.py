@@ -8,23 +8,25 @@ them. The self-play documents carry results only. Lengths: the exchanges are sho
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from string import Template
 from typing import Literal
 
 from alive.feedback import template_critique
 from alive.prompts import load_templates
-from alive.seed.mistakes import Working, forgetful, right, wrong
+from alive.seed.mistakes import Working, first_ten_forgotten, forgetful, right, wrong
 from alive.seed.world import DOMAINS, Problem, draw_problem
 from alive.seeding import derive
 from alive.types import MASK, Role
 
-PRIMER_LENGTHS = {1: 0.2, 2: 0.3, 3: 0.27, 4: 0.15, 5: 0.06, 6: 0.02}
-PLAY_LENGTHS = {1: 0.05, 2: 0.2, 3: 0.3, 4: 0.25, 5: 0.15, 6: 0.05}
+PRIMER_LENGTHS = {1: 0.25, 2: 0.35, 3: 0.25, 4: 0.1, 5: 0.05}
+PLAY_LENGTHS = {1: 0.1, 2: 0.25, 3: 0.3, 4: 0.25, 5: 0.1}
+PLAY_SMALL = 0.75
+"""Share of small problems in what is played on; of the held-out problems they are half."""
 SELFPLAY_DOCUMENTS = 3000
 HELDOUT_ITEMS = 600
-TEST_EDITION = 3
+TEST_EDITION = 4
 """Counts up when settings were changed after a figure on the test problems had been seen."""
 PROBLEMS_A_DOCUMENT = 12
 WORDS = load_templates("seed").words
@@ -57,20 +59,20 @@ class Exchange:
     correct: bool = False
 
 
-def _draw(rng: random.Random, lengths: dict[int, float], split: str) -> Problem:
+def _draw(rng: random.Random, lengths: dict[int, float], split: str, small: float) -> Problem:
     while True:
         length = rng.choices(list(lengths), list(lengths.values()))[0]
-        problem = draw_problem(rng, rng.choice(DOMAINS), length)
+        problem = draw_problem(rng, rng.choice(DOMAINS), length, small=rng.random() < small)
         if problem.split == split:
             return problem
 
 
 def _document(
-    rng: random.Random, lengths: dict[int, float], count: int, domain: str
+    rng: random.Random, lengths: dict[int, float], count: int, domain: str, small: float
 ) -> list[Problem]:
     problems: list[Problem] = []
     while len(problems) < count:
-        problem = _draw(rng, lengths, "train")
+        problem = _draw(rng, lengths, "train", small)
         if problem.domain == domain:
             problems.append(problem)
     return problems
@@ -81,7 +83,7 @@ def selfplay_documents() -> Iterator[tuple[str, str]]:
     for index in range(SELFPLAY_DOCUMENTS):
         rng = random.Random(derive("primer", "selfplay", index))
         domain = DOMAINS[index % len(DOMAINS)]
-        problems = _document(rng, PLAY_LENGTHS, PROBLEMS_A_DOCUMENT, domain)
+        problems = _document(rng, PLAY_LENGTHS, PROBLEMS_A_DOCUMENT, domain, PLAY_SMALL)
         yield "\n\n".join(problem.text for problem in problems), domain
 
 
@@ -92,7 +94,7 @@ def heldout_items(split: Literal["test", "validation"]) -> Iterator[tuple[str, s
         rng = random.Random(derive("primer", *drawn, index))
         domain = DOMAINS[index % len(DOMAINS)]
         while True:
-            problem = _draw(rng, PLAY_LENGTHS, split)
+            problem = _draw(rng, PLAY_LENGTHS, split, 0.5)
             if problem.domain == domain:
                 break
         yield problem.statement, problem.result, domain
@@ -105,8 +107,8 @@ class Chapter:
     Attributes:
         until: Where it ends, as a share of all exchanges.
         lengths: How often problems of each length occur.
-        forgets: How likely those who solve forget to carry or to borrow, at the first ten, the
-            second and every further one, 0..1.
+        forgets: How likely those who solve forget to carry to ten or to borrow from it, 0..1;
+            from twenty on they always do.
         reviewed: Share of wrong workings among those reviewed, 0..1. Early it is high: where most
             workings are right, what undoing a step gives can be guessed from the passage, and the
             reviewer never learns to read the working (docs/LOG.md, 10).
@@ -116,34 +118,31 @@ class Chapter:
             one, 0..1. In a whole review most checks give what is expected, and a reviewer that
             expects is seldom wrong.
         slips: How often each kind of slip occurs, as in ``wrong``.
+        small: Share of small problems.
     """
 
     until: float
     lengths: dict[int, float]
-    forgets: tuple[float, float, float]
+    forgets: float
     reviewed: float
-    roles: tuple[float, float, float, float] = (0.05, 0.43, 0.72, 0.84)
+    roles: tuple[float, float, float, float] = (0.1, 0.45, 0.72, 0.84)
     begun: float = 0.0
     slips: tuple[float, ...] = (2, 6, 2, 0, 0)
+    small: float = 0.3
 
 
-_FORGETS = (0.4, 0.85, 1.0)
 TEXTBOOK = (
-    Chapter(0.22, {1: 1.0}, (0.1, 0.3, 1.0), 0.85),
-    Chapter(0.42, {1: 0.5, 2: 0.5}, (0.25, 0.6, 1.0), 0.7),
-    Chapter(1.0, PRIMER_LENGTHS, _FORGETS, 0.5),
+    Chapter(0.22, {1: 1.0}, 0.1, 0.85),
+    Chapter(0.42, {1: 0.5, 2: 0.5}, 0.25, 0.7),
+    Chapter(1.0, PRIMER_LENGTHS, 0.4, 0.5),
 )
 REVIEWS = Chapter(
-    1.0, {1: 0.35, 2: 0.3, 3: 0.22, 4: 0.1, 5: 0.03}, _FORGETS, 0.5, (0.05, 0.25, 0.72, 0.86)
+    1.0, {1: 0.35, 2: 0.3, 3: 0.22, 4: 0.1, 5: 0.03}, 0.4, 0.5, (0.1, 0.3, 0.74, 0.86)
 )
 """Mostly reviews: to check a step takes longer to learn than to take it."""
-CHECKS = Chapter(
-    1.0, PLAY_LENGTHS | {1: 0.15}, _FORGETS, 0.5, (0.05, 0.3, 0.68, 0.85), 0.6, (2, 4, 3, 3, 3)
-)
+CHECKS = Chapter(1.0, PLAY_LENGTHS, 0.4, 0.5, (0.12, 0.42, 0.72, 0.86), 0.55, (2, 4, 3, 3, 3), 0.4)
 """Single checks, and the slips of a solver that carries: it loses its place."""
-LONGER = Chapter(
-    1.0, {1: 0.1, 2: 0.25, 3: 0.3, 4: 0.2, 5: 0.1, 6: 0.05}, _FORGETS, 0.5, (0.05, 0.4, 0.72, 0.85)
-)
+LONGER = Chapter(1.0, PLAY_LENGTHS, 0.4, 0.5, (0.1, 0.45, 0.74, 0.86))
 
 
 def exchanges(name: str, chapters: Sequence[Chapter], count: int) -> Iterator[Exchange]:
@@ -160,7 +159,7 @@ def exchanges(name: str, chapters: Sequence[Chapter], count: int) -> Iterator[Ex
 
 
 def _exchange(rng: random.Random, chapter: Chapter) -> Exchange:
-    problem = _draw(rng, chapter.lengths, "train")
+    problem = _draw(rng, chapter.lengths, "train", chapter.small)
     draw = rng.random()
     posing, solving, blind, privileged = chapter.roles
     if draw < posing:
@@ -189,17 +188,23 @@ def _given(rng: random.Random, working: Working, critique: str) -> int:
 
 
 def _solve(rng: random.Random, chapter: Chapter) -> Exchange:
-    """An attempt as pupils make it: under words as often right as wrong, else as it comes."""
+    """An attempt as a class makes it that never learned to carry from twenty on.
+
+    It stands under words as often good as bad, else plainly. Nor do the words know: they call
+    everything right but a ten forgotten on the way to ten or below it.
+    """
     wanted = rng.choice((True, False, None, None))
     while True:
-        problem = _draw(rng, chapter.lengths, "train")
-        working = forgetful(rng, problem, chapter.forgets)
-        if working is not None and wanted in (None, working.faulty_step is None):
+        problem = _draw(rng, chapter.lengths, "train", chapter.small)
+        working = forgetful(rng, problem, (chapter.forgets, 1.0))
+        if working is None:
+            continue
+        fault = first_ten_forgotten(working)
+        if wanted in (None, fault is None):
             break
-    passage = _passage(rng, problem)
-    summary = re.search("Summary: (.*)", _critique(problem, working, passage))
-    assert summary is not None
-    return Exchange("solve", working.text, passage, None if wanted is None else summary[1])
+    said = WORDS.faults["wrong tens"] if fault else WORDS.all_right
+    words = None if wanted is None else Template(said).substitute(step=str(fault))
+    return Exchange("solve", working.text, _passage(rng, problem), words)
 
 
 def _mistaken(rng: random.Random, problem: Problem, slips: Sequence[float]) -> Working:
@@ -221,9 +226,18 @@ def _critique(problem: Problem, working: Working, passage: str) -> str:
 
 
 def _pose(rng: random.Random, problem: Problem, chapter: Chapter) -> Exchange:
-    """A document and a result of it, of any difficulty."""
-    count = rng.choice((1, 2, 4, PROBLEMS_A_DOCUMENT))
-    problems = [problem, *_document(rng, chapter.lengths, count - 1, problem.domain)]
+    """A document and a result of it, under words for its length or under none."""
+    count = rng.choice((1, 4, PROBLEMS_A_DOCUMENT, PROBLEMS_A_DOCUMENT))
+    problems = [
+        problem, *_document(rng, chapter.lengths, count - 1, problem.domain, chapter.small)
+    ]  # fmt: skip
     rng.shuffle(problems)
-    span = rng.choice(problems).result
-    return Exchange("pose", span, "\n\n".join(problem.text for problem in problems))
+    chosen = rng.choice(problems)
+    words = _rated(len(chosen.steps)) if rng.random() < 0.7 else None
+    document = "\n\n".join(problem.text for problem in problems)
+    return Exchange("pose", chosen.result, document, words)
+
+
+def _rated(steps: int) -> str:
+    """How hard a textbook calls a problem of so many steps; how hard it is, play has to find."""
+    return {1: WORDS.easy, 2: WORDS.easy, 3: WORDS.challenging}.get(steps, WORDS.very_hard)

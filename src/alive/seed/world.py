@@ -25,6 +25,8 @@ GAINS = ("buys {n} more", "finds {n}", "is given {n}")
 LOSSES = ("gives away {n}", "loses {n}", "sells {n}")
 VARIABLES = "abcdefghij"
 LARGEST = 40
+LARGEST_SMALL = 19
+"""Largest number of a small problem."""
 LARGEST_CHANGE = 9
 
 
@@ -89,39 +91,49 @@ class Problem:
         return {0: "test", 1: "validation"}.get(bucket, "train")
 
 
-def draw_chain(rng: random.Random, length: int) -> Chain:
-    """Draws a chain of ``length`` changes."""
-    start = value = rng.randint(3, 34)
+def draw_chain(rng: random.Random, length: int, largest: int = LARGEST) -> Chain:
+    """Draws a chain of ``length`` changes with running values up to ``largest``, 19 or more."""
+    start = value = rng.randint(3, largest - 6)
     changes = []
     for size in rng.sample(range(2, LARGEST_CHANGE + 1), length):
         change = rng.choice((1, -1)) * size
-        if not 1 <= value + change <= LARGEST:
+        if not 1 <= value + change <= largest:
             change = -change
         changes.append(change)
         value += change
     return Chain(start, tuple(changes))
 
 
-def draw_problem(rng: random.Random, domain: Domain, length: int) -> Problem:
+def draw_problem(
+    rng: random.Random, domain: Domain, length: int, *, small: bool = False
+) -> Problem:
     """Draws a problem of ``length`` steps in the words of ``domain``.
 
     The result never stands in the statement: hiding it everywhere must leave the problem whole.
+
+    Args:
+        rng: Source of chance.
+        domain: Its words.
+        length: Steps.
+        small: Whether no number of it may pass ``LARGEST_SMALL``.
     """
+    largest = LARGEST_SMALL if small else LARGEST
     while True:
-        problem = _draw(rng, domain, length)
-        if problem.result not in re.findall(r"\d+", problem.statement):
+        problem = _draw(rng, domain, length, largest)
+        given = re.findall(r"\d+", problem.statement)
+        if problem.result not in given and not (small and max(map(int, given)) > largest):
             return problem
 
 
-def _draw(rng: random.Random, domain: Domain, length: int) -> Problem:
+def _draw(rng: random.Random, domain: Domain, length: int, largest: int) -> Problem:
     if length > 1 and rng.random() < 0.25:
-        chain = draw_chain(rng, length - 1)
+        chain = draw_chain(rng, length - 1, largest)
         value, change = chain.values[-1], rng.randint(2, LARGEST_CHANGE)
         other = value + change if rng.random() < 0.5 or value <= change else value - change
         return _DIFFERENCES[domain](rng, chain, other)
     if domain == "logic" and length == 2 and rng.random() < 0.3:
-        return _sets(rng)
-    return rng.choice(_TELLERS[domain])(rng, draw_chain(rng, length))
+        return _sets(rng, largest)
+    return rng.choice(_TELLERS[domain])(rng, draw_chain(rng, length, largest))
 
 
 def _problem(domain: Domain, statement: str, result: str, ending: str, chain: Chain) -> Problem:
@@ -191,8 +203,8 @@ def _seats(rng: random.Random, chain: Chain) -> Problem:
     return _problem("logic", " ".join(told), str(chain.values[-1]), ".", chain)
 
 
-def _sets(rng: random.Random) -> Problem:
-    first, second = rng.randint(3, 30), rng.randint(3, LARGEST_CHANGE)
+def _sets(rng: random.Random, largest: int) -> Problem:
+    first, second = rng.randint(3, largest - 10), rng.randint(3, LARGEST_CHANGE)
     both = rng.randint(2, min(first, second - 1))
     told = f"{first} sing, {second} dance and {both} do both. Sing or dance:"
     return _problem("logic", told, str(first + second - both), ".", Chain(first, (second, -both)))
