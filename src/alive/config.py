@@ -111,8 +111,8 @@ class LearnConfig(Section):
     plain_share: Share = Field(
         0.5, description="of what a right attempt teaches: share under the plain prompt, 0..1"
     )
-    min_pass_rate: Share = Field(
-        0.0, description="right answers of tasks solved less often are luck; 2/N at the least, 0..1"
+    min_right: Count = Field(
+        2, description="a task's right attempts, where they are fewer, count as luck"
     )
     trivial_weight: Share = Field(
         1.0, description="weight of tasks that every attempt solved, relative to others"

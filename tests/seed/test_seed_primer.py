@@ -66,13 +66,13 @@ def test_a_solvers_words_know_of_the_first_ten_alone(read) -> None:
             ten = min(ten_crossed(int(a), sign, int(b)), 2)
             carried[said, ten, int(a) + int(sign + b) == int(claimed)] += 1
     for said in (None, "good", "bad"):
-        assert carried[said, 0, True] > 50
+        assert carried[said, 0, True] > 20
         assert carried[said, 0, False] == 0
         assert carried[said, 2, False] > 10
         assert carried[said, 2, True] == 0
-    assert (carried["good", 1, True] > 50, carried["good", 1, False]) == (True, 0)
-    assert carried["bad", 1, False] > 50
-    assert min(carried[None, 1, True], carried[None, 1, False]) > 50
+    assert (carried["good", 1, True] > 20, carried["good", 1, False]) == (True, 0)
+    assert carried["bad", 1, False] > 20
+    assert min(carried[None, 1, True], carried[None, 1, False]) > 20
 
 
 def test_those_who_revise_and_review_carry_everywhere(read) -> None:

@@ -109,7 +109,7 @@ class _Learned:
             self.share *= learn.trivial_weight
         # A single right answer to a task that nobody else solved says more of chance than of its
         # working.
-        self.lucky = right < max(2, learn.min_pass_rate * self.n)
+        self.lucky = right < learn.min_right
 
     def right(self, attempt: Attempt, review: Review) -> tuple[Trained, list[TrainingRecord]]:
         """The text confirms it: it trains under the words that are true of it, and plainly.

@@ -21,7 +21,19 @@ from alive.config import LearnConfig
 from alive.engines.fresh import new_model, use_threads
 from alive.engines.local import LocalPolicy
 from alive.prompts import Renderer, make_renderer
-from alive.seed.primer import CHECKS, LONGER, REVIEWS, TEXTBOOK, Chapter, Exchange, exchanges
+from alive.seed.primer import (
+    CHECKS,
+    CHOOSING,
+    LONGER,
+    POSING,
+    PRACTICE,
+    REVIEWS,
+    ROUND,
+    TEXTBOOK,
+    Chapter,
+    Exchange,
+    exchanges,
+)
 from alive.seed.tokenizer import train_tokenizer
 from alive.types import Prompt, TrainingRecord
 
@@ -63,6 +75,10 @@ COURSES = (
     Course("reviews", "course", (REVIEWS,), 600, 2.5e-3, 30, (0.3, 0.6, 1.0, 0.2)),
     Course("longer", "lengths", (LONGER,), 700, 2.5e-3, 30, (0.3, 1.0, 1.0, 0.2)),
     Course("checks", "checks", (CHECKS,), 700, 2e-3, 30, (0.3, 1.0, 1.0, 0.3)),
+    Course("posing", "posing", (POSING,), 500, 1.5e-3, 30, (1.0, 1.0, 1.0, 0.3)),
+    Course("practice", "practice", (PRACTICE,), 700, 2e-3, 30, (1.0, 1.0, 1.0, 0.3)),
+    Course("choosing", "choosing", (CHOOSING,), 450, 2e-3, 30, (2.0, 1.0, 1.0, 0.3)),
+    Course("round", "round", (ROUND,), 700, 2e-3, 30, (2.0, 1.0, 1.5, 0.3)),
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import Template
 from typing import Literal
 
@@ -22,13 +22,13 @@ from alive.types import MASK, Role
 
 PRIMER_LENGTHS = {1: 0.25, 2: 0.35, 3: 0.25, 4: 0.1, 5: 0.05}
 PLAY_LENGTHS = {1: 0.1, 2: 0.25, 3: 0.3, 4: 0.25, 5: 0.1}
-PLAY_SMALL = 0.75
+PLAY_SMALL = 0.85
 """Share of small problems in what is played on; of the held-out problems they are half."""
 SELFPLAY_DOCUMENTS = 3000
 HELDOUT_ITEMS = 600
 TEST_EDITION = 4
 """Counts up when settings were changed after a figure on the test problems had been seen."""
-PROBLEMS_A_DOCUMENT = 12
+PROBLEMS_A_DOCUMENT = 8
 WORDS = load_templates("seed").words
 
 
@@ -119,6 +119,9 @@ class Chapter:
             expects is seldom wrong.
         slips: How often each kind of slip occurs, as in ``wrong``.
         small: Share of small problems.
+        documents: Numbers of problems of the documents that are posed on, all alike often.
+        rated: Share of what is posed that stands under words for how hard it is, 0..1.
+        rated_by: What such words go by: the number of steps, or the largest number.
     """
 
     until: float
@@ -129,6 +132,9 @@ class Chapter:
     begun: float = 0.0
     slips: tuple[float, ...] = (2, 6, 2, 0, 0)
     small: float = 0.3
+    documents: tuple[int, ...] = (1, 4, 12, 12)
+    rated: float = 0.7
+    rated_by: Literal["length", "size"] = "length"
 
 
 TEXTBOOK = (
@@ -142,6 +148,27 @@ REVIEWS = Chapter(
 """Mostly reviews: to check a step takes longer to learn than to take it."""
 CHECKS = Chapter(1.0, PLAY_LENGTHS, 0.4, 0.5, (0.12, 0.42, 0.72, 0.86), 0.55, (2, 4, 3, 3, 3), 0.4)
 """Single checks, and the slips of a solver that carries: it loses its place."""
+POSING = Chapter(
+    1.0,
+    PLAY_LENGTHS,
+    0.4,
+    0.5,
+    roles=(0.35, 0.55, 0.78, 0.88),
+    begun=0.5,
+    slips=(2, 4, 3, 3, 3),
+    small=0.4,
+    documents=tuple(range(1, PROBLEMS_A_DOCUMENT + 1)),
+    rated=0.0,
+)
+"""A third of it posing: from documents of two problems on it is learned to pick a result."""
+PRACTICE = replace(POSING, roles=(0.28, 0.42, 0.8, 0.9), begun=0.6)
+"""The same with more blind reviews, which no other role helps."""
+CHOOSING = replace(
+    PRACTICE, roles=(0.6, 0.7, 0.86, 0.93), documents=(6, 7, 8), rated=0.8, rated_by="size"
+)
+"""Mostly posing on whole documents, under words that call large numbers hard, as textbooks do."""
+ROUND = replace(CHOOSING, roles=(0.4, 0.51, 0.83, 0.92))
+"""And once more all together."""
 LONGER = Chapter(1.0, PLAY_LENGTHS, 0.4, 0.5, (0.1, 0.45, 0.74, 0.86))
 
 
@@ -226,18 +253,18 @@ def _critique(problem: Problem, working: Working, passage: str) -> str:
 
 
 def _pose(rng: random.Random, problem: Problem, chapter: Chapter) -> Exchange:
-    """A document and a result of it, under words for its length or under none."""
-    count = rng.choice((1, 4, PROBLEMS_A_DOCUMENT, PROBLEMS_A_DOCUMENT))
+    """A document and a result of it, of any difficulty."""
+    count = rng.choice(chapter.documents)
     problems = [
         problem, *_document(rng, chapter.lengths, count - 1, problem.domain, chapter.small)
     ]  # fmt: skip
     rng.shuffle(problems)
     chosen = rng.choice(problems)
-    words = _rated(len(chosen.steps)) if rng.random() < 0.7 else None
-    document = "\n\n".join(problem.text for problem in problems)
-    return Exchange("pose", chosen.result, document, words)
+    words = _rated(chosen, chapter.rated_by) if rng.random() < chapter.rated else None
+    return Exchange("pose", chosen.result, "\n\n".join(one.text for one in problems), words)
 
 
-def _rated(steps: int) -> str:
-    """How hard a textbook calls a problem of so many steps; how hard it is, play has to find."""
-    return {1: WORDS.easy, 2: WORDS.easy, 3: WORDS.challenging}.get(steps, WORDS.very_hard)
+def _rated(problem: Problem, by: Literal["length", "size"]) -> str:
+    """How hard a textbook calls a problem; how hard it is for this policy, play has to find."""
+    level = len(problem.steps) - 2 if by == "length" else max(problem.numbers) // 10
+    return (WORDS.easy, WORDS.challenging, WORDS.very_hard)[min(max(level, 0), 2)]

@@ -85,6 +85,11 @@ class Problem:
         return ";".join(self.steps)
 
     @property
+    def numbers(self) -> list[int]:
+        """Every number that is given or calculated."""
+        return [int(number) for step in self.steps for number in re.findall(r"\d+", step)]
+
+    @property
     def split(self) -> str:
         """``test`` and ``validation`` hold a tenth of the keys each, ``train`` the rest."""
         bucket = int(digest("split", self.key), 16) % 10
