@@ -19,25 +19,37 @@ from alive.types import MASK
 def draw(run: Path, picture: Path) -> None:
     """Writes the picture of a finished run."""
     console = Console(record=True, width=84, file=StringIO())
-    console.print(_episode(sorted((run / "episodes").glob("*.parquet"))[-1]))
+    console.print(_episode(sorted((run / "episodes").glob("*.parquet"))))
     console.print(before_after(json.loads((run / "summary.json").read_text())))
     picture.parent.mkdir(parents=True, exist_ok=True)
     console.save_svg(str(picture), title="alive train")
 
 
-def _episode(shard: Path) -> Panel:
-    """A wrong attempt whose review names the faulty step, from a task that others got right."""
-    rows = [row for row in pq.read_table(shard).to_pylist() if row["role"] == "solve"]
-    told = [r for r in rows if not r["correct"] and r["faulty_step"] and r["verdict"] is False]
-    row = max(told or rows, key=lambda r: r["pass_rate"])
+def _episode(shards: list[Path]) -> Panel:
+    """The first attempt that its review led to the hidden text, at a task nobody had solved."""
+    rows = [row for shard in shards for row in pq.read_table(shard).to_pylist()]
+    places = ("step", "task_id", "attempt_index")
+    mended = {
+        tuple(row[place] for place in places): row
+        for row in rows
+        if row["role"] == "revise" and row["correct"]
+    }
+    solves = [r for r in rows if r["role"] == "solve" and tuple(r[p] for p in places) in mended]
+    row = min(solves, key=lambda r: (r["pass_rate"], r["step"]))
+    revision = mended[tuple(row[place] for place in places)]
     passage = Text()
     for i, part in enumerate(row["passage"].split(MASK)):
         if i:
             passage.append(f"[{row['span']}]", style="bold reverse")
         passage.append(part)
-    body = Group(passage, Text("\nattempt", "dim"), Text(row["completion"]),
-                 Text("\nreview", "dim"), Text(row["critique"]))  # fmt: skip
-    return Panel(body, title=f"step {row['step'] + 1}", title_align="left")
+    told = (
+        ("attempt", row["completion"]),
+        ("review, with the hidden text in view", row["critique"]),
+        ("revision, which trains as an attempt", revision["completion"]),
+    )
+    parts = [Text(text, "dim" if i == 0 else "") for one in told for i, text in enumerate(one)]
+    title = f"step {row['step'] + 1}: {100 * row['pass_rate']:.0f} % of the attempts were right"
+    return Panel(Group(passage, *parts), title=title, title_align="left")
 
 
 if __name__ == "__main__":

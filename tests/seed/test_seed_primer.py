@@ -96,6 +96,22 @@ def test_a_textbook_calls_long_problems_hard(read) -> None:
     assert len(alone) > 10
 
 
+def test_a_later_course_calls_large_numbers_hard() -> None:
+    posed = [e for e in exchanges("p", (primer.CHOOSING,), 400) if e.role == "pose"]
+    assert {one.passage.count("\n\n") + 1 for one in posed} == {6, 7, 8}
+    rated = [one for one in posed if one.condition]
+    assert 0.7 * len(posed) < len(rated) < 0.9 * len(posed)
+    for one in rated:  # a result from ten or twenty on is a large number itself
+        least = ("easy", "challenging", "very hard")[min(int(one.completion) // 10, 2)]
+        assert one.condition in {"easy": ("easy", "challenging", "very hard"),
+                                 "challenging": ("challenging", "very hard"),
+                                 "very hard": ("very hard",)}[least]  # fmt: skip
+    large = [one for one in rated if int(one.completion) >= 20]
+    small = [one for one in rated if one.condition == "easy"]
+    assert min(len(large), len(small)) > 4
+    assert not any(e.condition for e in exchanges("p", (primer.POSING,), 300) if e.role == "pose")
+
+
 def test_reviews_parse_and_give_nothing_away(read) -> None:
     for one in read:
         if one.role == "review":

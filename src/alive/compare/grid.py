@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
@@ -119,6 +121,21 @@ def _claim(comparison: Comparison) -> None:
     write_json(path, comparison.identity)
 
 
+def end_with_parent() -> None:
+    """Makes this process end when the one that started it does, however that one was killed.
+
+    A worker that outlives its comparison would go on writing into the folder of the next one.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def _do_all(comparison: Comparison, cells: Sequence[Cell], console: Console) -> None:
     """Does the cells that are not done; each worker is a process with one thread."""
     waiting = [cell for cell in cells if cell.measured is None]
@@ -127,7 +144,9 @@ def _do_all(comparison: Comparison, cells: Sequence[Cell], console: Console) -> 
     shared = comparison.shared.model_dump(mode="json")
     base = {cell.seed: cell.folder for cell in comparison.cells()[0]}
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(comparison.workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(
+        comparison.workers, mp_context=context, initializer=end_with_parent
+    ) as pool:
         futures = {
             pool.submit(
                 do, cell, shared, comparison.measuring, base[cell.seed] if cell.arm.trains else ""
