@@ -190,14 +190,25 @@ def shown_by(terminal: bool = False) -> tuple[Display, io.StringIO]:
 
 def test_an_example_is_the_most_telling_attempt_and_plain_text() -> None:
     display, out = shown_by()
-    display.example(episode(4))
+    display.example(replace(episode(4), revisions=()))
     shown = out.getvalue()
     # Task a is mixed; of its attempts the right one was reviewed honestly.
+    assert "revised" not in shown
     assert "step 5: 50 % of the attempts were right" in shown
     assert "Ann has [3] pens." in shown
     assert "attempt, right" in shown
     assert "says 3" in shown
     assert "[bold]look[/bold]" in shown  # words of a model are never markup
+
+
+def test_an_attempt_that_its_review_mended_is_shown_first() -> None:
+    display, out = shown_by()
+    display.example(episode(4))
+    shown = out.getvalue()
+    assert "step 5: 0 % of the attempts were right" in shown
+    assert "says 8" in shown
+    assert "revised after it, right" in shown
+    assert "says 7" in shown
 
 
 def test_nothing_to_show_is_no_example() -> None:

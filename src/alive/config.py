@@ -112,7 +112,7 @@ class LearnConfig(Section):
         0.5, description="of what a right attempt teaches: share under the plain prompt, 0..1"
     )
     min_right: Count = Field(
-        2, description="a task's right attempts, where they are fewer, count as luck"
+        2, description="right attempts of a task count as luck where they are fewer than this"
     )
     trivial_weight: Share = Field(
         1.0, description="weight of tasks that every attempt solved, relative to others"

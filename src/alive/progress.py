@@ -76,7 +76,7 @@ class Display:
             self.say(f"{self._name} {task.completed:g}/{task.total:g} {note}".rstrip())
 
     def example(self, episode: Episode) -> None:
-        """Shows one task of an episode: passage, hidden span, an attempt and its review."""
+        """Shows one task of an episode: passage, hidden span, an attempt, its review, what came."""
         chosen = _teachable(episode)
         if chosen is None:
             return
@@ -88,16 +88,27 @@ class Display:
             passage.append(part)
         said = Text("right" if attempt.correct else "wrong", "green" if attempt.correct else "red")
         rate = sum(a.correct for a in _group(episode, task)) / len(_group(episode, task))
-        body = Group(
+        parts = [
             Text("passage, with the hidden span in brackets", "dim"),
             passage,
             Text.assemble(("\nattempt, ", "dim"), said),
             Text(attempt.rollout.text),
             Text("\nreview", "dim"),
             Text(review.text),
-        )
+        ]
+        if revision := _mended(episode, attempt):
+            parts.append(Text.assemble(("\nrevised after it, ", "dim"), ("right", "green")))
+            parts.append(Text(revision.rollout.text))
+        body = Group(*parts)
         title = f"step {episode.step + 1}: {100 * rate:.0f} % of the attempts were right"
         self.console.print(Panel(body, title=title, title_align="left", width=88))
+
+
+def _mended(episode: Episode, attempt: Attempt) -> Attempt | None:
+    """The revision of an attempt that came out right."""
+    key = attempt.task_id, attempt.index
+    found = (r for r in episode.revisions if r.correct and (r.task_id, r.index) == key)
+    return next(found, None)
 
 
 def _group(episode: Episode, task: Task) -> tuple[Attempt, ...]:
@@ -105,7 +116,7 @@ def _group(episode: Episode, task: Task) -> tuple[Attempt, ...]:
 
 
 def _teachable(episode: Episode) -> tuple[Task, Attempt, Review] | None:
-    """Prefers a wrong attempt of a task that other attempts got right, honestly reviewed."""
+    """Prefers a wrong attempt that its review mended, at a task that other attempts got right."""
     found: list[tuple[int, Task, Attempt, Review]] = []
     if not episode.reviews:
         return None
@@ -117,7 +128,8 @@ def _teachable(episode: Episode) -> tuple[Task, Attempt, Review] | None:
             if not review.given:
                 continue
             honest = review.verdict is attempt.correct
-            rank = 4 * mixed + 2 * honest + (not attempt.correct)
+            mended = _mended(episode, attempt) is not None
+            rank = 8 * mended + 4 * mixed + 2 * honest + (not attempt.correct)
             found.append((rank, task, attempt, review))
     if not found:
         return None

@@ -12,7 +12,7 @@ from alive.settings import load_config
 
 SHARED = load_config(
     preset="quickstart",
-    overrides=["learn.locate_weight=0.5"],  # all there is to ablate
+    overrides=["learn.locate_weight=0.5", "warmup.steps=1"],  # all there is to ablate
 )
 
 

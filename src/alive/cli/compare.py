@@ -14,7 +14,7 @@ _EXAMPLES = """
 \b
 Examples:
   alive compare --out runs/compare
-  alive compare --arms base,grpo,alive --seeds 1 --budget-tokens 100000 --out runs/quick
+  alive compare --arms base,grpo,alive --seeds 1 --budget-tokens 20000 --out runs/quick
   alive compare --arms alive --ablate words,repair --out runs/compare
   alive compare --arms rft,grpo,alive --train-on maths,code,logic --out runs/transfer
 """
@@ -32,7 +32,7 @@ ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
 @click.option(
     "--budget-tokens",
     type=click.IntRange(min=1),
-    default=300_000,
+    default=40_000,
     show_default=True,
     help="Tokens sampled and trained, a run.",
 )
