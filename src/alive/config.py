@@ -27,7 +27,7 @@ class ModelConfig(Section):
 
     id: str = Field("seed", description="'seed', 'smollm2', a folder, or a hub id")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto: the faster of the two in a probe on this machine"
+        "auto", description="auto: float32 on a CPU, elsewhere the faster of the two in a probe"
     )
     threads: CountOrZero = Field(0, description="CPU threads; 0: chosen by a probe")
     lora_rank: CountOrZero = Field(0, description="rank of the LoRA adapters; 0: train all weights")

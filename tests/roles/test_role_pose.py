@@ -164,7 +164,7 @@ def test_posed_tasks_carry_their_paragraph_alone():
     assert len(posed.tasks) == 4 and posed.random_filled == 2
     assert all("\n\n" not in task.passage for task in posed.tasks)
     # The poser itself reads the whole document.
-    assert sampler.calls[0][0][0] == Renderer().pose(text, "challenging")
+    assert sampler.calls[0][0][0] == Renderer().pose(text, "very hard")
 
 
 @given(
@@ -227,7 +227,7 @@ def test_poser_proposes_resamples_and_random_fills_the_rest():
     assert first.passage == TEXT.replace("23", MASK) and first.domain == "maths"
     assert first.pose is posed.rollouts[0] and posed.tasks[3].pose is None
     assert first.id == task_id(document(), "23") and first.document_id == "d1"
-    assert sampler.calls[0][0][0].condition == "challenging"
+    assert sampler.calls[0][0][0].condition == "very hard"
 
 
 def test_after_the_resamples_random_spans_fill_everything():
