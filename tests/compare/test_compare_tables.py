@@ -118,3 +118,19 @@ def test_corrections_are_pooled_over_attempts() -> None:
     assert (found["reviewer J"], found["calibration error"]) == (0.5, pytest.approx(0.1))
     assert (found["tokens"], found["steps"], found["seconds"]) == (42, 2, 4.0)
     assert pooled([MATHS])["tokens"] is None
+
+
+def test_accuracy_by_domain_wherever_a_cell_was_trained() -> None:
+    found = figures([MATHS, CODE], [MATHS], 4, 0)
+    assert found["maths, sampled"].mean == pytest.approx((1.0 + 0.5 + 0.5 + 0.5) / 4)
+    assert found["code, sampled"].mean == pytest.approx((0.25 + 1.0) / 2)
+    assert found["logic, greedy"].mean == 0.0
+    alone = Measured("all", 0, [row for row in MATHS.rows if row["domain"] == "maths"], {}, {})
+    assert not any(name.startswith("maths") for name in figures([alone], [alone], 4, 0))
+
+
+def test_without_wide_attempts_there_is_no_pass_at_k() -> None:
+    found = figures([MATHS], [MATHS], 64, 0)
+    assert found["pass@64"] is None
+    assert found["unsolved by base"] is None
+    assert found["in-domain, greedy"] is not None
