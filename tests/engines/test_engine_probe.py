@@ -23,7 +23,7 @@ def test_bfloat16_has_to_win_clearly(monkeypatch, bfloat16_seconds, chosen):
 
 
 def test_a_cpu_takes_float32_whatever_is_faster(monkeypatch):
-    """Weights kept in bfloat16 round off small changes: a run must not depend on the CPU's units."""
+    """Weights kept in bfloat16 round off small changes: runs must not depend on a CPU's units."""
     monkeypatch.setattr(
         probe, "_matmul_seconds", lambda dtype, device: 1.0 if dtype == torch.float32 else 0.1
     )
