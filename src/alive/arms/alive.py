@@ -62,7 +62,7 @@ def records(
         revised = [r for r in episode.revisions if r.task_id == task.id]
         repaired = [revision for revision in revised if revision.correct]
         said = ""
-        # Where attempts are revised, nobody knows of one neither solved nor revised if it can be.
+        # Where others are revised, of a span neither solved nor revised nothing can be said.
         if rate or revised or not episode.revisions:
             mended = bool(repaired)
             said = pass_rate_words(True, rate, len(attempts), renderer.words, mended=mended)
