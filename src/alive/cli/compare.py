@@ -14,9 +14,9 @@ _EXAMPLES = """
 \b
 Examples:
   alive compare --out runs/compare
-  alive compare --arms base,grpo,alive --seeds 1 --budget-tokens 20000 --out runs/quick
+  alive compare --arms base,grpo,alive --rate alive=2e-3 --rate grpo=7e-4 --seeds 1 --out runs/quick
   alive compare --arms alive --ablate words,repair --out runs/compare
-  alive compare --arms rft,grpo,alive --train-on maths,code,logic --out runs/transfer
+  alive compare --arms rft,grpo,alive --train-on maths,code,logic --out runs/all
 """
 ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
 
