@@ -35,6 +35,8 @@ def _episode(shards: list[Path]) -> Panel:
         if row["role"] == "revise" and row["correct"]
     }
     solves = [r for r in rows if r["role"] == "solve" and tuple(r[p] for p in places) in mended]
+    if not solves:
+        raise SystemExit("no revision of this run came out right: there is none to draw")
     row = min(solves, key=lambda r: (r["pass_rate"], r["step"]))
     revision = mended[tuple(row[place] for place in places)]
     passage = Text()
