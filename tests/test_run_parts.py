@@ -28,6 +28,7 @@ from alive.types import (
     SamplingParams,
     Task,
     Trained,
+    TrainingRecord,
     UpdateStats,
 )
 
@@ -83,7 +84,8 @@ def test_a_step_is_summed_up_by_hand() -> None:
         Played(Episode(0, DOCUMENT, (), (), ()), 0, 0, {"taken": 1, "empty": 1}),
     ]
     stats = UpdateStats(1.5, {"review": 0.25, "solve": 0.5}, 2.0, 40)
-    found = step_metrics(played, fates, stats)
+    again = [TrainingRecord("review", (1,), (2,), 1.0, name) for name in ("y", "x", "y")]
+    found = step_metrics(played, fates, again, stats)
     expected = {
         "loss": 1.5,
         "loss_review": 0.25,
@@ -101,6 +103,7 @@ def test_a_step_is_summed_up_by_hand() -> None:
         "reviews_unparsed": 0.25,
         "reviews_honest": 0.5,
         "reviews_leaking": 0.25,
+        "rehearsed": {"x": 1, "y": 2},
         "revisions": 1,
         "revisions_right": 1,
         "dropped": {"review deceptive": 1, "review unparsed": 1, "wrong": 1},
@@ -119,22 +122,23 @@ def test_the_posers_utility_is_a_mean_over_tasks() -> None:
     reviews = tuple(tuple(review(str(t), i, True) for i in range(4)) for t in range(5))
     tasks = tuple(task(str(t), "3") for t in range(5))
     played = [Played(Episode(0, DOCUMENT, tasks, groups, reviews), 5, 0, {})]
-    found = step_metrics(played, {}, UpdateStats(0.0, {}, 0.0, 0))
+    found = step_metrics(played, {}, (), UpdateStats(0.0, {}, 0.0, 0))
     assert found["poser_utility"] == pytest.approx((0.5 + 0.25) / 5)
     mended = replace(played[0].episode, revisions=(attempt("2", 1, "3", True),))
-    found = step_metrics([Played(mended, 5, 0, {})], {}, UpdateStats(0.0, {}, 0.0, 0))
+    found = step_metrics([Played(mended, 5, 0, {})], {}, (), UpdateStats(0.0, {}, 0.0, 0))
     assert found["poser_utility"] == pytest.approx((0.5 + 1.0 + 0.25) / 5)
 
 
 def test_a_step_without_a_task_is_summed_up_too() -> None:
     played = [Played(Episode(0, DOCUMENT, (), (), ()), 0, 0, {})]
-    found = step_metrics(played, {}, UpdateStats(0.0, {}, 0.0, 0))
+    found = step_metrics(played, {}, (), UpdateStats(0.0, {}, 0.0, 0))
     assert (found["pass_rate"], found["answered"], found["tasks"]) == (0.0, 0.0, 0)
     assert found["poser_utility"] == 0.0
 
 
 def test_the_state_survives_json() -> None:
-    state = State(step=3, memory={"b", "a"}, conditions={"gap": 0.1}, seconds=1.25, threads=2)
+    reviews = {"a": [TrainingRecord("review", (1, 2), (3,), 0.5, "a", "t", 1, (-0.25,))]}
+    state = State(step=3, memory={"b", "a"}, reviews=reviews, conditions={"gap": 0.1}, seconds=1.25)
     saved = json.loads(json.dumps(state.as_json()))
     assert saved["memory"] == ["a", "b"]
     assert State.from_json(saved) == state

@@ -108,6 +108,9 @@ class LearnConfig(Section):
     solve_weight: Annotated[float, Field(ge=0.0)] = Field(1.0, description="lambda_S, solve loss")
     review_weight: Annotated[float, Field(ge=0.0)] = Field(0.5, description="lambda_R, review loss")
     revise_weight: Annotated[float, Field(ge=0.0)] = Field(0.5, description="lambda_V, revise loss")
+    least_reviews: CountOrZero = Field(
+        32, description="reviews that a step learns at least, earlier ones where it has fewer"
+    )
     plain_share: Share = Field(
         0.5, description="of what a right attempt teaches: share under the plain prompt, 0..1"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from alive import arms
+from alive.arms.rehearsal import rehearsed, remembered
 from alive.config import Config
 from alive.game import play
 from alive.roles.pose import blind_guesses
@@ -79,8 +80,12 @@ def step(run: Session) -> None:
         records += made
         trained |= fates
     run.stage("learn")
-    stats = run.policy.update(records, learning_rate(config, state.step, run.progress))
-    run.record(played, trained, stats)
+    least = config.learn.least_reviews
+    again = rehearsed(state.reviews, records, least, derive(config.seed, "rehearsal", state.step))
+    rate = learning_rate(config, state.step, run.progress)
+    stats = run.policy.update(records + again, rate)
+    state.reviews = remembered(state.reviews, records) if least else {}
+    run.record(played, trained, again, stats)
 
 
 def learn_formats(run: Session) -> None:

@@ -8,17 +8,21 @@ from typing import Any
 
 from alive.feedback import poser_utility
 from alive.game import Played
-from alive.types import Trained, TrainingKey, UpdateStats
+from alive.types import Trained, TrainingKey, TrainingRecord, UpdateStats
 
 
 def step_metrics(
-    played: Sequence[Played], trained: Mapping[TrainingKey, Trained], stats: UpdateStats
+    played: Sequence[Played],
+    trained: Mapping[TrainingKey, Trained],
+    again: Sequence[TrainingRecord],
+    stats: UpdateStats,
 ) -> dict[str, Any]:
     """Sums a step up. Shares lie in 0..1; losses are nats a token.
 
     Args:
         played: The step's documents.
         trained: The fate of every attempt.
+        again: Earlier reviews that were learned again.
         stats: What the optimiser step did.
 
     Returns:
@@ -66,6 +70,7 @@ def step_metrics(
         "reviews_unparsed": _mean([r.verdict is None for r in reviews]),
         "reviews_honest": _mean([review.verdict is a.correct for a, review in judged]),
         "reviews_leaking": _mean([r.leaks for r in reviews]),
+        "rehearsed": dict(sorted(Counter(record.document_id for record in again).items())),
         "revisions": len(revisions),
         "revisions_right": sum(a.correct for a in revisions),
         "dropped": dict(sorted(drops.items())),

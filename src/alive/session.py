@@ -22,7 +22,7 @@ from alive.progress import Display
 from alive.prompts import Renderer
 from alive.state import State
 from alive.store import RunFolder
-from alive.types import Document, Trained, TrainingKey, UpdateStats
+from alive.types import Document, Trained, TrainingKey, TrainingRecord, UpdateStats
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -175,13 +175,14 @@ class Session(AbstractContextManager["Session"]):
         self,
         played: Sequence[Played],
         trained: Mapping[TrainingKey, Trained],
+        again: Sequence[TrainingRecord],
         stats: UpdateStats,
     ) -> None:
         """Writes a step's episodes and metrics, counts the step, saves when it is time."""
         state, step = self.state, self.state.step
         episodes = [one.episode for one in played]
         self.folder.write_episode(step, episodes, trained, self.renderer.show)
-        values = step_metrics(played, trained, stats)
+        values = step_metrics(played, trained, again, stats)
         self.folder.append_metrics(step, values)
         for one in played:
             state.memory |= {task.id for task in one.episode.tasks}

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from alive.types import TrainingRecord
+
 
 @dataclass(slots=True)
 class State:
@@ -17,6 +19,7 @@ class State:
         format_losses: Their losses, nats a token of posing and solving, before each step.
         documents: Documents consumed.
         memory: Ids of the tasks posed so far; none is posed twice.
+        reviews: Review records of earlier steps by document, to be learned again.
         conditioned: Whether conditions were found to separate.
         conditions: What that check found; empty before it.
         proposed: Tasks the poser itself proposed, so far.
@@ -33,6 +36,7 @@ class State:
     format_losses: list[dict[str, float]] = field(default_factory=list)
     documents: int = 0
     memory: set[str] = field(default_factory=set)
+    reviews: dict[str, list[TrainingRecord]] = field(default_factory=dict)
     conditioned: bool = True
     conditions: dict[str, Any] = field(default_factory=dict)
     proposed: int = 0
@@ -50,4 +54,13 @@ class State:
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> State:
         """Restores what ``as_json`` returned."""
-        return cls(**{**saved, "memory": set(saved["memory"])})
+        reviews = {
+            document: [_record(record) for record in records]
+            for document, records in saved["reviews"].items()
+        }
+        return cls(**{**saved, "memory": set(saved["memory"]), "reviews": reviews})
+
+
+def _record(saved: Mapping[str, Any]) -> TrainingRecord:
+    tuples = {name: tuple(value) for name, value in saved.items() if isinstance(value, list)}
+    return TrainingRecord(**{**saved, **tuples})

@@ -18,6 +18,8 @@ from alive.feedback import (
     solve_condition,
 )
 from alive.prompts import Renderer
+from alive.roles.review import sound_lines
+from alive.seeding import derive
 from alive.types import (
     Attempt,
     Episode,
@@ -181,7 +183,8 @@ def _review_records(
 ) -> Iterator[TrainingRecord]:
     """Privileged words under the blind input; right and wrong attempts weigh the same in sum.
 
-    Attempts that share one review (identical completions) make one record. Who knows that an
+    Attempts that share one review (identical completions) make one record. Half of the reviews
+    stand there up to a step already. Who knows that an
     attempt is wrong blames some step or other: of the policy's own critiques of wrong attempts
     those teach after which a revision came out right (docs/LOG.md, 21).
     """
@@ -204,7 +207,22 @@ def _review_records(
         for span in spans:
             text = attempt.rollout.text
             prompt = renderer.review(task.passage, text, span, attempt.correct)
-            yield _record(task, attempt, prompt, weight, ids)
+            given = renderer.lines(ids, _given(review, attempt))
+            prompt = replace(prompt, ids=prompt.ids + given)
+            yield _record(task, attempt, prompt, weight, ids[len(given) :])
+
+
+def _given(review: Review, attempt: Attempt) -> int:
+    """Draws how many lines of a review stand there already and are not learned.
+
+    Of every second one none; else all before the faulty step, or any of a right attempt's. In a
+    whole review nearly every check gives what is expected, and who expects it does not check.
+    """
+    sound = sound_lines(review.text)
+    draw = derive("given", attempt.task_id, attempt.index)
+    if draw % 2 or not sound:
+        return 0
+    return draw // 2 % sound if attempt.correct else sound
 
 
 def _record(
