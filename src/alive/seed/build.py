@@ -24,7 +24,6 @@ from alive.prompts import Renderer, make_renderer
 from alive.seed.primer import (
     CHECKS,
     CHOOSING,
-    COMPARING,
     LONGER,
     POSING,
     PRACTICE,
@@ -80,7 +79,6 @@ COURSES = (
     Course("practice", "practice", (PRACTICE,), 700, 2e-3, 30, (1.0, 1.0, 1.0, 0.3)),
     Course("choosing", "choosing", (CHOOSING,), 450, 2e-3, 30, (2.0, 1.0, 1.0, 0.3)),
     Course("round", "round", (ROUND,), 700, 2e-3, 30, (2.0, 1.0, 1.5, 0.3)),
-    Course("comparing", "comparing", (COMPARING,), 600, 2e-3, 30, (2.0, 1.0, 1.5, 0.6)),
 )
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 from alive.feedback import template_critique
 from alive.prompts import load_templates
 from alive.seed.mistakes import Working, first_ten_forgotten, forgetful, right, wrong
-from alive.seed.world import DIFFERENCES, DOMAINS, Problem, draw_problem
+from alive.seed.world import DOMAINS, Problem, draw_problem
 from alive.seeding import derive
 from alive.types import MASK, Role
 
@@ -26,7 +26,7 @@ PLAY_SMALL = 0.85
 """Share of small problems in what is played on; of the held-out problems they are half."""
 SELFPLAY_DOCUMENTS = 3000
 HELDOUT_ITEMS = 600
-TEST_EDITION = 5
+TEST_EDITION = 4
 """Counts up when settings were changed after a figure on the test problems had been seen."""
 PROBLEMS_A_DOCUMENT = 8
 WORDS = load_templates("seed").words
@@ -59,17 +59,10 @@ class Exchange:
     correct: bool = False
 
 
-def _draw(
-    rng: random.Random,
-    lengths: dict[int, float],
-    split: str,
-    small: float,
-    differences: float = DIFFERENCES,
-) -> Problem:
+def _draw(rng: random.Random, lengths: dict[int, float], split: str, small: float) -> Problem:
     while True:
         length = rng.choices(list(lengths), list(lengths.values()))[0]
-        domain, is_small = rng.choice(DOMAINS), rng.random() < small
-        problem = draw_problem(rng, domain, length, small=is_small, differences=differences)
+        problem = draw_problem(rng, rng.choice(DOMAINS), length, small=rng.random() < small)
         if problem.split == split:
             return problem
 
@@ -129,7 +122,6 @@ class Chapter:
         documents: Numbers of problems of the documents that are posed on, all alike often.
         rated: Share of what is posed that stands under words for how hard it is, 0..1.
         rated_by: What such words go by: the number of steps, or the largest number.
-        differences: Share of differences among what is solved, reviewed and revised, 0..1.
     """
 
     until: float
@@ -143,7 +135,6 @@ class Chapter:
     documents: tuple[int, ...] = (1, 4, 12, 12)
     rated: float = 0.7
     rated_by: Literal["length", "size"] = "length"
-    differences: float = DIFFERENCES
 
 
 TEXTBOOK = (
@@ -178,8 +169,6 @@ CHOOSING = replace(
 """Mostly posing on whole documents, under words that call large numbers hard, as textbooks do."""
 ROUND = replace(CHOOSING, roles=(0.4, 0.51, 0.83, 0.92))
 """And once more all together."""
-COMPARING = replace(ROUND, roles=(0.3, 0.45, 0.8, 0.88), differences=0.6)
-"""Differences, which all the other courses leave half learned: which is larger has to be seen."""
 LONGER = Chapter(1.0, PLAY_LENGTHS, 0.4, 0.5, (0.1, 0.45, 0.74, 0.86))
 
 
@@ -197,7 +186,7 @@ def exchanges(name: str, chapters: Sequence[Chapter], count: int) -> Iterator[Ex
 
 
 def _exchange(rng: random.Random, chapter: Chapter) -> Exchange:
-    problem = _draw(rng, chapter.lengths, "train", chapter.small, chapter.differences)
+    problem = _draw(rng, chapter.lengths, "train", chapter.small)
     draw = rng.random()
     posing, solving, blind, privileged = chapter.roles
     if draw < posing:
@@ -233,7 +222,7 @@ def _solve(rng: random.Random, chapter: Chapter) -> Exchange:
     """
     wanted = rng.choice((True, False, None, None))
     while True:
-        problem = _draw(rng, chapter.lengths, "train", chapter.small, chapter.differences)
+        problem = _draw(rng, chapter.lengths, "train", chapter.small)
         working = forgetful(rng, problem, (chapter.forgets, 1.0))
         if working is None:
             continue

@@ -28,8 +28,6 @@ LARGEST = 40
 LARGEST_SMALL = 19
 """Largest number of a small problem."""
 LARGEST_CHANGE = 9
-DIFFERENCES = 0.25
-"""Share of differences among problems of two or more steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +110,7 @@ def draw_chain(rng: random.Random, length: int, largest: int = LARGEST) -> Chain
 
 
 def draw_problem(
-    rng: random.Random,
-    domain: Domain,
-    length: int,
-    *,
-    small: bool = False,
-    differences: float = DIFFERENCES,
+    rng: random.Random, domain: Domain, length: int, *, small: bool = False
 ) -> Problem:
     """Draws a problem of ``length`` steps in the words of ``domain``.
 
@@ -128,20 +121,17 @@ def draw_problem(
         domain: Its words.
         length: Steps.
         small: Whether no number of it may pass ``LARGEST_SMALL``.
-        differences: Share of differences among problems of two or more steps, 0..1.
     """
     largest = LARGEST_SMALL if small else LARGEST
     while True:
-        problem = _draw(rng, domain, length, largest, differences)
+        problem = _draw(rng, domain, length, largest)
         given = re.findall(r"\d+", problem.statement)
         if problem.result not in given and not (small and max(map(int, given)) > largest):
             return problem
 
 
-def _draw(
-    rng: random.Random, domain: Domain, length: int, largest: int, differences: float
-) -> Problem:
-    if length > 1 and rng.random() < differences:
+def _draw(rng: random.Random, domain: Domain, length: int, largest: int) -> Problem:
+    if length > 1 and rng.random() < 0.25:
         chain = draw_chain(rng, length - 1, largest)
         value, change = chain.values[-1], rng.randint(2, LARGEST_CHANGE)
         other = value + change if rng.random() < 0.5 or value <= change else value - change
