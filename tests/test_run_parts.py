@@ -17,6 +17,7 @@ from alive.game import Played
 from alive.loop import learning_rate
 from alive.metrics import step_metrics
 from alive.progress import Display
+from alive.session import Session
 from alive.state import State
 from alive.types import (
     Attempt,
@@ -223,21 +224,35 @@ def test_nothing_to_show_is_no_example() -> None:
 
 def test_bars_count_and_say_a_line_now_and_then() -> None:
     display, out = shown_by()
-    with display.bars("training", total=12, done=9):
-        for step in range(3):
+    with display.bars("training", done=0, total=12_000):
+        for step in range(12):
             display.stage("solve")
-            display.advance(f"loss {step}")
-    assert "training 10/12 loss 0" in out.getvalue()
-    assert "training 12/12 loss 2" in out.getvalue()
-    assert "11/12 loss" not in out.getvalue()
+            display.advance(1000 * (step + 1), f"loss {step}")
+    assert "training 10,000/12,000 loss 9" in out.getvalue()
+    assert "training 12,000/12,000 loss 11" in out.getvalue()
+    assert out.getvalue().count("loss") == 2
 
 
 def test_a_finished_stage_shows_no_bar() -> None:
     display, out = shown_by(terminal=True)
-    with display.bars("formats", total=0):
+    with display.bars("formats", done=0, total=0):
         display.stage("x")
-        display.advance()
+        display.advance(1)
     assert out.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("budget", "extent", "progress"),
+    [(0, (3, 12), 0.25), (1_000, (700, 1_000), 0.7), (10_000, (700, 10_000), 0.25)],
+)
+def test_a_run_ends_with_its_steps_or_its_tokens(budget, extent, progress) -> None:
+    run = SimpleNamespace(
+        state=State(step=3, tokens_sampled=500, tokens_trained=200),
+        config=Config(steps=12, budget_tokens=budget),
+        extent=extent,
+    )
+    assert Session.extent.fget(run) == extent
+    assert Session.progress.fget(run) == pytest.approx(progress)
 
 
 def test_the_learning_rate_rises_over_five_steps_and_falls_to_a_tenth() -> None:

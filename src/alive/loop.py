@@ -43,11 +43,11 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
     arms.check(config)
     with Session.open(config, resume, console) as run:
         run.evaluate("before")
-        with run.bars("formats", config.warmup.format_steps, run.state.formats_learned):
+        with run.bars("formats", run.state.formats_learned, config.warmup.format_steps):
             while run.state.formats_learned < config.warmup.format_steps:
                 learn_formats(run)
         run.check_conditions()
-        with run.bars("training", config.steps, run.state.step):
+        with run.bars("training", *run.extent):
             while run.progress < 1:
                 step(run)
         run.evaluate("after")

@@ -26,14 +26,13 @@ class Display:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._progress: Progress | None = None
-        self._stages: dict[str, int] = {}
 
     def say(self, text: str) -> None:
         """Prints one plain line."""
         self.console.print(Text(text))
 
     @contextmanager
-    def bars(self, name: str, total: int, done: int = 0) -> Iterator[None]:
+    def bars(self, name: str, done: int, total: int) -> Iterator[None]:
         """Shows a bar for a stage of the run while the block runs; nothing without work."""
         if done >= total:
             yield
@@ -45,7 +44,7 @@ class Display:
             TimeRemainingColumn(compact=True),
         )
         with Progress(*columns, console=self.console, transient=False) as progress:
-            self._progress, self._name = progress, name
+            self._progress, self._name, self._told = progress, name, 0
             self._task = progress.add_task(name, total=total, completed=done)
             try:
                 yield
@@ -66,14 +65,15 @@ class Display:
         if self._progress is not None:
             self._progress.update(self._task, description=f"{self._name}: {name}")
 
-    def advance(self, note: str = "") -> None:
-        """Moves the current bar one on; without a terminal a line is printed now and then."""
+    def advance(self, done: int, note: str = "") -> None:
+        """Moves the current bar to ``done``; without a terminal every tenth call prints a line."""
         if self._progress is None:
             return
-        self._progress.advance(self._task)
+        self._progress.update(self._task, completed=done)
+        self._told += 1
         task = self._progress.tasks[0]
-        if not self.console.is_terminal and (task.completed % 10 == 0 or task.finished):
-            self.say(f"{self._name} {task.completed:g}/{task.total:g} {note}".rstrip())
+        if not self.console.is_terminal and (self._told % 10 == 0 or task.finished):
+            self.say(f"{self._name} {done:,}/{task.total:,.0f} {note}".rstrip())
 
     def example(self, episode: Episode) -> None:
         """Shows one task of an episode: passage, hidden span, an attempt, its review, what came."""

@@ -135,9 +135,9 @@ class Session(AbstractContextManager["Session"]):
             if self._handler is not None:
                 signal.signal(signal.SIGINT, self._handler)
 
-    def bars(self, name: str, total: int, done: int) -> AbstractContextManager[None]:
+    def bars(self, name: str, done: int, total: int) -> AbstractContextManager[None]:
         """Shows a progress bar while its block runs; nothing where there is nothing to do."""
-        return self._display.bars(name, total, done)
+        return self._display.bars(name, done, total)
 
     def stage(self, name: str) -> None:
         """Says what begins; a safe point at which Ctrl-C takes effect.
@@ -150,11 +150,18 @@ class Session(AbstractContextManager["Session"]):
         self._display.stage(name)
 
     @property
+    def extent(self) -> tuple[int, int]:
+        """What is done and what is to do: steps, or tokens where a budget ends the run."""
+        state, budget = self.state, self.config.budget_tokens
+        if not budget:
+            return state.step, self.config.steps
+        return min(budget, state.tokens_sampled + state.tokens_trained), budget
+
+    @property
     def progress(self) -> float:
         """Share of the run that is done, 0..1: of its steps, or of its tokens if that is more."""
-        state, budget = self.state, self.config.budget_tokens
-        spent = (state.tokens_sampled + state.tokens_trained) / budget if budget else 0.0
-        return min(1.0, max(state.step / self.config.steps, spent))
+        done, total = self.extent
+        return max(self.state.step / self.config.steps, done / total)
 
     def next_documents(self) -> list[Document]:
         """Takes the next D documents of the train split."""
@@ -168,7 +175,7 @@ class Session(AbstractContextManager["Session"]):
         self.state.documents += self._taken
         self.state.formats_learned += 1
         self._settle()
-        self._display.advance(f"loss {stats.loss:.3f}")
+        self._display.advance(self.state.formats_learned, f"loss {stats.loss:.3f}")
         self.stage("formats")
 
     def record(
@@ -193,7 +200,8 @@ class Session(AbstractContextManager["Session"]):
         state.step += 1
         if step % EXAMPLE_EVERY == 0:
             self._display.example(episodes[0])
-        self._display.advance(f"loss {stats.loss:.3f}, right {values['pass_rate']:.2f}")
+        done, _ = self.extent
+        self._display.advance(done, f"loss {stats.loss:.3f}, right {values['pass_rate']:.2f}")
         if state.step % self.config.checkpoint_every == 0:
             self.save()
 

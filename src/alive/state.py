@@ -56,7 +56,7 @@ class State:
         """Restores what ``as_json`` returned."""
         reviews = {
             document: [_record(record) for record in records]
-            for document, records in saved["reviews"].items()
+            for document, records in saved.get("reviews", {}).items()
         }
         return cls(**{**saved, "memory": set(saved["memory"]), "reviews": reviews})
 

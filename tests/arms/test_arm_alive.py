@@ -314,6 +314,32 @@ def test_a_critique_teaches_by_what_it_mended(renderer) -> None:
     assert [one.attempt_index for one in of(taught.records()[0], "review")] == [0, 1]
 
 
+def test_half_of_the_reviews_stand_there_up_to_a_step(renderer) -> None:
+    """Of wrong attempts to the faulty step, of right ones to any; what is given has no loss."""
+    wrong = "1 2-1=1 ok\n2 4-1=3 wrong units\nSummary: step 2 is wrong\nVerdict: wrong\nScore: 3"
+    right = "1 2-1=1 ok\n2 4-1=3 ok\n3 7-3=4 ok\nSummary: all is right\nVerdict: right\nScore: 10"
+    board = Board(renderer)
+    for _ in range(60):
+        board.add(
+            (GOOD, True, {"verdict": True, "text": right}),
+            (BAD, False, {"verdict": False, "text": wrong}),
+        )
+    made = of(board.records()[0], "review")
+    lines: dict[str, list[int]] = {right: [], wrong: []}
+    for record in made:
+        plain = renderer.review(PASSAGE, GOOD if record.attempt_index == 0 else BAD, None).ids
+        said = right if record.attempt_index == 0 else wrong
+        assert record.prompt_ids[: len(plain)] == plain
+        given = record.prompt_ids[len(plain) :]
+        assert given + record.completion_ids == renderer.complete(said)
+        shown = renderer.decode(given)
+        assert said.startswith(shown) and shown == "".join(shown.splitlines(keepends=True))
+        lines[said].append(shown.count("\n"))
+    assert set(lines[wrong]) == {0, 1} and set(lines[right]) == {0, 1, 2}
+    assert 15 < lines[wrong].count(1) < 45
+    assert lines[right].count(0) > 25 and min(lines[right].count(n) for n in (1, 2)) > 2
+
+
 def test_identical_attempts_share_one_review_record(renderer) -> None:
     board = Board(renderer)
     board.add(*[HONEST_RIGHT] * 3, HONEST_WRONG)

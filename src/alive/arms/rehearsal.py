@@ -56,7 +56,8 @@ def remembered(
         by_document[record.document_id] = []  # a document met again is reviewed anew
     for record in fresh:
         by_document[record.document_id].append(record)
-    kept, held = {}, 0
+    kept: dict[str, list[TrainingRecord]] = {}
+    held = 0
     for document in sorted(by_document, key=lambda document: digest("rehearsal", document)):
         held += len(by_document[document])
         if kept and held > CAPACITY:
