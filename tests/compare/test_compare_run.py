@@ -84,6 +84,7 @@ def test_arms_are_trained_alike_measured_alike_and_only_once(comparison: Compari
     assert len({tuple(row["id"] for row in cell["rows"]) for cell in cells.values()}) == 1
     assert all(cell["frozen"] == cells["base"]["frozen"] for cell in cells.values())
     assert {"base", "rft", "grpo"} == set(found["differences"])
+    assert all("after self-correction" in one for one in found["differences"].values())
     text = (out / "compare.md").read_text()
     assert "`alive` minus each other arm" in text
     assert "| in-domain, sampled | " in text

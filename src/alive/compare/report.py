@@ -9,6 +9,7 @@ from typing import Any
 
 from alive.compare.tables import (
     Measured,
+    after_correction,
     by_domain,
     compared,
     figures,
@@ -78,6 +79,7 @@ def _differences(measured: Mapping[str, Sequence[Measured]], wide: int) -> dict[
                 ("in-domain, greedy", in_domain("correct")),
                 ("out of domain, sampled", out_of_domain("sampled")),
                 ("out of domain, greedy", out_of_domain("correct")),
+                ("after self-correction", after_correction),
                 ("unsolved by base", unsolved),
                 *by_domain(cells).items(),
             )

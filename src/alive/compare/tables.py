@@ -56,6 +56,11 @@ def out_of_domain(key: str) -> Value:
     return lambda cell, row: None if cell.inside(row) else float(row[key])
 
 
+def after_correction(_: Measured, row: Row) -> float:
+    """Whether the problem is right after review and revision."""
+    return float(row["revised_correct"])
+
+
 def by_domain(cells: Sequence[Measured]) -> dict[str, Value]:
     """Returns the accuracies on each domain by name, where the suites have more than one."""
     domains = list(dict.fromkeys(row["domain"] for row in cells[0].rows))
@@ -165,7 +170,7 @@ def figures(
         "in-domain, sampled, under the positive words": in_domain("worded"),
         "out of domain, sampled": out_of_domain("sampled"),
         "out of domain, greedy": out_of_domain("correct"),
-        "after self-correction": lambda _, row: float(row["revised_correct"]),
+        "after self-correction": after_correction,
         "second sample instead": lambda _, row: float(row["second_correct"]),
         "content-free critique instead": lambda _, row: float(row["empty_correct"]),
         "unsolved by base": on_hard(base, wide),
