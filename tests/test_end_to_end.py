@@ -459,6 +459,19 @@ def test_what_the_text_says_is_learned(settings: dict[str, Any]) -> None:
     assert rates[0] < max(rates)
 
 
+def test_a_teachers_words_are_rehearsed_in_warm_up_alone(settings: dict[str, Any]) -> None:
+    settings |= {"steps": 10, "warmup": {"steps": 9}}
+    settings["game"] |= {"documents_per_step": 4, "masks_per_document": 1, "solutions_per_mask": 8}
+    play(settings)
+    lines = Path(settings["out"], "metrics.jsonl").read_text("utf-8").splitlines()
+    rehearsed = [json.loads(line)["rehearsed"] for line in lines]
+    shards = sorted(Path(settings["out"], "episodes").iterdir())
+    read = {row["document_id"] for shard in shards for row in pq.read_table(shard).to_pylist()}
+    assert rehearsed[0] == rehearsed[9] == {}
+    assert any(rehearsed[1:9])
+    assert {document for step in rehearsed for document in step} <= read
+
+
 def test_lora_runs_resume_too(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

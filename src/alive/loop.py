@@ -58,6 +58,8 @@ def step(run: Session) -> None:
     """One step: play D documents, turn what happened into records, learn them, keep the record."""
     config, state = run.config, run.state
     warm = state.step < config.warmup.steps
+    if state.step == config.warmup.steps:
+        state.reviews = {}  # a teacher's words are rehearsed no longer than they are given
     critic = make_critic(config.warmup, run.renderer) if warm else None
     conditioned = state.conditioned and config.game.conditioned
     sampling = config.sampling
