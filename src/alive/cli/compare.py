@@ -14,7 +14,7 @@ _EXAMPLES = """
 \b
 Examples:
   alive compare --out runs/compare
-  alive compare --arms base,grpo,alive --rate alive=2e-3 --rate grpo=1.4e-3 --out runs/quick
+  alive compare --arms base,grpo,alive --rate alive=2.4e-3 --rate grpo=1.4e-3 --out runs/quick
   alive compare --arms alive --ablate words,repair --out runs/compare
   alive compare --arms rft,grpo,alive --train-on maths,code,logic --out runs/all
 """
