@@ -52,7 +52,8 @@ def test_tokens_by_hand(roomy: None) -> None:
     sampled = 2 * 16 + 6 * (96 + 64) + 2 * 96
     assert plan.sampled == sampled
     prompts = 2 * 2 * 256 + 6 * (256 + 96) + 2 * (256 + 96 + 64)
-    assert plan.trained == sampled + prompts
+    rehearsed = (32 - 6) * (256 + 96 + 64)
+    assert plan.trained == sampled + prompts + rehearsed
 
 
 def test_time_from_rates(roomy: None) -> None:

@@ -216,8 +216,10 @@ def _tokens(config: Config) -> tuple[int, int]:
     # A task's attempts share one prompt; each review and revision has its own, which holds the
     # attempt and, in a revision, its review.
     prompts = 2 * tasks * chunk + reviews * (chunk + sampling.solve_tokens)
-    prompts += revisions * (chunk + sampling.solve_tokens + sampling.review_tokens)
-    return written, written + prompts
+    whole = chunk + sampling.solve_tokens + sampling.review_tokens
+    prompts += revisions * whole
+    rehearsed = max(0, config.learn.least_reviews - reviews)
+    return written, written + prompts + rehearsed * whole
 
 
 def _cheaper(config: Config) -> list[tuple[str, Config]]:
