@@ -87,7 +87,7 @@ def step(run: Session) -> None:
     rate = learning_rate(config, state.step, run.progress)
     stats = run.policy.update(records + again, rate)
     state.reviews = remembered(state.reviews, records) if least else {}
-    run.record(played, trained, again, stats)
+    run.record(played, trained, records, again, stats)
 
 
 def learn_formats(run: Session) -> None:
@@ -99,7 +99,7 @@ def learn_formats(run: Session) -> None:
         for record in format_records(document, config.game, run.renderer, config.seed)
     ]
     stats = run.policy.update(records, learning_rate(config, run.state.formats_learned))
-    run.formats_step_done(stats)
+    run.formats_step_done(records, stats)
 
 
 def learning_rate(config: Config, step: int, progress: float = 0.0) -> float:

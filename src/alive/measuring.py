@@ -88,6 +88,7 @@ def on_suites(
         "result": result.as_dict(),
         "rows": list(result.rows),
         "frozen": [item.as_row() for item in result.frozen],
+        "judged": list(result.judged),
     }
 
 

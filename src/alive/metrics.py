@@ -8,7 +8,7 @@ from typing import Any
 
 from alive.feedback import poser_utility
 from alive.game import Played
-from alive.types import Trained, TrainingKey, TrainingRecord, UpdateStats
+from alive.types import Episode, Trained, TrainingKey, TrainingRecord, UpdateStats
 
 
 def step_metrics(
@@ -64,6 +64,7 @@ def step_metrics(
         "filled": sum(one.filled for one in played),
         "refused": dict(sum((Counter(one.refused) for one in played), Counter())),
         "pass_rate": _mean([a.correct for a in attempts]),
+        "solved": _solved(episodes),
         "answered": _mean([a.answer is not None for a in attempts]),
         "poser_utility": sum(utilities) / len(utilities) if utilities else 0.0,
         "difficulty": dict(sorted(Counter(said.values()).items())),
@@ -75,6 +76,12 @@ def step_metrics(
         "revisions_right": sum(a.correct for a in revisions),
         "dropped": dict(sorted(drops.items())),
     }
+
+
+def _solved(episodes: Sequence[Episode]) -> dict[str, int]:
+    """Counts the tasks by how many of their attempts are right."""
+    found = Counter(sum(a.correct for a in group) for e in episodes for group in e.attempts)
+    return {str(right): found[right] for right in sorted(found)}
 
 
 def _mean(flags: Sequence[bool]) -> float:

@@ -23,14 +23,12 @@ from alive.prompts import Renderer
 from alive.state import State
 from alive.store import RunFolder
 from alive.types import Document, Trained, TrainingKey, TrainingRecord, UpdateStats
+from alive.watch import Watch
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from alive.engines.local import LocalPolicy
-
-EXAMPLE_EVERY = 20
-"""Steps between the worked examples that are shown."""
 
 
 class Session(AbstractContextManager["Session"]):
@@ -57,7 +55,8 @@ class Session(AbstractContextManager["Session"]):
     ) -> None:
         """Takes over what ``open`` opened."""
         self.config, self.folder, self.policy, self.renderer = config, folder, policy, renderer
-        self.state, self._corpus, self._suites, self._display = state, corpus, suites, display
+        self.state, self._corpus, self._suites = state, corpus, suites
+        self._watch = Watch(folder, display, policy.device_memory)
         self._stream: Iterator[Document] = corpus.documents("train", state.documents)
         self._measured: dict[str, Mapping[str, Any]] = {}
         self._saved_at = state.step if folder.checkpoint else -1
@@ -83,8 +82,6 @@ class Session(AbstractContextManager["Session"]):
         later = [load_suite(name, 0, config.seed) for name in config.corpus.held_out]
         folder = RunFolder.create(config.out, config, resume)
         try:
-            for notice in folder.notices:
-                display.say(notice)
             saved = folder.checkpoint.state() if folder.checkpoint else {}
             state = State.from_json(saved) if saved else State()
             model = config.model.model_copy(
@@ -101,7 +98,6 @@ class Session(AbstractContextManager["Session"]):
                 )
                 policy.tokens_sampled = state.tokens_sampled
                 policy.tokens_trained = state.tokens_trained
-                display.say(f"resuming after step {state.step}")
             kept_out = [*suites, *later]
             held_out = [text for suite in kept_out for text in texts(suite)]
             corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
@@ -111,7 +107,8 @@ class Session(AbstractContextManager["Session"]):
         return cls(config, folder, policy, renderer, corpus, suites, state, display)
 
     def __enter__(self) -> Session:
-        """Takes over Ctrl-C: the first one stops at the next safe point."""
+        """Begins the record, and takes over Ctrl-C: the first one stops at the next safe point."""
+        self._watch.begin(self.state.step, self.state.threads)
         if threading.current_thread() is threading.main_thread():
             self._handler = signal.signal(signal.SIGINT, self._interrupted)
         return self
@@ -130,6 +127,8 @@ class Session(AbstractContextManager["Session"]):
             whole = self.policy.version == taken
             if begun and whole and not isinstance(error, StorageError):
                 self.save()
+            if not isinstance(error, StorageError):
+                self._watch.end(self.state.step, error)
         finally:
             self.folder.close()
             if self._handler is not None:
@@ -137,7 +136,7 @@ class Session(AbstractContextManager["Session"]):
 
     def bars(self, name: str, done: int, total: int) -> AbstractContextManager[None]:
         """Shows a progress bar while its block runs; nothing where there is nothing to do."""
-        return self._display.bars(name, done, total)
+        return self._watch.display.bars(name, done, total)
 
     def stage(self, name: str) -> None:
         """Says what begins; a safe point at which Ctrl-C takes effect.
@@ -147,7 +146,7 @@ class Session(AbstractContextManager["Session"]):
         """
         if self._stop:
             raise KeyboardInterrupt
-        self._display.stage(name)
+        self._watch.stage(name)
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -169,26 +168,30 @@ class Session(AbstractContextManager["Session"]):
         self._taken = len(documents)
         return documents
 
-    def formats_step_done(self, stats: UpdateStats) -> None:
-        """Counts a format step."""
+    def formats_step_done(self, records: Sequence[TrainingRecord], stats: UpdateStats) -> None:
+        """Records a format step, and counts it."""
+        taken = self.state.formats_learned
+        self.folder.write_records("format", taken, records, (), self.renderer.show)
         self.state.format_losses.append(stats.role_loss)
         self.state.documents += self._taken
         self.state.formats_learned += 1
         self._settle()
-        self._display.advance(self.state.formats_learned, f"loss {stats.loss:.3f}")
+        self._watch.formats(taken, taken + 1, stats)
         self.stage("formats")
 
     def record(
         self,
         played: Sequence[Played],
         trained: Mapping[TrainingKey, Trained],
+        records: Sequence[TrainingRecord],
         again: Sequence[TrainingRecord],
         stats: UpdateStats,
     ) -> None:
-        """Writes a step's episodes and metrics, counts the step, saves when it is time."""
+        """Writes what a step played and learned, counts the step, saves when it is time."""
         state, step = self.state, self.state.step
         episodes = [one.episode for one in played]
         self.folder.write_episode(step, episodes, trained, self.renderer.show)
+        self.folder.write_records("step", step, records, again, self.renderer.show)
         values = step_metrics(played, trained, again, stats)
         self.folder.append_metrics(step, values)
         for one in played:
@@ -198,10 +201,7 @@ class Session(AbstractContextManager["Session"]):
         state.documents += self._taken
         self._settle()
         state.step += 1
-        if step % EXAMPLE_EVERY == 0:
-            self._display.example(episodes[0])
-        done, _ = self.extent
-        self._display.advance(done, f"loss {stats.loss:.3f}, right {values['pass_rate']:.2f}")
+        self._watch.step(step, self.extent[0], episodes, values)
         if state.step % self.config.checkpoint_every == 0:
             self.save()
 
@@ -215,18 +215,19 @@ class Session(AbstractContextManager["Session"]):
             state.step, self.policy.save, self.policy.tensors(), state.as_json()
         )
         self._saved_at = state.step
+        self._watch.journal.note("checkpoint", state.step)
 
     def check_conditions(self) -> None:
         """Checks, once a run, that the positive and the negative condition separate."""
         if self.state.conditions or not self.config.game.conditioned:
             return
-        with self._measures():
+        with self._measures("conditions"):
             found = measuring.separation(self.policy, self.renderer, self._corpus, self.config)
         self.state.conditions = found.as_dict()
         self.state.conditioned = found.separates
         self._settle()
-        for line in measuring.describe(found, self.renderer):
-            self._display.say(line)
+        lines = measuring.describe(found, self.renderer)
+        self._watch.measured("conditions", self.state.step, lines)
 
     def evaluate(self, when: Literal["before", "after"]) -> None:
         """Evaluates the policy on the suites, ``before`` once a run.
@@ -237,13 +238,12 @@ class Session(AbstractContextManager["Session"]):
             return
         stored = self.folder.read_json("before.json")
         if stored is None or when == "after":
-            with self._measures(), self._display.working(f"measuring, {when} training"):
+            with self._measures(f"measuring, {when} training"):
                 result, stored = measuring.on_suites(
                     self.policy, self.renderer, self._suites, self.config, stored
                 )
-            for note in result.notes:
-                self._display.say(note)
             self.folder.write_json(f"{when}.json", stored)
+            self._watch.measured(when, self.state.step, result.notes)
             # Measuring is no training; a resumed run may measure more or less often.
             self.policy.tokens_sampled = self.state.tokens_sampled
         self._measured[when] = stored
@@ -263,11 +263,12 @@ class Session(AbstractContextManager["Session"]):
         self.state.corpus = self._corpus.report.as_dict()
 
     @contextmanager
-    def _measures(self) -> Iterator[None]:
+    def _measures(self, name: str) -> Iterator[None]:
         """Lets Ctrl-C take effect at once while its block runs: measuring changes no state."""
         self._at_rest = True
         try:
-            yield
+            with self._watch.measuring(name):
+                yield
         finally:
             self._at_rest = False
 
@@ -275,4 +276,4 @@ class Session(AbstractContextManager["Session"]):
         if self._stop or self._at_rest:
             raise KeyboardInterrupt
         self._stop = True
-        self._display.say("stopping after this stage; press Ctrl-C again to stop at once")
+        self._watch.display.say("stopping after this stage; press Ctrl-C again to stop at once")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -91,6 +92,28 @@ def known_keys() -> dict[str, str]:
         else:
             keys[name] = field.description or ""
     return keys
+
+
+def as_arguments(config: Config) -> list[str]:
+    """Returns the shortest options that build these settings: the nearest preset, and the rest."""
+    wanted = dict(_leaves(config.model_dump(mode="json")))
+    best: list[str] | None = None
+    for preset in (None, *preset_names()):
+        base = load_config(preset) if preset else Config()
+        layer = dict(_leaves(base.model_dump(mode="json")))
+        # Without a preset the command line takes the quickstart, unless there is own text.
+        options = ["--preset", preset] if preset else ["--corpus", *config.corpus.paths]
+        if not preset:
+            if config.corpus.paths == Config().corpus.paths:
+                continue
+            layer["corpus.paths"] = wanted["corpus.paths"]
+        for key, value in wanted.items():
+            if layer[key] != value:
+                options += ["--set", f"{key}={json.dumps(value, ensure_ascii=False)}"]
+        if best is None or len(options) < len(best):
+            best = options
+    assert best is not None
+    return best
 
 
 def _read_preset(name: str) -> dict[str, Any]:

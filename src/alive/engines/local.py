@@ -177,6 +177,11 @@ class LocalPolicy:
             }
         self.version = version
 
+    def device_memory(self) -> int:
+        """Most bytes of tensors on the GPU so far; 0 on a CPU."""
+        on_gpu = self.model.device.type == "cuda"
+        return int(torch.cuda.max_memory_allocated(self.model.device)) if on_gpu else 0
+
     def _trainable(self) -> list[tuple[str, torch.nn.Parameter]]:
         return [(name, w) for name, w in self.model.named_parameters() if w.requires_grad]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,8 @@ class EvaluationResult:
             (sampled); where self-correction was asked for review, verdict, score, revision,
             revised_correct. Accuracy can be recounted from them.
         frozen: The attempts the reviewer was judged on, for the next evaluation.
+        judged: One a frozen attempt, JSON values: id, domain, correct, and what its blind review
+            said: verdict, score.
         notes: What a reader of the figures should know of the suites.
     """
 
@@ -83,6 +85,7 @@ class EvaluationResult:
     domains: Mapping[str, DomainResult]
     rows: tuple[Row, ...] = field(repr=False)
     frozen: tuple[FrozenAttempt, ...] = field(repr=False)
+    judged: tuple[Row, ...] = field(repr=False, default=())
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
@@ -152,6 +155,7 @@ def evaluate(
         domains={name: measured(name) for name in names},
         rows=tuple(_rows(tasks, greedy, sampled if samples else (), corrections)),
         frozen=items,
+        judged=tuple(_judged(items, reviews)),
         notes=tuple(suite.note for suite in suites if suite.note),
     )
 
@@ -219,6 +223,17 @@ def _measured(
         self_correction=count_corrections(corrections) if corrections else None,
         reviewer=score_reviews(*zip(*judged, strict=True)) if judged else None,
     )
+
+
+def _judged(frozen: Sequence[FrozenAttempt], reviews: Sequence[Review]) -> Iterator[Row]:
+    for item, review in zip(frozen, reviews, strict=bool(reviews)):
+        yield {
+            "id": item.task.id,
+            "domain": item.task.domain,
+            "correct": item.attempt.correct,
+            "verdict": review.verdict,
+            "score": review.score,
+        }
 
 
 def _rows(

@@ -5,18 +5,21 @@ checkpoint also carries a manifest, so that one the disk lost half of is told fr
 """
 
 from alive.store.checkpoints import Checkpoint, checkpoint_names, newest_checkpoint
-from alive.store.claim import is_run, read_config
+from alive.store.claim import is_run, is_running, read_config
 from alive.store.episodes import EPISODE_COLUMNS, episode_rows
+from alive.store.lineage import RECORD_COLUMNS
 from alive.store.run_folder import RunFolder, default_out, newest_model
 
 __all__ = [
     "EPISODE_COLUMNS",
+    "RECORD_COLUMNS",
     "Checkpoint",
     "RunFolder",
     "checkpoint_names",
     "default_out",
     "episode_rows",
     "is_run",
+    "is_running",
     "newest_checkpoint",
     "newest_model",
     "read_config",

@@ -17,8 +17,16 @@ _MAY_CHANGE = frozenset({"steps", "out", "checkpoint_every", "keep_checkpoints"}
 
 
 _BLANK = frozenset(
-    {"lock", "episodes", "checkpoints", ".config.json.tmp", "config.json", "environment.json"}
-    | {"model.json"}
+    {
+        "lock",
+        "episodes",
+        "records",
+        "checkpoints",
+        ".config.json.tmp",
+        "config.json",
+        "environment.json",
+    }
+    | {"model.json", "journal.jsonl", "report.html"}
 )
 """What a run leaves that ended before it measured or learned anything, by a mistyped corpus say;
 such a folder is free to use."""
@@ -71,7 +79,7 @@ def _is_blank(path: Path) -> bool:
     if not path.exists():
         return False
     names = {entry.name for entry in path.iterdir()}
-    parts = [path / "episodes", path / "checkpoints"]
+    parts = [path / name for name in ("episodes", "records", "checkpoints")]
     started = any(part.is_dir() and any(part.iterdir()) for part in parts)
     # A model folder has a config.json as well, but no checkpoints.
     mine = "config.json" not in names or is_run(path)
@@ -98,6 +106,19 @@ def take_lock(path: Path) -> IO[str]:
     handle.write(str(os.getpid()))
     handle.flush()
     return handle
+
+
+def is_running(path: Path) -> bool:
+    """Whether a process is writing to the run folder now."""
+    lock = path / "lock"
+    if not lock.exists():
+        return False
+    with lock.open() as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def check_config(path: Path, config: Config) -> None:

@@ -1,13 +1,10 @@
-"""Episodes as Parquet: a row an attempt, a shard a step."""
+"""Episodes as rows, one an attempt."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from alive.store.atomic import sync_folder
 from alive.types import Attempt, Episode, Review, Role, Task, Trained, TrainingKey
 
 EPISODE_COLUMNS: dict[str, str] = {
@@ -15,6 +12,7 @@ EPISODE_COLUMNS: dict[str, str] = {
     "document_id": "string",
     "source": "string",
     "domain": "string",
+    "document": "string",
     "task_id": "string",
     "passage": "string",
     "span": "string",
@@ -73,6 +71,7 @@ def episode_rows(
                     "step": episode.step,
                     "document_id": episode.document.id,
                     "source": episode.document.source,
+                    "document": episode.document.text,
                     **_task_cells(task, rates[task.id]),
                     **_attempt_cells(attempt, role, decode),
                     **_review_cells(reviews.get((attempt.task_id, attempt.index))),
@@ -80,41 +79,6 @@ def episode_rows(
                 }
             )
     return rows
-
-
-def write_shard(folder: Path, step: int, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Writes a step's rows to ``step-000012.parquet``, atomically.
-
-    Raises:
-        OSError: When the disk refuses; no torn shard is left under the final name.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = folder / f"step-{step:06d}.parquet"
-    temporary = folder / f".{path.name}.tmp"
-    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in EPISODE_COLUMNS.items()])
-    table = pa.Table.from_pylist([_printable(row) for row in rows], schema=schema)
-    try:
-        with temporary.open("wb") as handle:
-            pq.write_table(table, handle, compression="zstd")
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(folder)
-    return path
-
-
-def drop_shards(folder: Path, step: int) -> None:
-    """Deletes the shards of ``step`` and later, and temporary files."""
-    for path in folder.glob("step-*.parquet"):
-        if int(path.stem.removeprefix("step-")) >= step:
-            path.unlink()
-    for path in folder.glob(".*.tmp"):
-        path.unlink()
 
 
 def _task_cells(task: Task, pass_rate: float) -> dict[str, Any]:
@@ -166,12 +130,4 @@ def _training_cells(trained: Trained) -> dict[str, Any]:
         "weight": trained.weight,
         "lines": trained.lines,
         "dropped": trained.dropped,
-    }
-
-
-def _printable(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Replaces lone surrogates (JSON corpora can hold them), which UTF-8 cannot carry."""
-    return {
-        name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-        for name, value in row.items()
     }

@@ -22,13 +22,10 @@ from alive.store.checkpoints import (
 )
 from alive.store.claim import check_config, check_place, difference, take_lock
 from alive.store.environment import describe_environment
-from alive.store.episodes import (
-    Decode,
-    drop_shards,
-    episode_rows,
-    write_shard,
-)
-from alive.types import Episode, Trained, TrainingKey
+from alive.store.episodes import EPISODE_COLUMNS, Decode, episode_rows
+from alive.store.lineage import RECORD_COLUMNS, record_rows
+from alive.store.shards import drop_shards, write_shard
+from alive.types import Episode, Trained, TrainingKey, TrainingRecord
 
 
 class RunFolder:
@@ -67,7 +64,7 @@ class RunFolder:
         path = Path(path) if str(path) else default_out(config.model.id, datetime.now())
         check_place(path, resume)
         with atomic.storage(path, "Nothing was changed."):
-            for name in ("episodes", "checkpoints"):
+            for name in ("episodes", "records", "checkpoints"):
                 (path / name).mkdir(parents=True, exist_ok=True)
             lock = take_lock(path)
         run = cls(path, config, lock, resume)
@@ -118,10 +115,11 @@ class RunFolder:
 
     def append_metrics(self, step: int, values: Mapping[str, Any]) -> None:
         """Appends a line to ``metrics.jsonl``; it is durable from the next checkpoint on."""
-        path = self.path / "metrics.jsonl"
-        line = atomic.dumps({"step": step, **values}) + "\n"
+        self._append("metrics.jsonl", {"step": step, **values})
 
-        self._write(path, lambda: atomic.append_bytes(path, line.encode()))
+    def append_journal(self, entry: Mapping[str, Any]) -> None:
+        """Appends a line to ``journal.jsonl``: what depends on the clock, and is never rewound."""
+        self._append("journal.jsonl", entry)
 
     def write_episode(
         self,
@@ -141,7 +139,29 @@ class RunFolder:
         folder = self.path / "episodes"
         rows = episode_rows(episodes, training, decode)
         with atomic.storage(folder, self._safe):
-            return write_shard(folder, step, rows)
+            return write_shard(folder, f"step-{step:06d}", rows, EPISODE_COLUMNS)
+
+    def write_records(
+        self,
+        name: str,
+        step: int,
+        records: Sequence[TrainingRecord],
+        again: Sequence[TrainingRecord],
+        decode: Decode,
+    ) -> Path:
+        """Writes what a step learned to ``records/NAME-000012.parquet``, a row a record.
+
+        Args:
+            name: ``step``, or ``format`` for the steps before them.
+            step: 0-based.
+            records: The step's own records.
+            again: Earlier records that it learned again.
+            decode: Turns token ids to text, special tokens shown.
+        """
+        folder = self.path / "records"
+        rows = record_rows(step, records, again, decode)
+        with atomic.storage(folder, self._safe):
+            return write_shard(folder, f"{name}-{step:06d}", rows, RECORD_COLUMNS)
 
     def save_checkpoint(
         self,
@@ -178,6 +198,12 @@ class RunFolder:
         self._write(path, lambda: atomic.write_json(path, value))
         return path
 
+    def write_text(self, name: str, text: str) -> Path:
+        """Writes ``NAME`` (``report.html``) into the folder, atomically."""
+        path = self.path / name
+        self._write(path, lambda: atomic.write_bytes(path, text.encode("utf-8", "replace")))
+        return path
+
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Reads back what ``write_json`` wrote; None if it was never written."""
         path = self.path / name
@@ -185,6 +211,11 @@ class RunFolder:
             return None
         loaded: dict[str, Any] = json.loads(path.read_text("utf-8"))
         return loaded
+
+    def _append(self, name: str, values: Mapping[str, Any]) -> None:
+        path = self.path / name
+        line = atomic.dumps(values) + "\n"
+        self._write(path, lambda: atomic.append_bytes(path, line.encode()))
 
     def _write(self, path: Path, write: Callable[[], None]) -> None:
         with atomic.storage(path, self._safe):
@@ -209,8 +240,10 @@ class RunFolder:
         with atomic.storage(self.path, self._safe):
             for leftover in root.glob(".tmp-*"):
                 shutil.rmtree(leftover)
-            drop_shards(self.path / "episodes", step)
-            _truncate_metrics(self.path / "metrics.jsonl", step)
+            for name in ("episodes", "records"):
+                drop_shards(self.path / name, step)
+            _keep_lines(self.path / "metrics.jsonl", lambda row: row["step"] < step)
+            _keep_lines(self.path / "journal.jsonl", lambda row: True)
             for name in ("after.json", "summary.json"):
                 (self.path / name).unlink(missing_ok=True)
 
@@ -233,8 +266,8 @@ def newest_model(path: str | Path) -> Path:
     return checkpoint.model
 
 
-def _truncate_metrics(path: Path, step: int) -> None:
-    """Keeps the lines of steps before ``step``; a line torn by a kill belongs to none."""
+def _keep_lines(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
+    """Keeps the lines that are to be kept; one torn by a kill is not."""
     if not path.exists():
         return
     kept: list[bytes] = []
@@ -243,6 +276,6 @@ def _truncate_metrics(path: Path, step: int) -> None:
             row = json.loads(line)
         except ValueError:
             continue
-        if line.endswith(b"\n") and row["step"] < step:
+        if line.endswith(b"\n") and keep(row):
             kept.append(line)
     atomic.write_bytes(path, b"".join(kept))

@@ -1,0 +1,85 @@
+"""One lesson of a run, from the document to the words that trained: for the head of its report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alive.report.gather import Run
+from alive.report.text import Line, Part, lines_of, passage_parts
+
+__all__ = ["Lesson", "find_lesson"]
+
+_SHARDS = 12
+"""Steps that are looked through, evenly over the run."""
+
+_COLUMNS = [
+    *("step", "task_id", "document_id", "source", "passage", "span", "role", "attempt_index"),
+    *("completion", "correct", "critique", "verdict", "faulty_step", "pass_rate", "weight"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """An attempt that failed, its review, and the revision that came out right after it.
+
+    Attributes:
+        step: 0-based.
+        source: Where the document came from.
+        passage: What was shown, the hidden span marked.
+        pass_rate: Share of the task's attempts that were right.
+        attempt: The attempt's lines.
+        critique: The review of it.
+        revision: The lines written after the review.
+    """
+
+    step: int
+    source: str
+    passage: list[Part]
+    pass_rate: float
+    attempt: list[Line]
+    critique: str
+    revision: list[Line]
+
+
+def find_lesson(run: Run) -> Lesson | None:
+    """Returns the lesson at the hardest task that one revision solved; None where none did."""
+    found: tuple[dict[str, Any], dict[str, Any]] | None = None
+    for shard in _spread(sorted((run.path / "episodes").glob("step-*.parquet"))):
+        for pair in _mended(shard):
+            if found is None or pair[0]["pass_rate"] < found[0]["pass_rate"]:
+                found = pair
+    if found is None:
+        return None
+    attempt, revision = found
+    return Lesson(
+        step=attempt["step"],
+        source=attempt["source"],
+        passage=passage_parts(attempt["passage"], attempt["span"]),
+        pass_rate=attempt["pass_rate"],
+        attempt=lines_of(attempt["completion"], attempt["faulty_step"]),
+        critique=attempt["critique"],
+        revision=lines_of(revision["completion"]),
+    )
+
+
+def _spread(shards: list[Path]) -> list[Path]:
+    if len(shards) <= _SHARDS:
+        return shards
+    return [shards[at * (len(shards) - 1) // (_SHARDS - 1)] for at in range(_SHARDS)]
+
+
+def _mended(shard: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Pairs of a failed attempt and its right revision."""
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(shard, columns=_COLUMNS).to_pylist()
+    key = ("task_id", "attempt_index")
+    right = {
+        tuple(row[k] for k in key): row
+        for row in rows
+        if row["role"] == "revise" and row["correct"]
+    }
+    pairs = [(row, right.get(tuple(row[k] for k in key))) for row in rows if row["role"] == "solve"]
+    return [(row, revision) for row, revision in pairs if revision is not None]

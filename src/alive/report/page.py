@@ -1,0 +1,157 @@
+"""The page that shows a run to a person: ``report.html``, one file that asks for no other."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from alive.report.charts import Chart, measured
+from alive.report.curves import EVENTS, over_time
+from alive.report.gather import Run, read_run
+from alive.report.html import environment, stylesheet
+from alive.report.lesson import find_lesson
+from alive.report.text import percent
+from alive.settings import as_arguments, build_config
+
+__all__ = ["REPORT", "render_report"]
+
+REPORT = "report.html"
+REFRESH_SECONDS = 15
+"""How often a browser reads the page of a running run again."""
+
+_PROBLEMS = 4
+_STATUS = {"running": "running", "finished": "finished", "stopped": "stopped before its end"}
+_SHOWN = (*EVENTS, "started", "finished", "measured conditions")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A held-out problem, before and after training."""
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A figure at the head of the page."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+def render_report(path: Path, running: bool | None = None) -> str:
+    """Writes the report of a run, finished, stopped or still going on, as one HTML page.
+
+    Args:
+        path: The run folder.
+        running: Whether a process is writing to it; None looks.
+
+    Raises:
+        RunError: It holds no run.
+    """
+    run = read_run(path, running)
+    charts = {"measured": list(measured(run)), "time": list(over_time(run))}
+    return environment("alive.report").get_template("report.html").render(
+        run=run,
+        style=Markup(stylesheet()),
+        refresh=REFRESH_SECONDS if run.status == "running" else 0,
+        written=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        status=_STATUS[run.status],
+        headline=_headline(run),
+        cards=list(_cards(run)),
+        lesson=find_lesson(run),
+        problems=list(_problems(run)),
+        sections=[(name, _drawn(found)) for name, found in charts.items() if found],
+        events=[entry for entry in run.journal if entry["event"] in _SHOWN],
+        command=reproduce(run),
+        config=json.dumps(run.config, indent=2, ensure_ascii=False),
+        environment=json.dumps(run.environment, indent=2, ensure_ascii=False),
+    )  # fmt: skip
+
+
+def reproduce(run: Run) -> str:
+    """Returns the command line that plays the run again, to the same bits on the same machine."""
+    config = build_config([(str(run.path), run.config)])
+    threads = next((e["threads"] for e in run.journal if e.get("threads")), config.model.threads)
+    model = config.model.model_copy(update={"threads": threads})
+    config = config.model_copy(update={"out": "", "model": model})
+    return shlex.join(["alive", "train", *as_arguments(config), "--out", "runs/again"])
+
+
+def _drawn(charts: Sequence[Chart]) -> list[dict[str, Any]]:
+    # The figures are drawn by us from numbers; matplotlib escapes the text in them.
+    return [{"chart": chart, "svg": Markup(chart.svg)} for chart in charts]
+
+
+def _headline(run: Run) -> str:
+    """One sentence: what came of it, or how far it is."""
+    change = (run.summary or {}).get("change", {})
+    for key, how in (("sampled_accuracy", "sampled"), ("accuracy", "greedy")):
+        if key in change and run.before and run.after:
+            old, new = run.before["result"], run.after["result"]
+            total = change[key]["total"]
+            gained = [100 * total[name] for name in ("mean", "low", "high")]
+            return (
+                f"Of {new['n']:,} held-out problems {percent(old[key])} were answered right before "
+                f"training and {percent(new[key])} after it ({how}): "
+                f"{gained[0]:+.1f} points, 95 % interval [{gained[1]:+.1f}, {gained[2]:+.1f}]."
+            )
+    total = run.config["steps"]
+    if run.before is None:
+        return f"{run.steps} of {total} steps; nothing was measured yet."
+    key = "sampled_accuracy" if "sampled_accuracy" in run.before["result"] else "accuracy"
+    return (
+        f"{run.steps} of {total} steps. Before training {percent(run.before['result'][key])} of "
+        f"{run.before['result']['n']:,} held-out problems were answered right."
+    )
+
+
+def _cards(run: Run) -> Iterator[Card]:
+    measures = (
+        ("sampled_accuracy", "right, sampled", percent),
+        ("accuracy", "right, greedy", percent),
+        ("reviewer_j", "reviewer J", percent),
+    )
+    for key, label, show in measures:
+        values = [stored["result"].get(key) for stored in run.evaluations().values()]
+        if any(value is not None for value in values):
+            yield Card(label, " → ".join(show(value).replace(" ", "\u00a0") for value in values))
+    yield Card("steps", f"{run.steps:,} of {run.config['steps']:,}")
+    sampled = sum(row["tokens_sampled"] for row in run.metrics)
+    trained = sum(row["tokens_trained"] for row in run.metrics)
+    yield Card("tokens", f"{sampled + trained:,}", f"{sampled:,} sampled, {trained:,} trained")
+    spent = [sum(entry["seconds"].values()) for entry in run.journal if "seconds" in entry]
+    if spent:
+        yield Card("time", _duration(sum(spent)), "measuring included")
+    memory = [max(e["memory"].values()) for e in run.journal if "memory" in e]
+    if memory:
+        yield Card("memory", f"{max(memory) / 1e9:.2f} GB", "most after a step")
+
+
+def _problems(run: Run) -> Iterator[Problem]:
+    """Held-out problems that training turned from wrong to right, of each domain in turn."""
+    if not (run.before and run.after):
+        return
+    pairs = zip(run.before["rows"], run.after["rows"], strict=True)
+    turned = [Problem(b, a) for b, a in pairs if a["correct"] and not b["correct"]]
+    by_domain: dict[str, list[Problem]] = {}
+    for problem in turned:
+        by_domain.setdefault(problem.after["domain"], []).append(problem)
+    rounds = max(map(len, by_domain.values()), default=0)
+    chosen = [group[at] for at in range(rounds) for group in by_domain.values() if at < len(group)]
+    yield from chosen[:_PROBLEMS]
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

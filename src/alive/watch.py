@@ -1,0 +1,113 @@
+"""All that looks on while a run goes on: the terminal, the journal and the report.
+
+None of it changes what is computed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from alive.journal import Journal
+from alive.progress import Display
+from alive.report import REPORT, render_report
+from alive.store import RunFolder
+from alive.types import Episode, UpdateStats
+
+EXAMPLE_EVERY = 20
+"""Steps between the worked examples that are shown."""
+
+REPORT_SECONDS = 15.0
+"""Least time between two reports."""
+
+REPORT_SHARE = 0.03
+"""Most of a run's time that reports may take."""
+
+
+class Watch:
+    """Tells of one run as it goes on.
+
+    Attributes:
+        display: The terminal.
+        journal: The clock's record.
+    """
+
+    def __init__(
+        self, folder: RunFolder, display: Display, device_memory: Callable[[], int] = lambda: 0
+    ) -> None:
+        """Looks on at the run of a folder."""
+        self.display, self.journal = display, Journal(folder, device_memory)
+        self._folder, self._report_due = folder, 0.0
+
+    def begin(self, step: int, threads: int) -> None:
+        """Says that the run begins, or goes on, after so many steps, on so many threads."""
+        for notice in self._folder.notices:
+            self.display.say(notice)
+            self.journal.note("notice", step, notice)
+        if self._folder.checkpoint:
+            self.display.say(f"resuming after step {step}")
+        self.journal.note("resumed" if self._folder.resumed else "started", step, threads=threads)
+        self.report()
+
+    def stage(self, name: str) -> None:
+        """Says what begins."""
+        self.journal.stage(name)
+        self.display.stage(name)
+
+    def formats(self, taken: int, done: int, stats: UpdateStats) -> None:
+        """Tells of a format step."""
+        self.journal.step(taken, "format")
+        self.display.advance(done, f"loss {stats.loss:.3f}")
+        self.report()
+
+    def step(
+        self, step: int, done: int, episodes: Sequence[Episode], values: Mapping[str, Any]
+    ) -> None:
+        """Tells of a step that is recorded.
+
+        Args:
+            step: 0-based.
+            done: What the progress bar counts.
+            episodes: The step's.
+            values: Its metrics.
+        """
+        self.journal.step(step)
+        if step % EXAMPLE_EVERY == 0:
+            self.display.example(episodes[0])
+        self.display.advance(done, f"loss {values['loss']:.3f}, right {values['pass_rate']:.2f}")
+        self.report()
+
+    def measuring(self, name: str) -> AbstractContextManager[None]:
+        """Says that measuring takes a while."""
+        self.journal.stage(name)
+        return self.display.working(name)
+
+    def measured(self, name: str, step: int, found: Sequence[str]) -> None:
+        """Tells that a measurement is done, and what a person should know of it."""
+        for line in found:
+            self.display.say(line)
+        self.journal.step(step, f"measured {name}", "\n".join(found))
+        self.report(at_once=True)
+
+    def end(self, step: int, error: BaseException | None) -> None:
+        """Says how it ended."""
+        if error is None:
+            self.journal.note("finished", step)
+        elif isinstance(error, KeyboardInterrupt):
+            self.journal.note("interrupted", step)
+        else:
+            self.journal.note("stopped", step, f"{type(error).__name__}: {error}")
+        self.report(at_once=True, ended=True)
+
+    def report(self, at_once: bool = False, ended: bool = False) -> None:
+        """Writes the report anew, where it is time for it."""
+        now = time.monotonic()
+        if not at_once and now < self._report_due:
+            return
+        self.journal.stage("report")
+        self._folder.write_text(REPORT, render_report(self._folder.path, running=not ended))
+        took = time.monotonic() - now
+        self._report_due = now + took + max(REPORT_SECONDS, took / REPORT_SHARE)
+        self.journal.stage("")
