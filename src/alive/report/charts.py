@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from alive.report.drawing import INK, SERIES, draw
+from alive.report.drawing import SERIES, draw
 from alive.report.gather import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Chart", "accuracy", "calibration", "measured", "roc", "self_correction"]
+__all__ = ["LOOKS", "Chart", "accuracy", "self_correction"]
 
-_LOOKS: dict[str, dict[str, Any]] = {
+LOOKS: dict[str, dict[str, Any]] = {
     "before": {"color": SERIES[1], "marker": "o"},
     "after": {"color": SERIES[0], "marker": "D"},
 }
-_BINS = 5
-"""Of stated confidence; few, so that each holds enough reviews."""
+"""How a figure tells before from after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +38,6 @@ class Chart:
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-
-
-def measured(run: Run) -> Iterator[Chart]:
-    """Yields the charts of the evaluations there are."""
-    for key, label in (("sampled_accuracy", "sampled"), ("accuracy", "greedy")):
-        chart = accuracy(run, key, label)
-        if chart:
-            yield chart
-    for make in (self_correction, roc, calibration):
-        chart = make(run)
-        if chart:
-            yield chart
 
 
 def accuracy(run: Run, key: str, label: str) -> Chart | None:
@@ -76,9 +62,7 @@ def accuracy(run: Run, key: str, label: str) -> Chart | None:
             means = [mean for _, (mean, _, _) in kept]
             spread = [[m - low for _, (m, low, _) in kept], [high - m for _, (m, _, high) in kept]]
             places = [at for at, _ in kept]
-            axes.errorbar(
-                means, places, xerr=spread, fmt=" ", capsize=3, label=when, **_LOOKS[when]
-            )
+            axes.errorbar(means, places, xerr=spread, fmt=" ", capsize=3, label=when, **LOOKS[when])
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
         axes.set_xlim(0, 100)
@@ -186,124 +170,6 @@ def _stacked(
         edges[name] = (low, high)
         low = high
     return edges
-
-
-def roc(run: Run) -> Chart | None:
-    """Draws how well the reviewer's scores tell right attempts from wrong ones."""
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for when, stored in run.evaluations().items():
-        curve = _curve(stored.get("judged", ()))
-        if curve:
-            curves[when] = curve
-    if not curves:
-        return None
-
-    def paint(axes: Axes) -> None:
-        axes.plot([0, 100], [0, 100], color=INK, linestyle=":", linewidth=1, label="guessing")
-        for when, curve in curves.items():
-            x, y = zip(*curve, strict=True)
-            area = _area(curve) / 100
-            axes.plot(x, y, label=f"{when}, area {area:.0f} %", markersize=4, **_LOOKS[when])
-        axes.set_xlabel("wrong attempts called right, %")
-        axes.set_ylabel("right ones, %")
-        axes.set_xlim(-2, 102)
-        axes.set_ylim(-2, 102)
-        axes.legend(loc="lower right")
-
-    rows = [
-        (when, f"{_area(curve) / 100:.1f} %", *_rates(stored["result"].get("reviewer", {})))
-        for when, curve in curves.items()
-        for stored in (run.evaluations()[when],)
-    ]
-    return Chart(
-        "The blind reviewer: right from wrong",
-        draw("roc", paint, 3.4),
-        "The same attempts are judged before and after. Each point is a score from which on an "
-        "attempt counts as called right; the further up and left, the better.",
-        ("", "area", "right called right", "wrong called right", "J"),
-        tuple(rows),
-    )
-
-
-def _curve(judged: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
-    """Returns (false, true) positives in per cent for each threshold on the score.
-
-    A review without a score calls its attempt right at no threshold but the last.
-    """
-    right = [row for row in judged if row["correct"]]
-    wrong = [row for row in judged if not row["correct"]]
-    if not right or not wrong:
-        return []
-
-    def share(rows: Sequence[Mapping[str, Any]], least: float) -> float:
-        passed = sum((row["score"] or 0) >= least for row in rows)
-        return 100 * passed / len(rows)
-
-    thresholds = sorted({row["score"] or 0 for row in judged}, reverse=True)
-    return [(0.0, 0.0), *((share(wrong, one), share(right, one)) for one in thresholds)]
-
-
-def _area(curve: Sequence[tuple[float, float]]) -> float:
-    """The area under the curve, of 10,000."""
-    return sum((x2 - x1) * (y1 + y2) / 2 for (x1, y1), (x2, y2) in pairwise(curve))
-
-
-def _rates(reviewer: Mapping[str, Any]) -> tuple[str, str, str]:
-    found = (reviewer.get(key) for key in ("tpr", "fpr", "j"))
-    first, second, third = ("-" if one is None else f"{100 * one:.1f} %" for one in found)
-    return first, second, third
-
-
-def calibration(run: Run) -> Chart | None:
-    """Draws whether a score of seven out of ten is right seven times out of ten."""
-    series: dict[str, list[tuple[float, float, int]]] = {}
-    for when, stored in run.evaluations().items():
-        judged = [row for row in stored.get("judged", ()) if row["score"] is not None]
-        if judged:
-            series[when] = _binned(judged)
-    if not series:
-        return None
-
-    def paint(axes: Axes) -> None:
-        axes.plot([0, 100], [0, 100], color=INK, linestyle=":", linewidth=1, label="calibrated")
-        for when, points in series.items():
-            stated, right, counts = zip(*points, strict=True)
-            axes.plot(stated, right, label=when, linestyle="--", markersize=0, **_LOOKS[when])
-            sizes = [12 + 160 * count / sum(counts) for count in counts]
-            axes.scatter(stated, right, s=sizes, **_LOOKS[when])
-        axes.set_xlabel("stated by the score, %")
-        axes.set_ylabel("really right, %")
-        axes.set_xlim(-4, 104)
-        axes.set_ylim(-4, 104)
-        axes.legend(loc="upper left")
-
-    rows = [
-        (when, f"{stated:.0f} %", f"{right:.0f} %", str(count))
-        for when, points in series.items()
-        for stated, right, count in points
-    ]
-    return Chart(
-        "The blind reviewer: calibration",
-        draw("calibration", paint, 3.4),
-        "Attempts grouped by the score that their review gives; the larger a mark, the more.",
-        ("", "stated", "really right", "attempts"),
-        tuple(rows),
-    )
-
-
-def _binned(judged: Sequence[Mapping[str, Any]]) -> list[tuple[float, float, int]]:
-    bins: dict[int, list[tuple[float, bool]]] = {}
-    for row in judged:
-        stated = row["score"] / 10
-        bins.setdefault(min(int(stated * _BINS), _BINS - 1), []).append((stated, row["correct"]))
-    return [
-        (
-            100 * sum(stated for stated, _ in part) / len(part),
-            100 * sum(right for _, right in part) / len(part),
-            len(part),
-        )
-        for _, part in sorted(bins.items())
-    ]
 
 
 def _interval(row: Mapping[str, Any], key: str) -> tuple[float, float, float] | None:

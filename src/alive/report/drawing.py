@@ -62,7 +62,8 @@ def draw(name: str, paint: Callable[[Axes], None], height: float = 2.8) -> str:
     from matplotlib.figure import Figure
 
     target = io.StringIO()
-    with warnings.catch_warnings(), rc_context({**_STYLE, "svg.hashsalt": name}):
+    style: Any = {**_STYLE, "svg.hashsalt": name}
+    with warnings.catch_warnings(), rc_context(style):
         # The browser has the glyphs that matplotlib's font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")

@@ -12,10 +12,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from alive.report.charts import Chart, measured
+from alive.report.charts import Chart, accuracy, self_correction
 from alive.report.curves import EVENTS, over_time
 from alive.report.gather import Run, read_run
 from alive.report.html import environment, stylesheet
+from alive.report.judging import calibration, roc
 from alive.report.lesson import find_lesson
 from alive.report.text import percent
 from alive.settings import as_arguments, build_config
@@ -59,7 +60,12 @@ def render_report(path: Path, running: bool | None = None) -> str:
         RunError: It holds no run.
     """
     run = read_run(path, running)
-    charts = {"measured": list(measured(run)), "time": list(over_time(run))}
+    found = (
+        accuracy(run, "sampled_accuracy", "sampled"),
+        accuracy(run, "accuracy", "greedy"),
+        *(make(run) for make in (self_correction, roc, calibration)),
+    )
+    charts = {"measured": [one for one in found if one], "time": list(over_time(run))}
     return environment("alive.report").get_template("report.html").render(
         run=run,
         style=Markup(stylesheet()),
@@ -70,7 +76,7 @@ def render_report(path: Path, running: bool | None = None) -> str:
         cards=list(_cards(run)),
         lesson=find_lesson(run),
         problems=list(_problems(run)),
-        sections=[(name, _drawn(found)) for name, found in charts.items() if found],
+        sections=[(name, _drawn(drawn)) for name, drawn in charts.items() if drawn],
         events=[entry for entry in run.journal if entry["event"] in _SHOWN],
         command=reproduce(run),
         config=json.dumps(run.config, indent=2, ensure_ascii=False),
