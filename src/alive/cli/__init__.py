@@ -10,6 +10,7 @@ import click
 from alive import __version__
 from alive.cli.compare import compare_command
 from alive.cli.evaluate import eval_command
+from alive.cli.look import report_command, view_command
 from alive.cli.plan import plan_command
 from alive.cli.solve import solve_command
 from alive.cli.train import train_command
@@ -24,6 +25,7 @@ Examples:
   alive train --preset smollm2 --corpus notes/      a real language model on your text
   alive eval runs/mine --suite seed --self-correct  what the run taught it
   alive solve seed "Work out 12 + 7:"               attempt, blind review, revision
+  alive view runs/mine                              every attempt, and what trained
   alive plan --preset paper                         what a run would cost
 """
 
@@ -42,6 +44,8 @@ group.add_command(eval_command)
 group.add_command(solve_command)
 group.add_command(compare_command)
 group.add_command(plan_command)
+group.add_command(view_command)
+group.add_command(report_command)
 
 
 def run(arguments: Sequence[str]) -> int:

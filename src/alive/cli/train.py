@@ -55,6 +55,8 @@ def train_command(out: Path | None, resume: bool, **options: Any) -> None:
     if "before" in summary and "after" in summary:
         console.print(before_after(summary))
     console.print(f"run folder: {folder}", highlight=False, soft_wrap=True)
+    console.print(f"to look at: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    console.print(f"every attempt: alive view {folder}", highlight=False, soft_wrap=True)
 
 
 def _newest_run() -> str:

@@ -67,7 +67,7 @@ def _curve(judged: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
         return []
 
     def share(rows: Sequence[Mapping[str, Any]], least: float) -> float:
-        passed = sum((row["score"] or 0) >= least for row in rows)
+        passed = sum(float(row["score"] or 0) >= least for row in rows)
         return 100 * passed / len(rows)
 
     thresholds = sorted({row["score"] or 0 for row in judged}, reverse=True)

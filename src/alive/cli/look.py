@@ -1,0 +1,77 @@
+"""``alive view`` and ``alive report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from alive.cli.options import verbose_option
+
+_VIEW_EXAMPLES = """
+\b
+Examples:
+  alive view runs/mine
+  alive view runs/mine --port 0
+  alive view runs/mine --export pages/
+"""
+_REPORT_EXAMPLES = """
+\b
+Examples:
+  alive report runs/mine
+"""
+_run_argument = click.argument("run", type=click.Path(path_type=Path))
+
+
+@click.command("view", epilog=_VIEW_EXAMPLES)
+@_run_argument
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Port on this machine, 0: any that is free.",
+)
+@click.option(
+    "--export",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Write the pages into this new folder instead, to share them.",
+)
+@verbose_option
+def view_command(run: Path, port: int, folder: Path | None) -> None:
+    """Look at a run: each document, what was hidden, tried, said of it, and what trained.
+
+    Serves pages on this machine alone, until Ctrl-C. The run may still be going on.
+    """
+    from alive.view import export_pages, serve
+
+    if folder is None:
+        serve(run, port, lambda url: click.echo(f"{url}  (Ctrl-C to stop)"))
+        return
+    with click.progressbar(length=1, label="steps", show_pos=True) as bar:
+
+        def progress(done: int, steps: int) -> None:
+            bar.length = steps
+            bar.update(done - bar.pos)
+
+        written = export_pages(run, folder, progress)
+    click.echo(f"{written} pages written: {folder / 'index.html'}")
+
+
+@click.command("report", epilog=_REPORT_EXAMPLES)
+@_run_argument
+@verbose_option
+def report_command(run: Path) -> None:
+    """Write report.html of a run anew, wherever the run stopped.
+
+    A run writes it itself while it goes on and when it ends; after a crash this brings it up to
+    date.
+    """
+    from alive.report import REPORT, render_report
+    from alive.store.atomic import storage, write_bytes
+
+    page = render_report(run)
+    with storage(run / REPORT, "Nothing else was written."):
+        write_bytes(run / REPORT, page.encode("utf-8", "replace"))
+    click.echo(f"written: {run / REPORT}")
