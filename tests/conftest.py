@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+import toy
 from hypothesis import HealthCheck, settings
 
 # A busy machine is no failure.
@@ -79,3 +83,22 @@ def plain_tokenizer():
     return PreTrainedTokenizerFast(
         tokenizer_object=_byte_level(CHAT_TOKENS[:1]), eos_token="<|endoftext|>"
     )
+
+
+@pytest.fixture(scope="session")
+def toy_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the toy model, corpus and suite."""
+    folder = tmp_path_factory.mktemp("toy")
+    toy.write_model(folder / "model")
+    toy.write_corpus(folder / "corpus.jsonl")
+    toy.write_suite(folder / "birds.jsonl")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_run(
+    toy_world: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any], str]:
+    """One uninterrupted run: its folder, its summary, what it showed. Not to be written to."""
+    folder = tmp_path_factory.mktemp("straight") / "run"
+    return folder, *toy.play(toy.settings_of(toy_world, folder))

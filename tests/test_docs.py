@@ -118,14 +118,15 @@ def test_every_make_target_in_the_documents_is_one():
         assert {a or b for a, b in asked} <= targets, document.name
 
 
-def test_the_data_formats_list_every_column_of_the_episodes():
-    from alive.store import EPISODE_COLUMNS
+@pytest.mark.parametrize("kind", ["Episode", "Record"])
+def test_the_data_formats_list_every_column(kind):
+    from alive.store import EPISODE_COLUMNS, RECORD_COLUMNS
 
     text = (ROOT / "docs" / "data-format.md").read_text("utf-8")
-    table = text.partition("### Episode columns")[2]
+    table = re.split(r"\n#+ ", text.partition(f"### {kind} columns\n")[2])[0]
     rows = re.findall(r"^\| (`.*?) \| (\w+) \|", table, re.MULTILINE)
     told = {name: kind for names, kind in rows for name in re.findall(r"`(\w+)`", names)}
-    assert told == EPISODE_COLUMNS
+    assert told == (EPISODE_COLUMNS if kind == "Episode" else RECORD_COLUMNS)
 
 
 def move_links():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -16,59 +15,23 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import toy
-from rich.console import Console
 from safetensors.torch import load_file, save_file
+from toy import STEPS, M, N, play, settings_of
 
-import alive
 from alive.engines.local import LocalPolicy
 from alive.errors import DivergenceError, RunError
-from alive.settings import build_config
 
-STEPS, M, N = 3, 2, 4
 Straight = tuple[Path, dict[str, Any], str]
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the toy model, corpus and suite."""
-    folder = tmp_path_factory.mktemp("toy")
-    toy.write_model(folder / "model")
-    toy.write_corpus(folder / "corpus.jsonl")
-    toy.write_suite(folder / "birds.jsonl")
-    return folder
-
-
-def settings_of(world: Path, out: Path) -> dict[str, Any]:
-    return {
-        "steps": STEPS,
-        "out": str(out),
-        "checkpoint_every": 2,
-        "model": {"id": str(world / "model"), "threads": 1, "dtype": "float32"},
-        "corpus": {
-            "paths": [str(world / "corpus.jsonl")],
-            "validation_share": 0.1,
-            "min_chunk_tokens": 4,
-            "decontaminate_ngram": 40,
-        },
-        "game": {"masks_per_document": M, "solutions_per_mask": N, "max_type_share": 1.0},
-        "sampling": {"pose_tokens": 6, "solve_tokens": 12, "review_tokens": 40},
-        "learn": {"learning_rate": 5e-3},
-        "warmup": {"steps": 1, "format_steps": 1},
-        "evaluate": {"suites": [str(world / "birds.jsonl")], "limit": 4},
-    }
+@pytest.fixture(scope="session")
+def world(toy_world: Path) -> Path:
+    return toy_world
 
 
 @pytest.fixture
 def settings(world: Path, tmp_path: Path) -> dict[str, Any]:
     return settings_of(world, tmp_path / "run")
-
-
-def play(settings: dict[str, Any], resume: bool = False) -> tuple[dict[str, Any], str]:
-    """Trains; returns the summary and what was shown."""
-    shown = io.StringIO()
-    console = Console(file=shown, width=100)
-    return alive.train(build_config([("test", settings)]), resume, console), shown.getvalue()
 
 
 def result_of(folder: str | Path) -> tuple[Any, ...]:
@@ -79,7 +42,11 @@ def result_of(folder: str | Path) -> tuple[Any, ...]:
     last = folder / "checkpoints" / f"step-{STEPS:06d}"
     state = json.loads((last / "state.json").read_text())
     del state["seconds"]
-    shards = [pq.read_table(path).to_pylist() for path in sorted(folder.glob("episodes/*"))]
+    shards = [
+        pq.read_table(path).to_pylist()
+        for part in ("episodes", "records")
+        for path in sorted(folder.glob(f"{part}/*"))
+    ]
     return (
         (folder / "metrics.jsonl").read_bytes(),
         summary,
@@ -91,11 +58,9 @@ def result_of(folder: str | Path) -> tuple[Any, ...]:
     )
 
 
-@pytest.fixture(scope="module")
-def straight(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Straight:
-    """One uninterrupted run: its folder, its summary, what it showed."""
-    folder = tmp_path_factory.mktemp("straight") / "run"
-    return folder, *play(settings_of(world, folder))
+@pytest.fixture(scope="session")
+def straight(toy_run: Straight) -> Straight:
+    return toy_run
 
 
 def strike(monkeypatch: pytest.MonkeyPatch, at: str, version: int, act: Callable[[], None]) -> None:
@@ -140,7 +105,8 @@ def test_a_run_leaves_its_record(straight: Straight) -> None:
     folder, summary, shown = straight
     assert {path.name for path in folder.iterdir()} == {
         *("config.json", "environment.json", "model.json", "lock", "metrics.jsonl"),
-        *("before.json", "after.json", "summary.json", "episodes", "checkpoints"),
+        *("before.json", "after.json", "summary.json", "episodes", "records", "checkpoints"),
+        *("journal.jsonl", "report.html"),
     }
     assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == [
         *("LATEST", "step-000002", "step-000003"),
@@ -180,6 +146,7 @@ def test_episodes_lead_back_to_their_documents(straight: Straight, world: Path) 
         document = json.loads(lines[int(number) - 1])
         assert source == str(world / "corpus.jsonl")
         assert row["passage"].replace("\\mask{}", row["span"]) == document["text"]
+        assert row["document"] == document["text"]
         assert row["domain"] == document["domain"]
         assert row["policy_version"] == row["step"] + 1  # after one format step
         boxed = re.fullmatch(r"\\boxed\{(\d)\}", row["completion"])
@@ -194,6 +161,37 @@ def test_episodes_lead_back_to_their_documents(straight: Straight, world: Path) 
     assert {row["pose_text"] for row in rows if row["origin"] == "poser"} == {"7"}
     share = len({row["task_id"] for row in rows if row["origin"] == "poser"}) / 6
     assert summary["proposed_share"] == share
+
+
+def test_every_gradient_leads_back_to_a_document_and_an_attempt(straight: Straight) -> None:
+    folder, *_ = straight
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    played: dict[str, int] = {}
+    for step, metrics in enumerate(lines):
+        name = f"step-{step:06d}.parquet"
+        episodes = pq.read_table(folder / "episodes" / name).to_pylist()
+        records = pq.read_table(folder / "records" / name).to_pylist()
+        written = {
+            (row["task_id"], row["attempt_index"]): row["completion"]
+            for row in episodes
+            if row["role"] == "solve"
+        }
+        played |= {row["document_id"]: step for row in episodes}
+        again: dict[str, int] = {}
+        for record in records:
+            assert record["completion_tokens"] > 0
+            if record["rehearsed"]:
+                assert played[record["document_id"]] < step
+                again[record["document_id"]] = again.get(record["document_id"], 0) + 1
+            elif record["role"] == "solve":
+                text = written[record["task_id"], record["attempt_index"]]
+                revised = [r["completion"] for r in episodes if r["role"] == "revise"]
+                assert record["completion"].removesuffix("<|end|>") in (text, *revised)
+        assert again == metrics["rehearsed"]
+        assert {r["document_id"] for r in records if not r["rehearsed"]} <= set(played)
+    formats = pq.read_table(folder / "records" / "format-000000.parquet").to_pylist()
+    assert [row["role"] for row in formats] == ["solve", "pose"] * M
+    assert {row["completion"] for row in formats if row["role"] == "solve"} >= {"\\boxed{7}<|end|>"}
 
 
 def test_stored_completions_recount_the_accuracy(straight: Straight) -> None:

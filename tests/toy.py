@@ -7,6 +7,7 @@ say 7.
 
 from __future__ import annotations
 
+import io
 import json
 import random
 from itertools import product
@@ -19,6 +20,43 @@ COLOURS = ("red", "blue", "green", "white")
 PLACES = ("the old mill", "a small lake", "the town gate", "an empty barn")
 RIGHT = "Summary: every step is right\nVerdict: right\nScore: 10"
 WRONG = "Summary: a step is wrong\nVerdict: wrong\nScore: 2"
+
+
+STEPS, M, N = 3, 2, 4
+"""Of ``settings_of``: steps, tasks a document, attempts a task."""
+
+
+def settings_of(world: Path, out: Path) -> dict[str, Any]:
+    """Settings of a run of a few seconds; ``world`` holds model, corpus.jsonl and birds.jsonl."""
+    return {
+        "steps": STEPS,
+        "out": str(out),
+        "checkpoint_every": 2,
+        "model": {"id": str(world / "model"), "threads": 1, "dtype": "float32"},
+        "corpus": {
+            "paths": [str(world / "corpus.jsonl")],
+            "validation_share": 0.1,
+            "min_chunk_tokens": 4,
+            "decontaminate_ngram": 40,
+        },
+        "game": {"masks_per_document": M, "solutions_per_mask": N, "max_type_share": 1.0},
+        "sampling": {"pose_tokens": 6, "solve_tokens": 12, "review_tokens": 40},
+        "learn": {"learning_rate": 5e-3},
+        "warmup": {"steps": 1, "format_steps": 1},
+        "evaluate": {"suites": [str(world / "birds.jsonl")], "limit": 4},
+    }
+
+
+def play(settings: dict[str, Any], resume: bool = False) -> tuple[dict[str, Any], str]:
+    """Trains; returns the summary and what was shown."""
+    from rich.console import Console
+
+    import alive
+    from alive.settings import build_config
+
+    shown = io.StringIO()
+    console = Console(file=shown, width=100)
+    return alive.train(build_config([("test", settings)]), resume, console), shown.getvalue()
 
 
 def passage(name: str, colour: str, place: str, shown: str) -> str:

@@ -63,6 +63,7 @@ def test_a_row_an_attempt(tmp_path: Path) -> None:
         "document_id": "d1",
         "source": "notes.txt:4",
         "domain": "maths",
+        "document": "2+3=5",
         "task_id": "t1",
         "passage": r"2+3=\mask{}",
         "span": "5",
