@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import islice
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +22,7 @@ from alive.progress import Display
 from alive.prompts import Renderer
 from alive.state import State
 from alive.store import RunFolder
+from alive.trackers import Trackers, exit_code, open_trackers, require_packages
 from alive.types import Document, Trained, TrainingKey, TrainingRecord, UpdateStats
 
 if TYPE_CHECKING:
@@ -54,14 +55,17 @@ class Session(AbstractContextManager["Session"]):
         suites: Sequence[Suite],
         state: State,
         display: Display,
+        trackers: Trackers,
     ) -> None:
         """Takes over what ``open`` opened."""
         self.config, self.folder, self.policy, self.renderer = config, folder, policy, renderer
         self.state, self._corpus, self._suites, self._display = state, corpus, suites, display
+        self._trackers = trackers
         self._stream: Iterator[Document] = corpus.documents("train", state.documents)
         self._measured: dict[str, Mapping[str, Any]] = {}
         self._saved_at = state.step if folder.checkpoint else -1
         self._began = time.monotonic() - state.seconds
+        self._step_began = time.monotonic()
         self._stop = self._at_rest = False
         self._handler: Any = None
 
@@ -76,6 +80,7 @@ class Session(AbstractContextManager["Session"]):
 
         from alive.engines.local import load_policy
 
+        require_packages(config.log)
         display = Display(console or RichConsole())
         suites = [
             load_suite(name, config.evaluate.limit, config.seed) for name in config.evaluate.suites
@@ -105,10 +110,11 @@ class Session(AbstractContextManager["Session"]):
             kept_out = [*suites, *later]
             held_out = [text for suite in kept_out for text in texts(suite)]
             corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
+            trackers = open_trackers(config, folder, state.step)
         except BaseException:
             folder.close()
             raise
-        return cls(config, folder, policy, renderer, corpus, suites, state, display)
+        return cls(config, folder, policy, renderer, corpus, suites, state, display, trackers)
 
     def __enter__(self) -> Session:
         """Takes over Ctrl-C: the first one stops at the next safe point."""
@@ -123,6 +129,7 @@ class Session(AbstractContextManager["Session"]):
         trace: TracebackType | None,
     ) -> None:
         """Saves the state of the last whole step, if there is one, whatever ended the block."""
+        code = 1
         try:
             taken = self.state.step + self.state.formats_learned
             begun = bool(taken or self.state.conditions)
@@ -130,13 +137,17 @@ class Session(AbstractContextManager["Session"]):
             whole = self.policy.version == taken
             if begun and whole and not isinstance(error, StorageError):
                 self.save()
+            code = exit_code(error)
         finally:
-            self.folder.close()
-            if self._handler is not None:
-                signal.signal(signal.SIGINT, self._handler)
+            with ExitStack() as last:  # last in, first out, and all of them
+                if self._handler is not None:
+                    last.callback(signal.signal, signal.SIGINT, self._handler)
+                last.callback(self.folder.close)
+                last.callback(self._trackers.close, code)
 
     def bars(self, name: str, done: int, total: int) -> AbstractContextManager[None]:
         """Shows a progress bar while its block runs; nothing where there is nothing to do."""
+        self._step_began = time.monotonic()
         return self._display.bars(name, done, total)
 
     def stage(self, name: str) -> None:
@@ -187,6 +198,7 @@ class Session(AbstractContextManager["Session"]):
     ) -> None:
         """Writes a step's episodes and metrics, counts the step, saves when it is time."""
         state, step = self.state, self.state.step
+        tokens = state.tokens_sampled + state.tokens_trained
         episodes = [one.episode for one in played]
         self.folder.write_episode(step, episodes, trained, self.renderer.show)
         values = step_metrics(played, trained, again, stats)
@@ -202,8 +214,11 @@ class Session(AbstractContextManager["Session"]):
             self._display.example(episodes[0])
         done, _ = self.extent
         self._display.advance(done, f"loss {stats.loss:.3f}, right {values['pass_rate']:.2f}")
+        tokens = state.tokens_sampled + state.tokens_trained - tokens
+        self._trackers.trained(state.step, values, tokens, time.monotonic() - self._step_began)
         if state.step % self.config.checkpoint_every == 0:
             self.save()
+        self._step_began = time.monotonic()
 
     def save(self) -> None:
         """Saves a checkpoint of the last whole step, once."""
@@ -244,6 +259,7 @@ class Session(AbstractContextManager["Session"]):
             for note in result.notes:
                 self._display.say(note)
             self.folder.write_json(f"{when}.json", stored)
+            self._trackers.measured(self.state.step, stored["result"])
             # Measuring is no training; a resumed run may measure more or less often.
             self.policy.tokens_sampled = self.state.tokens_sampled
         self._measured[when] = stored

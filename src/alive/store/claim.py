@@ -12,13 +12,13 @@ from typing import IO, Any
 from alive.config import Config
 from alive.errors import RunError
 
-_MAY_CHANGE = frozenset({"steps", "out", "checkpoint_every", "keep_checkpoints"})
-"""Settings a resume may change: they say how long and where to, not what is computed."""
+_MAY_CHANGE = frozenset({"steps", "out", "checkpoint_every", "keep_checkpoints", "log"})
+"""Settings and sections a resume may change: how long and where to, not what is computed."""
 
 
 _BLANK = frozenset(
     {"lock", "episodes", "checkpoints", ".config.json.tmp", "config.json", "environment.json"}
-    | {"model.json"}
+    | {"model.json", "trackers.json", "tensorboard", "wandb"}
 )
 """What a run leaves that ended before it measured or learned anything, by a mistyped corpus say;
 such a folder is free to use."""
@@ -109,7 +109,7 @@ def check_config(path: Path, config: Config) -> None:
     lines = [
         line
         for line in difference(read_config(path), config.model_dump(mode="json"))
-        if line.split(":")[0] not in _MAY_CHANGE
+        if line.split(":")[0].split(".")[0] not in _MAY_CHANGE
     ]
     if lines:
         raise RunError(
