@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Mapping
@@ -16,16 +17,22 @@ IDENTITY = "trackers.json"
 
 
 class TensorBoard:
-    """Event files in the run's folder."""
+    """Event files in the run's folder, one a session."""
 
     def __init__(self, folder: RunFolder, step: int) -> None:
         """Begins a file; ``step`` steps of the run were taken."""
         from tensorboard.compat.proto.event_pb2 import SessionLog
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
         self._folder, self._path = folder, folder.path / "tensorboard"
+        # Written here and now: TensorBoard's own EventFileWriter has a thread, in which a full disk
+        # is an exception of nobody's.
         with folder.writes(self._path):
-            self._writer = EventFileWriter(str(self._path))
+            self._path.mkdir(exist_ok=True)
+            name = f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"  # read in this order
+            self._file = (self._path / name).open("xb")
+        self._records = RecordWriter(self._file)
+        self._write(0, file_version="brain.Event:2")
         # From the second of these on, readers drop what was written before of this step and later
         # ones: steps that are played again after a resume.
         self._write(step + 1, session_log=SessionLog(status=SessionLog.START))
@@ -38,16 +45,17 @@ class TensorBoard:
         self._write(step, summary=Summary(value=values))
 
     def close(self, code: int) -> None:
-        """Ends the run."""
+        """Ends the file."""
         with self._folder.writes(self._path):
-            self._writer.close()
+            self._file.close()
 
     def _write(self, step: int, **content: Any) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
 
+        event = Event(wall_time=time.time(), step=step, **content)
         with self._folder.writes(self._path):
-            self._writer.add_event(Event(wall_time=time.time(), step=step, **content))
-            self._writer.flush()
+            self._records.write(event.SerializeToString())
+            self._file.flush()
 
 
 class WandB:
