@@ -34,6 +34,9 @@ def test_later_layers_win(tmp_path: Path) -> None:
         ("learn.max_grad_norm=1", "learn.max_grad_norm", 1.0),
         ("evaluate.self_correct=false", "evaluate.self_correct", False),
         ('corpus.paths=["a","b.txt"]', "corpus.paths", ("a", "b.txt")),
+        ("log.to=wandb", "log.to", ("wandb",)),
+        ('log.to=["trackio","wandb"]', "log.to", ("trackio", "wandb")),
+        ("log.to=[]", "log.to", ()),
     ],
 )
 def test_override_values(override: str, key: str, value: object) -> None:
@@ -72,6 +75,11 @@ def test_override_values(override: str, key: str, value: object) -> None:
         ),
         ("corpus.paths=a.txt", 'corpus.paths must be a list, such as ["a", "b"], not \'a.txt\''),
         ("model.id=3", "model.id must be a string, not 3"),
+        (
+            "log.to=tensorbord",
+            "log.to must be one of 'tensorboard', 'wandb', 'trackio', not 'tensorbord'",
+        ),
+        ("log.to=3", 'log.to must be a list, such as ["a", "b"], not 3'),
     ],
 )
 def test_override_mistakes(override: str, message: str) -> None:

@@ -6,14 +6,19 @@ top.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
+
+
+def _listed(value: Any) -> Any:
+    """A lone name stands for the list of it."""
+    return (value,) if isinstance(value, str) else value
 
 
 class Section(BaseModel):
@@ -165,6 +170,15 @@ class EvaluateConfig(Section):
     self_correct: bool = Field(True, description="also measure self-correction and the reviewer")
 
 
+class LogConfig(Section):
+    """Live logging."""
+
+    to: Annotated[
+        tuple[Literal["tensorboard", "wandb", "trackio"], ...], BeforeValidator(_listed)
+    ] = Field((), description="'tensorboard', 'wandb', 'trackio', or a list of them")
+    project: str = Field("alive", description="project in wandb and trackio")
+
+
 class Config(Section):
     """One run."""
 
@@ -184,3 +198,4 @@ class Config(Section):
     learn: LearnConfig = LearnConfig()
     warmup: WarmupConfig = WarmupConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    log: LogConfig = LogConfig()

@@ -18,7 +18,7 @@ __all__ = ["Journal"]
 class Journal:
     """Times the stages of one run, and writes a line for each thing that happens."""
 
-    def __init__(self, folder: RunFolder, device_memory: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, folder: RunFolder, device_memory: Callable[[], int]) -> None:
         """Begins to time.
 
         Args:
@@ -50,8 +50,12 @@ class Journal:
         told = {"text": text} if text else {}
         self._folder.append_journal({"time": now, "event": event, "step": step, **told, **details})
 
-    def step(self, step: int, event: str = "step", text: str = "") -> None:
-        """Writes what a step took: seconds by stage, and memory in bytes."""
+    def step(self, step: int, event: str = "step", text: str = "") -> float:
+        """Writes what a step took: seconds by stage, and memory in bytes.
+
+        Returns:
+            Its seconds in all.
+        """
         import psutil
 
         self.stage("")
@@ -61,3 +65,4 @@ class Journal:
         seconds = {name: round(spent, 4) for name, spent in self._seconds.items()}
         self._seconds = {}
         self.note(event, step, text, seconds=seconds, memory=memory)
+        return sum(seconds.values())

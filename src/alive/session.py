@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import islice
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +22,7 @@ from alive.progress import Display
 from alive.prompts import Renderer
 from alive.state import State
 from alive.store import RunFolder
+from alive.trackers import exit_code, open_trackers, require_packages
 from alive.types import Document, Trained, TrainingKey, TrainingRecord, UpdateStats
 from alive.watch import Watch
 
@@ -51,12 +52,12 @@ class Session(AbstractContextManager["Session"]):
         corpus: Corpus,
         suites: Sequence[Suite],
         state: State,
-        display: Display,
+        watch: Watch,
     ) -> None:
         """Takes over what ``open`` opened."""
         self.config, self.folder, self.policy, self.renderer = config, folder, policy, renderer
         self.state, self._corpus, self._suites = state, corpus, suites
-        self._watch = Watch(folder, display, policy.device_memory)
+        self._watch = watch
         self._stream: Iterator[Document] = corpus.documents("train", state.documents)
         self._measured: dict[str, Mapping[str, Any]] = {}
         self._saved_at = state.step if folder.checkpoint else -1
@@ -75,6 +76,7 @@ class Session(AbstractContextManager["Session"]):
 
         from alive.engines.local import load_policy
 
+        require_packages(config.log)
         display = Display(console or RichConsole())
         suites = [
             load_suite(name, config.evaluate.limit, config.seed) for name in config.evaluate.suites
@@ -101,10 +103,12 @@ class Session(AbstractContextManager["Session"]):
             kept_out = [*suites, *later]
             held_out = [text for suite in kept_out for text in texts(suite)]
             corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
+            trackers = open_trackers(config, folder, state.step)
+            watch = Watch(folder, display, trackers, policy.device_memory)
         except BaseException:
             folder.close()
             raise
-        return cls(config, folder, policy, renderer, corpus, suites, state, display)
+        return cls(config, folder, policy, renderer, corpus, suites, state, watch)
 
     def __enter__(self) -> Session:
         """Begins the record, and takes over Ctrl-C: the first one stops at the next safe point."""
@@ -120,6 +124,7 @@ class Session(AbstractContextManager["Session"]):
         trace: TracebackType | None,
     ) -> None:
         """Saves the state of the last whole step, if there is one, whatever ended the block."""
+        code = 1
         try:
             taken = self.state.step + self.state.formats_learned
             begun = bool(taken or self.state.conditions)
@@ -129,10 +134,13 @@ class Session(AbstractContextManager["Session"]):
                 self.save()
             if not isinstance(error, StorageError):
                 self._watch.end(self.state.step, error)
+            code = exit_code(error)
         finally:
-            self.folder.close()
-            if self._handler is not None:
-                signal.signal(signal.SIGINT, self._handler)
+            with ExitStack() as last:  # last in, first out, and all of them
+                if self._handler is not None:
+                    last.callback(signal.signal, signal.SIGINT, self._handler)
+                last.callback(self.folder.close)
+                last.callback(self._watch.close, code)
 
     def bars(self, name: str, done: int, total: int) -> AbstractContextManager[None]:
         """Shows a progress bar while its block runs; nothing where there is nothing to do."""
@@ -189,6 +197,7 @@ class Session(AbstractContextManager["Session"]):
     ) -> None:
         """Writes what a step played and learned, counts the step, saves when it is time."""
         state, step = self.state, self.state.step
+        tokens = state.tokens_sampled + state.tokens_trained
         episodes = [one.episode for one in played]
         self.folder.write_episode(step, episodes, trained, self.renderer.show)
         self.folder.write_records("step", step, records, again, self.renderer.show)
@@ -201,7 +210,8 @@ class Session(AbstractContextManager["Session"]):
         state.documents += self._taken
         self._settle()
         state.step += 1
-        self._watch.step(step, self.extent[0], episodes, values)
+        tokens = state.tokens_sampled + state.tokens_trained - tokens
+        self._watch.step(step, self.extent[0], episodes, values, tokens)
         if state.step % self.config.checkpoint_every == 0:
             self.save()
 
@@ -243,7 +253,7 @@ class Session(AbstractContextManager["Session"]):
                     self.policy, self.renderer, self._suites, self.config, stored
                 )
             self.folder.write_json(f"{when}.json", stored)
-            self._watch.measured(when, self.state.step, result.notes)
+            self._watch.measured(when, self.state.step, result.notes, stored["result"])
             # Measuring is no training; a resumed run may measure more or less often.
             self.policy.tokens_sampled = self.state.tokens_sampled
         self._measured[when] = stored

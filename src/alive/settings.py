@@ -208,10 +208,16 @@ def _explain(error: ErrorDetails, origin: Mapping[str, str]) -> str:
     where = origin.get(key, "settings")
     kind = error["type"]
     if kind == "literal_error":
-        wanted = "one of " + ", ".join(repr(choice) for choice in get_args(_field(key).annotation))
+        wanted = "one of " + ", ".join(repr(choice) for choice in _choices(key))
     else:
         wanted = _EXPECTED.get(kind) or _range(key) or error["msg"].lower()
     return f"{where}: {key or '.'.join(parts)} must be {wanted}, not {error['input']!r}"
+
+
+def _choices(key: str) -> tuple[Any, ...]:
+    """The values that a setting, or an item of a list of them, may have."""
+    found = get_args(_field(key).annotation)
+    return get_args(found[0]) or found
 
 
 def _field(key: str) -> FieldInfo:

@@ -1,4 +1,4 @@
-"""All that looks on while a run goes on: the terminal, the journal and the report.
+"""All that looks on while a run goes on: the terminal, the journal, the report, trackers.
 
 None of it changes what is computed.
 """
@@ -14,6 +14,7 @@ from alive.journal import Journal
 from alive.progress import Display
 from alive.report import REPORT, render_report
 from alive.store import RunFolder
+from alive.trackers import Trackers
 from alive.types import Episode, UpdateStats
 
 EXAMPLE_EVERY = 20
@@ -35,11 +36,15 @@ class Watch:
     """
 
     def __init__(
-        self, folder: RunFolder, display: Display, device_memory: Callable[[], int] = lambda: 0
+        self,
+        folder: RunFolder,
+        display: Display,
+        trackers: Trackers,
+        device_memory: Callable[[], int],
     ) -> None:
-        """Looks on at the run of a folder."""
+        """Looks on at the run of a folder; see ``Journal`` for the last."""
         self.display, self.journal = display, Journal(folder, device_memory)
-        self._folder, self._report_due = folder, 0.0
+        self._folder, self._trackers, self._report_due = folder, trackers, 0.0
 
     def begin(self, step: int, threads: int) -> None:
         """Says that the run begins, or goes on, after so many steps, on so many threads."""
@@ -63,7 +68,12 @@ class Watch:
         self.report()
 
     def step(
-        self, step: int, done: int, episodes: Sequence[Episode], values: Mapping[str, Any]
+        self,
+        step: int,
+        done: int,
+        episodes: Sequence[Episode],
+        values: Mapping[str, Any],
+        tokens: int,
     ) -> None:
         """Tells of a step that is recorded.
 
@@ -72,8 +82,10 @@ class Watch:
             done: What the progress bar counts.
             episodes: The step's.
             values: Its metrics.
+            tokens: Sampled and trained in it.
         """
-        self.journal.step(step)
+        seconds = self.journal.step(step)
+        self._trackers.trained(step + 1, values, tokens, seconds)
         if step % EXAMPLE_EVERY == 0:
             self.display.example(episodes[0])
         self.display.advance(done, f"loss {values['loss']:.3f}, right {values['pass_rate']:.2f}")
@@ -84,11 +96,19 @@ class Watch:
         self.journal.stage(name)
         return self.display.working(name)
 
-    def measured(self, name: str, step: int, found: Sequence[str]) -> None:
-        """Tells that a measurement is done, and what a person should know of it."""
+    def measured(
+        self,
+        name: str,
+        step: int,
+        found: Sequence[str],
+        result: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Tells that a measurement is done, what a person should know of it, and its measures."""
         for line in found:
             self.display.say(line)
         self.journal.step(step, f"measured {name}", "\n".join(found))
+        if result:
+            self._trackers.measured(step, result)
         self.report(at_once=True)
 
     def end(self, step: int, error: BaseException | None) -> None:
@@ -100,6 +120,10 @@ class Watch:
         else:
             self.journal.note("stopped", step, f"{type(error).__name__}: {error}")
         self.report(at_once=True, ended=True)
+
+    def close(self, code: int) -> None:
+        """Lets the trackers go, whatever happened; ``code`` as ``exit_code`` gives it."""
+        self._trackers.close(code)
 
     def report(self, at_once: bool = False, ended: bool = False) -> None:
         """Writes the report anew, where it is time for it."""

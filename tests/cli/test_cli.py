@@ -14,7 +14,7 @@ import pytest
 
 from alive import api, calibration, plan
 from alive.cli import run
-from alive.config import Config
+from alive.config import Config, LogConfig
 from alive.errors import DivergenceError
 from alive.store import RunFolder
 
@@ -114,6 +114,18 @@ def test_resume_takes_the_runs_settings(loop: Loop) -> None:
     assert (config.seed, config.steps, config.out) == (9, 6, "old")
 
 
+def test_log_names_trackers_and_outranks_the_runs(loop: Loop) -> None:
+    named = "--log wandb --log tensorboard --set log.project=birds"
+    assert run(["train", "--out", "a", *named.split()]) == 0
+    RunFolder.create("old", Config(log=LogConfig(to=("trackio",)))).close()
+    assert run(["train", "--resume", "--out", "old"]) == 0
+    assert run(["train", "--resume", "--out", "old", "--log", "tensorboard"]) == 0
+    assert [config.log.to for config, _ in loop.calls] == [
+        *(("wandb", "tensorboard"), ("trackio",), ("tensorboard",)),
+    ]
+    assert loop.calls[0][0].log.project == "birds"
+
+
 def test_resume_needs_a_folder(loop: Loop, capsys: pytest.CaptureFixture) -> None:
     RunFolder.create("runs/mine", Config()).close()
     assert run(["train", "--resume"]) == 2
@@ -136,6 +148,7 @@ def test_resume_needs_a_folder(loop: Loop, capsys: pytest.CaptureFixture) -> Non
         ("train notes.txt", "unexpected argument notes.txt; name text with --corpus PATH"),
         ("train --stepz 3", "No such option '--stepz'"),
         ("train --steps many", "'many' is not a valid integer"),
+        ("train --log wandd", "'wandd' is not one of 'tensorboard', 'wandb', 'trackio'"),
         ("eval", "Missing argument 'MODEL|RUN'"),
         ("eval seed", "Missing option '--suite'"),
         ("eval seed --suite none.jsonl", "none.jsonl"),

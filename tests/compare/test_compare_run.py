@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from rich.console import Console
 
 from alive.compare import Comparison, chosen_arms, compare
 from alive.compare.measures import Measuring
-from alive.errors import CorpusError, RunError
+from alive.config import LogConfig
+from alive.errors import CorpusError, RunError, UserError
 from alive.settings import build_config
 
 
@@ -42,6 +44,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
                     },
                     "sampling": {"pose_tokens": 6, "solve_tokens": 12, "review_tokens": 40},
                     "warmup": {"steps": 1, "format_steps": 0},
+                    "log": {"to": "tensorboard"},
                 },
             )
         ]
@@ -76,6 +79,7 @@ def test_arms_are_trained_alike_measured_alike_and_only_once(comparison: Compari
         assert spent >= 4000
         config = json.loads((out / f"cells/{name}/all/seed-0/run/config.json").read_text())
         assert config["learn"]["learning_rate"] == (1e-3 if name == "grpo" else 1e-4)
+        assert list((out / f"cells/{name}/all/seed-0/run/tensorboard").iterdir())
     cells = {
         name: json.loads((out / f"cells/{name}/all/seed-0/measured.json").read_text())
         for name in found["arms"]
@@ -117,6 +121,23 @@ def test_no_run_reads_what_it_is_measured_on(comparison: Comparison, tmp_path: P
     )
     with pytest.raises(CorpusError, match="160 shared with a suite"):
         do(other)
+
+
+def test_where_to_log_is_no_part_of_what_is_compared(comparison: Comparison) -> None:
+    elsewhere = comparison.shared.model_copy(update={"log": LogConfig()})
+    assert replace(comparison, shared=elsewhere).identity == comparison.identity
+    seed = comparison.shared.model_copy(update={"seed": 1})
+    assert replace(comparison, shared=seed).identity != comparison.identity
+
+
+def test_what_logging_needs_is_asked_for_first(
+    comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    shared = comparison.shared.model_copy(update={"log": LogConfig(to=("wandb",))})
+    with pytest.raises(UserError, match=r"alive-rl\[wandb\]"):
+        do(replace(comparison, out=tmp_path / "out", shared=shared))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_holds_one_comparison(comparison: Comparison, tmp_path: Path) -> None:

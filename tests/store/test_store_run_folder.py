@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alive.config import Config, GameConfig, ModelConfig
+from alive.config import Config, GameConfig, LogConfig, ModelConfig
 from alive.errors import RunError
 from alive.store import RunFolder, default_out, is_run, newest_model, read_config
 
@@ -106,6 +106,16 @@ def test_resume_prints_each_difference(tmp_path: Path) -> None:
     # A refused resume lets go of the folder and changes nothing.
     assert read_config(tmp_path / "a")["seed"] == 0
     RunFolder.create(tmp_path / "a", Config(), resume=True).close()
+
+
+def test_live_logging_may_change(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path / "a", Config()).close()
+    config = json.loads((tmp_path / "a" / "config.json").read_text())
+    del config["log"]  # as a run has it that is older than the setting
+    (tmp_path / "a" / "config.json").write_text(json.dumps(config))
+    for log in (LogConfig(to=("wandb",)), LogConfig(project="birds")):
+        RunFolder.create(tmp_path / "a", Config(log=log), resume=True).close()
+    assert read_config(tmp_path / "a")["log"] == {"to": [], "project": "birds"}
 
 
 def test_length_and_place_may_change(tmp_path: Path) -> None:

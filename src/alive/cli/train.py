@@ -18,14 +18,24 @@ Examples:
   alive train --preset smollm2 --corpus builtin:python-docs --steps 2
   alive train --corpus notes/ book.txt --out runs/mine --set game.masks_per_document=4
   alive train --resume --out runs/mine
+  alive train --log tensorboard --log wandb
 """
 
 
 @click.command("train", epilog=_EXAMPLES)
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Run folder to write.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@click.option(
+    "--log",
+    "trackers",
+    multiple=True,
+    type=click.Choice(["tensorboard", "wandb", "trackio"]),
+    help="Also log there, live; repeatable.",
+)
 @settings_options
-def train_command(out: Path | None, resume: bool, **options: Any) -> None:
+def train_command(
+    out: Path | None, resume: bool, trackers: tuple[str, ...], **options: Any
+) -> None:
     """Play the game on raw text and leave a better checkpoint in a run folder.
 
     A resumed run takes its settings from its folder; those given again must agree.
@@ -39,6 +49,8 @@ def train_command(out: Path | None, resume: bool, **options: Any) -> None:
     if resume and out is None:
         raise RunError(f"--resume needs the run's folder: --out FOLDER{_newest_run()}")
     base = (f"{out}/config.json", read_config(out)) if resume and out else None
+    if trackers:
+        options["overrides"] += (f"log.to={list(trackers)}",)
     config = collect_settings(**options, base=base)
     folder = out or Path(config.out or default_out(config.model.id, datetime.now()))
     config = config.model_copy(update={"out": str(folder)})

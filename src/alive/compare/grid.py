@@ -20,6 +20,7 @@ from alive.compare.tables import Measured
 from alive.config import Config
 from alive.errors import RunError
 from alive.store.atomic import write_json
+from alive.trackers import require_packages
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +57,7 @@ class Comparison:
     def identity(self) -> dict[str, Any]:
         """What must not change between two calls on one folder."""
         return {
-            "shared": self.shared.model_dump(mode="json"),
+            "shared": self.shared.model_dump(mode="json", exclude={"log"}),
             "budget": self.budget,
             "measuring": json.loads(json.dumps(asdict(self.measuring))),
         }
@@ -88,7 +89,9 @@ def compare(comparison: Comparison, console: Console) -> dict[str, Any]:
 
     Raises:
         RunError: The folder holds another comparison.
+        UserError: A package that ``log.to`` needs is missing.
     """
+    require_packages(comparison.shared.log)
     _claim(comparison)
     base, others = comparison.cells()
     _do_all(comparison, base, console)

@@ -12,21 +12,16 @@ from typing import IO, Any
 from alive.config import Config
 from alive.errors import RunError
 
-_MAY_CHANGE = frozenset({"steps", "out", "checkpoint_every", "keep_checkpoints"})
-"""Settings a resume may change: they say how long and where to, not what is computed."""
+_MAY_CHANGE = frozenset({"steps", "out", "checkpoint_every", "keep_checkpoints", "log"})
+"""Settings and sections a resume may change: how long and where to, not what is computed."""
 
 
 _BLANK = frozenset(
     {
-        "lock",
-        "episodes",
-        "records",
-        "checkpoints",
-        ".config.json.tmp",
-        "config.json",
-        "environment.json",
+        *("lock", "config.json", ".config.json.tmp", "environment.json", "model.json"),
+        *("journal.jsonl", "report.html", "trackers.json"),
+        *("episodes", "records", "checkpoints", "tensorboard", "wandb"),
     }
-    | {"model.json", "journal.jsonl", "report.html"}
 )
 """What a run leaves that ended before it measured or learned anything, by a mistyped corpus say;
 such a folder is free to use."""
@@ -130,7 +125,7 @@ def check_config(path: Path, config: Config) -> None:
     lines = [
         line
         for line in difference(read_config(path), config.model_dump(mode="json"))
-        if line.split(":")[0] not in _MAY_CHANGE
+        if line.split(":")[0].split(".")[0] not in _MAY_CHANGE
     ]
     if lines:
         raise RunError(

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -217,8 +218,12 @@ class RunFolder:
         line = atomic.dumps(values) + "\n"
         self._write(path, lambda: atomic.append_bytes(path, line.encode()))
 
+    def writes(self, path: Path) -> AbstractContextManager[None]:
+        """Turns a write that the disk refuses in its block into a StorageError."""
+        return atomic.storage(path, self._safe)
+
     def _write(self, path: Path, write: Callable[[], None]) -> None:
-        with atomic.storage(path, self._safe):
+        with self.writes(path):
             write()
 
     def _note_safe(self, step: int) -> None:
