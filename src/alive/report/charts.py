@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from alive.report.drawing import SERIES, draw
 from alive.report.gather import Run
+from alive.report.text import clip
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +64,7 @@ def accuracy(run: Run, key: str, label: str) -> Chart | None:
             spread = [[m - low for _, (m, low, _) in kept], [high - m for _, (m, _, high) in kept]]
             places = [at for at, _ in kept]
             axes.errorbar(means, places, xerr=spread, fmt=" ", capsize=3, label=when, **LOOKS[when])
-        axes.set_yticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), [clip(name, 18) for name in names])
         axes.invert_yaxis()
         axes.set_xlim(0, 100)
         axes.set_xlabel("right, %")
