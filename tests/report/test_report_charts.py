@@ -105,12 +105,12 @@ def test_the_curves_say_the_same_in_their_tables() -> None:
     rows = (metrics(0, {"0": 1, "2": 1, "4": 2}), metrics(1, {"4": 4}, pass_rate=1.0))
     second = {"event": "step", "step": 0, "seconds": {"solve": 1.5}, "memory": {"resident": 2e9}}
     charts = {chart.title: chart for chart in over_time(run_of(metrics=rows, journal=(second,)))}
-    assert dict((row[0], row[1:]) for row in charts["Attempts"].rows) == {
+    assert {row[0]: row[1:] for row in charts["Attempts"].rows} == {
         "right": ("50.00", "100.00"),
         "with an answer in a box": ("100.00", "100.00"),
         "revisions right": ("-", "-"),
     }
-    poser = dict((row[0], row[1]) for row in charts["The poser"].rows)
+    poser = {row[0]: row[1] for row in charts["The poser"].rows}
     assert poser == {"valid masks": "75.00", "posed by the policy": "50.00", "utility": "25.00"}
     hard = charts["How hard the tasks are"]
     assert hard.rows == (
@@ -142,7 +142,7 @@ def test_figures_of_one_page_share_no_id_and_take_its_colours() -> None:
     assert "var(--c1, #0072b2)" in first
     assert "a $b$ &lt;script&gt;" in first
     assert "<script" not in first
-    ids = [set(part.split('"')[0] for part in svg.split(' id="')[1:]) for svg in (first, second)]
+    ids = [{part.split('"')[0] for part in svg.split(' id="')[1:]} for svg in (first, second)]
     assert ids[0] and not ids[0] & ids[1]
     assert draw("one", paint) == first
 
