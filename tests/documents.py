@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FENCE = re.compile(
-    r"(?:^(?P<before>[^\n]*)\n\n?)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    r"(?:^(?P<before>[^\n]*)\n\n?)?^```(?P<language>[^\n`]*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 FILE = re.compile(r"`(?P<path>[\w./-]+\.\w+)`:$")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from functools import cache
@@ -94,12 +95,15 @@ def scratch(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     folder = tmp_path / "scratch"
     shutil.copytree(world, folder)
     monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     monkeypatch.setattr(grid, "ProcessPoolExecutor", InProcess)
     monkeypatch.setattr(primer, "heldout_items", heldout)
     monkeypatch.setattr(plan, "_available_memory", lambda: 10**11)
     yield folder
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(folder)):
+            del sys.modules[name]
 
 
 def small_python(patch: pytest.MonkeyPatch) -> None:
