@@ -148,3 +148,18 @@ def test_what_a_document_says_to_run_runs(
 def test_there_are_commands_to_run() -> None:
     found = {words[0] for document in DOCUMENTS for b in blocks(document) for words in b.commands}
     assert found >= set(SHRINK)
+
+
+@pytest.mark.slow
+def test_commands_for_smollm2_run_with_smollm2_itself(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    pytest.importorskip("gguf")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(scratch / "own-cache"))
+    for block in blocks(ROOT / "README.md"):
+        for words in block.commands:
+            if "smollm2" in words:
+                code = run([*words, *SHRINK[words[0]]])
+                assert code == 0, (words, capsys.readouterr().err)
+    config = json.loads((scratch / "own-cache/alive/smollm2/config.json").read_text())
+    assert config["num_hidden_layers"] == 30
