@@ -19,6 +19,7 @@ ROOT = HERE.parent
 project = "ALIVE"
 html_title = "ALIVE"
 html_theme = "furo"
+smartquotes = False
 html_show_copyright = False
 html_copy_source = False
 html_show_sourcelink = False
