@@ -1,5 +1,6 @@
 # make train   the whole game on the embedded model and corpus, one command
 # make test    the fast tests; make test-all adds the slow ones; make check lints and types
+# make docs    the documents as a site
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +8,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: train test test-all check format seed bench clean
+.PHONY: train test test-all check format seed bench docs clean
 .DEFAULT_GOAL := train
 
 $(STAMP): pyproject.toml constraints.txt
@@ -59,5 +60,10 @@ bench: $(BENCH_STAMP)
 	$(BIN)/python benchmarks/game_step.py
 	$(BIN)/python benchmarks/trl_step.py
 
+# The site, into docs/_build/html; a warning is an error.
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+	@echo "written: docs/_build/html/index.html"
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf docs/_build $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

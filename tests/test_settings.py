@@ -70,6 +70,16 @@ def test_override_values(override: str, key: str, value: object) -> None:
             "model.dtype must be one of 'auto', 'float32', 'bfloat16', not 'float16'",
         ),
         (
+            "arm=gpro",
+            "arm must be one of 'alive', 'rft', 'grpo', or your own as 'module:function', "
+            "not 'gpro' (did you mean grpo?)",
+        ),
+        (
+            "arm=my_arm:",
+            "arm must be one of 'alive', 'rft', 'grpo', or your own as 'module:function', "
+            "not 'my_arm:'",
+        ),
+        (
             "evaluate.self_correct=perhaps",
             "evaluate.self_correct must be true or false, not 'perhaps'",
         ),

@@ -6,10 +6,24 @@ top.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
+ARMS = ("alive", "rft", "grpo")
+"""Arms that come along."""
+
+
+def _arm(name: str) -> str:
+    if name not in ARMS and not re.fullmatch(r"[^\W\d][\w.]*:\w+", name):
+        known = ", ".join(repr(arm) for arm in ARMS)
+        raise PydanticCustomError("arm", f"one of {known}, or your own as 'module:function'")
+    return name
+
+
+ArmName = Annotated[str, AfterValidator(_arm)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -183,7 +197,10 @@ class Config(Section):
     """One run."""
 
     seed: CountOrZero = Field(0, description="run seed")
-    arm: Literal["alive", "rft", "grpo"] = Field("alive", description="what is learned")
+    arm: ArmName = Field(
+        "alive",
+        description="what is learned: 'alive', 'rft', 'grpo', or your own as module:function",
+    )
     steps: Count = Field(80, description="training steps, warm-up included")
     budget_tokens: CountOrZero = Field(
         0, description="stop once as many tokens were sampled and trained; 0: after the steps"

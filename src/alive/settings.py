@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from alive.config import Config
+from alive.config import ARMS, Config
 from alive.errors import ConfigError
 
 Layer = tuple[str, Mapping[str, Any]]
@@ -211,7 +211,8 @@ def _explain(error: ErrorDetails, origin: Mapping[str, str]) -> str:
         wanted = "one of " + ", ".join(repr(choice) for choice in _choices(key))
     else:
         wanted = _EXPECTED.get(kind) or _range(key) or error["msg"].lower()
-    return f"{where}: {key or '.'.join(parts)} must be {wanted}, not {error['input']!r}"
+    hint = _nearest(str(error["input"]), ARMS) if kind == "arm" else ""
+    return f"{where}: {key or '.'.join(parts)} must be {wanted}, not {error['input']!r}{hint}"
 
 
 def _choices(key: str) -> tuple[Any, ...]:

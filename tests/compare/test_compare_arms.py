@@ -78,6 +78,17 @@ def test_names_are_checked() -> None:
         chosen_arms("", "all", SHARED)
 
 
+def test_an_arm_of_the_users_own_is_named_like_in_the_settings() -> None:
+    [arm] = chosen_arms("alive.arms:records", "", SHARED)
+    assert (arm.name, arm.changes, arm.trains) == (
+        "alive.arms:records",
+        {"arm": "alive.arms:records"},
+        True,
+    )
+    with pytest.raises(ConfigError, match=r"alive\.arms:recrods: .* no recrods"):
+        chosen_arms("alive.arms:recrods", "", SHARED)
+
+
 def test_what_is_off_cannot_be_ablated() -> None:
     with pytest.raises(ConfigError, match="--ablate locate: these settings do without it already"):
         chosen_arms("alive", "locate", load_config(preset="quickstart"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alive.arms import alive, baselines
-from alive.config import Config
+from alive.arms import alive, baselines, own
+from alive.config import ARMS, Config
 from alive.errors import ConfigError
 from alive.prompts import Renderer
 from alive.types import Episode, Trained, TrainingKey, TrainingRecord
@@ -15,9 +15,12 @@ def check(config: Config) -> None:
     """Refuses settings that a run's arm cannot learn from.
 
     Raises:
-        ConfigError: A policy gradient from completions drawn at another temperature than 1: their
-            log-probabilities would not be those of the policy that wrote them.
+        ConfigError: An arm of the user's own that cannot be used, or a policy gradient from
+            completions drawn at another temperature than 1: their log-probabilities would not be
+            those of the policy that wrote them.
     """
+    if config.arm not in ARMS:
+        own.load(config.arm)
     if config.arm == "grpo" and config.sampling.temperature != 1:
         raise ConfigError(
             f"sampling.temperature is {config.sampling.temperature:g}; arm grpo needs 1. "
@@ -26,8 +29,8 @@ def check(config: Config) -> None:
 
 
 def reviews(config: Config) -> bool:
-    """Tells whether a run's arm learns from reviews at all."""
-    return config.arm == "alive"
+    """Tells whether a run's arm may learn from reviews at all."""
+    return config.arm not in ("rft", "grpo")
 
 
 def records(
@@ -49,6 +52,10 @@ def records(
         return baselines.grpo(episode)
     if config.arm == "rft":
         return baselines.rft(episode)
+    if config.arm not in ARMS:
+        arm = own.load(config.arm)
+        made = arm(episode, renderer, config, conditioned=conditioned, warm=warm)
+        return own.checked(made, config.arm)
     return alive.records(
         episode, renderer, config.learn, conditioned=conditioned, privileged_too=warm
     )

@@ -22,7 +22,9 @@ ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
 
 
 @click.command("compare", epilog=_EXAMPLES)
-@click.option("--arms", default=ALL, show_default=True, help="What is compared.")
+@click.option(
+    "--arms", default=ALL, show_default=True, help="What is compared; your own as module:function."
+)
 @click.option(
     "--ablate",
     default="",
@@ -124,7 +126,7 @@ def _rate(text: str) -> tuple[str, float]:
     except ValueError:
         rate = 0.0
     known = [*ARMS, *(f"alive-{ablated}" for ablated in ABLATIONS)]
-    if rate <= 0 or name not in known:
+    if rate <= 0 or (name not in known and ":" not in name):
         raise ConfigError(
             f"--rate {text}: write it as ARM=RATE, such as grpo=1e-4; arms are {', '.join(known)}"
         )

@@ -27,10 +27,12 @@ def plan_command(**options: Any) -> None:
     """
     from rich.console import Console
 
+    from alive import arms
     from alive.cli.tables import plan_table
     from alive.plan import calibrated, make_plan, remedy
 
     config = collect_settings(**options)
+    arms.check(config)
     plan = calibrated(make_plan(config), config)
     console = Console()
     console.print(plan_table(plan))

@@ -42,6 +42,7 @@ def train_command(
     """
     from rich.console import Console
 
+    from alive import arms
     from alive.cli.tables import before_after
     from alive.plan import make_plan, require_fit
     from alive.store import default_out, read_config
@@ -54,6 +55,7 @@ def train_command(
     config = collect_settings(**options, base=base)
     folder = out or Path(config.out or default_out(config.model.id, datetime.now()))
     config = config.model_copy(update={"out": str(folder)})
+    arms.check(config)
     require_fit(make_plan(config))
     # Imported last: it loads torch, and a wrong setting should be told at once.
     from alive.loop import train

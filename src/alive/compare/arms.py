@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from alive.arms import own
 from alive.config import Config
 from alive.errors import ConfigError
 from alive.settings import build_config
@@ -92,14 +93,23 @@ ABLATIONS: dict[str, Arm] = {
 def chosen_arms(names: str, ablated: str, shared: Config) -> list[Arm]:
     """Reads two comma-separated lists of names; an ablated arm is called ``alive-NAME``.
 
+    Among the arms may be the user's own, as ``module:function``.
+
     Raises:
         ConfigError: There is no such arm, or with the shared settings ALIVE does without already.
     """
     found: list[Arm] = []
     for given, table, prefix in ((names, ARMS, ""), (ablated, ABLATIONS, "alive-")):
         for name in filter(None, (part.strip() for part in given.split(","))):
+            if table is ARMS and ":" in name:
+                own.load(name)
+                found.append(Arm(name, "an arm of your own", {"arm": name}))
+                continue
             if name not in table:
-                raise ConfigError(f"no arm named {name}; there are {', '.join(table)}")
+                raise ConfigError(
+                    f"no arm named {name}; there are {', '.join(table)}"
+                    + (", or your own as module:function" if table is ARMS else "")
+                )
             arm = table[name]
             layers = [("the preset", shared.model_dump()), (f"arm {name}", arm.changes)]
             if table is ABLATIONS and build_config(layers) == shared:
