@@ -10,6 +10,7 @@ import click
 from alive import __version__
 from alive.cli.compare import compare_command
 from alive.cli.evaluate import eval_command
+from alive.cli.export import export_command
 from alive.cli.plan import plan_command
 from alive.cli.solve import solve_command
 from alive.cli.train import train_command
@@ -25,6 +26,7 @@ Examples:
   alive eval runs/mine --suite seed --self-correct  what the run taught it
   alive solve seed "Work out 12 + 7:"               attempt, blind review, revision
   alive plan --preset paper                         what a run would cost
+  alive export runs/mine --to mine                  a folder other programs load, with a card
 """
 
 
@@ -42,6 +44,7 @@ group.add_command(eval_command)
 group.add_command(solve_command)
 group.add_command(compare_command)
 group.add_command(plan_command)
+group.add_command(export_command)
 
 
 def run(arguments: Sequence[str]) -> int:
