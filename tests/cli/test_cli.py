@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from alive import api, calibration, plan
-from alive.cli import run
+from alive.cli import group, run
 from alive.config import Config
 from alive.errors import DivergenceError
 from alive.store import RunFolder
@@ -58,7 +58,9 @@ def loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loop:
     return fake
 
 
-@pytest.mark.parametrize("verb", ["train", "eval", "solve", "plan", "compare", "export"])
+@pytest.mark.parametrize(
+    "verb", group.commands
+)
 def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture) -> None:
     assert run([verb, "--help"]) == 0
     assert f"alive {verb} " in capsys.readouterr().out.split("Examples:")[1]

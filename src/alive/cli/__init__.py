@@ -9,6 +9,8 @@ import click
 
 from alive import __version__
 from alive.cli.compare import compare_command
+from alive.cli.completion import completion_command
+from alive.cli.doctor import doctor_command
 from alive.cli.evaluate import eval_command
 from alive.cli.export import export_command
 from alive.cli.plan import plan_command
@@ -21,6 +23,7 @@ __all__ = ["group", "main", "run"]
 _EXAMPLES = """
 \b
 Examples:
+  alive doctor                                      what this machine lacks, if anything
   alive train                                       the seed model, in minutes, on a CPU
   alive train --preset smollm2 --corpus notes/      a real language model on your text
   alive eval runs/mine --suite seed --self-correct  what the run taught it
@@ -45,6 +48,8 @@ group.add_command(solve_command)
 group.add_command(compare_command)
 group.add_command(plan_command)
 group.add_command(export_command)
+group.add_command(doctor_command)
+group.add_command(completion_command)
 
 
 def run(arguments: Sequence[str]) -> int:
