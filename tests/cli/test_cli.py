@@ -58,9 +58,7 @@ def loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loop:
     return fake
 
 
-@pytest.mark.parametrize(
-    "verb", group.commands
-)
+@pytest.mark.parametrize("verb", group.commands)
 def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture) -> None:
     assert run([verb, "--help"]) == 0
     assert f"alive {verb} " in capsys.readouterr().out.split("Examples:")[1]
