@@ -13,6 +13,7 @@ from alive.cli.completion import completion_command
 from alive.cli.doctor import doctor_command
 from alive.cli.evaluate import eval_command
 from alive.cli.export import export_command
+from alive.cli.init import init_command
 from alive.cli.plan import plan_command
 from alive.cli.solve import solve_command
 from alive.cli.train import train_command
@@ -25,6 +26,7 @@ _EXAMPLES = """
 Examples:
   alive doctor                                      what this machine lacks, if anything
   alive train                                       the seed model, in minutes, on a CPU
+  alive init --model smollm2 --corpus notes/        settings for your text and machine
   alive train --preset smollm2 --corpus notes/      a real language model on your text
   alive eval runs/mine --suite seed --self-correct  what the run taught it
   alive solve seed "Work out 12 + 7:"               attempt, blind review, revision
@@ -42,6 +44,7 @@ def group() -> None:
     """One policy poses, solves, reviews and learns, from raw text."""
 
 
+group.add_command(init_command)
 group.add_command(train_command)
 group.add_command(eval_command)
 group.add_command(solve_command)
