@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from markdown_it import MarkdownIt
 from test_end_to_end import play, settings_of
 
 import alive
-from alive import card
+from alive import card, exporting
 from alive.config import Config
 from alive.engines.local import load_policy
 from alive.errors import RunError, UserError
@@ -95,7 +96,6 @@ def test_a_whole_model_loads_and_computes_the_same(
     known = AutoTokenizer.from_pretrained(world / "model").encode(text)
     assert AutoTokenizer.from_pretrained(folder).encode(text) == known
     assert list((tmp_path / "new").iterdir()) == [folder]
-    assert {oct(file.stat().st_mode & 0o444) for file in folder.iterdir()} == {"0o444"}
 
 
 # PEFT asks transformers for a property that transformers has renamed.
@@ -111,6 +111,7 @@ def test_adapters_on_the_base_compute_what_is_merged(
     assert {file.name for file in alone.iterdir()} == {
         *("adapter_config.json", "adapter_model.safetensors", "README.md"),
     }
+    assert {oct(file.stat().st_mode & 0o777) for file in alone.iterdir()} == {"0o644"}
     told = json.loads((alone / "adapter_config.json").read_text())
     assert told["base_model_name_or_path"] == str(world / "model")
     assert (told["r"], told["lora_alpha"]) == (4, 32.0)
@@ -232,6 +233,22 @@ def test_a_run_without_a_checkpoint_says_how_to_go_on(tmp_path: Path) -> None:
     RunFolder.create(tmp_path / "run", Config()).close()
     with pytest.raises(RunError, match=r"no sound checkpoint yet.*--resume"):
         alive.export(tmp_path / "run", tmp_path / "out")
+
+
+def test_a_checkpoint_that_the_run_replaces_meanwhile(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    copy = exporting._copy_files
+
+    def overtaken(source: Path, folder: Path) -> None:
+        shutil.rmtree(source.parent)
+        copy(source, folder)
+
+    monkeypatch.setattr(exporting, "_copy_files", overtaken)
+    with pytest.raises(RunError, match=r"replaced step-000002 while it was read; run the command"):
+        alive.export(tmp_path / "run", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 FULL = """

@@ -50,7 +50,6 @@ def export(run: str | Path, to: str | Path, *, adapters: bool = False) -> Path:
         raise RunError(
             f"{run} has no sound checkpoint yet; go on with: alive train --resume --out {run}"
         )
-    card = _card(run, config, checkpoint, adapters)
     with storage(target, "Nothing was left behind, and the run is untouched."):
         try:
             with new_folder(target) as folder:
@@ -58,7 +57,7 @@ def export(run: str | Path, to: str | Path, *, adapters: bool = False) -> Path:
                     _write_adapters(config, checkpoint, folder)
                 else:
                     _copy_files(checkpoint.model, folder)
-                write_card(card, folder)
+                write_card(_card(run, config, checkpoint, adapters), folder)
         except FileNotFoundError:
             if checkpoint.folder.exists():
                 raise
@@ -70,7 +69,7 @@ def export(run: str | Path, to: str | Path, *, adapters: bool = False) -> Path:
 
 
 def _copy_files(source: Path, folder: Path) -> None:
-    """Copies what files hold; weights are saved for their owner alone, and are now handed over."""
+    # One by one: copytree gathers what the disk says into an error that hides it.
     for file in (file for file in source.rglob("*") if file.is_file()):
         copy = folder / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -64,9 +64,10 @@ def new_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         for file in (file for file in temporary.rglob("*") if file.is_file()):
+            file.chmod(0o644)  # safetensors and mkdtemp write for the owner alone
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
-        temporary.chmod(0o755)  # mkdtemp's folders are for their owner alone
+        temporary.chmod(0o755)
         temporary.rename(path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
