@@ -1,7 +1,8 @@
 """ALIVE: one policy poses, solves, reviews and learns, from raw text.
 
 ``alive.train(config)`` runs the whole game; ``alive.evaluate(model, suites)`` measures a model;
-``alive.solve(model, problem)`` shows an attempt, its review and its revision.
+``alive.solve(model, problem)`` shows an attempt, its review and its revision;
+``alive.export(run, to)`` writes a run's model as a plain folder.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from alive.api import evaluate, solve
+    from alive.api import evaluate, export, solve
     from alive.loop import train
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "evaluate", "solve", "train"]
+__all__ = ["__version__", "evaluate", "export", "solve", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,7 +23,7 @@ def __getattr__(name: str) -> Any:
         from alive.loop import train
 
         return train
-    if name in ("evaluate", "solve"):
+    if name in ("evaluate", "export", "solve"):
         from alive import api
 
         return getattr(api, name)

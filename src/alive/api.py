@@ -1,4 +1,4 @@
-"""What a program calls: evaluate a model, solve a problem, and the model behind a name."""
+"""What a program calls: evaluate, solve, export, and the model behind a name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from alive.config import Config, ModelConfig, SamplingConfig
 from alive.errors import UserError
+from alive.exporting import export
 from alive.seeding import derive, digest
 from alive.settings import build_config, load_config, preset_names
 from alive.types import Attempt, Review, Sampler, SamplingParams
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from alive.evaluation import EvaluationResult
     from alive.prompts.render import Renderer
 
-__all__ = ["Policy", "Solution", "evaluate", "open_policy", "solve"]
+__all__ = ["Policy", "Solution", "evaluate", "export", "open_policy", "solve"]
 
 _GENERAL_TOKENS = 256
 """Longest attempt of a model that no preset knows: room for a few steps of worked reasoning."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from alive import api, calibration, plan
-from alive.cli import run
+from alive.cli import group, run
 from alive.config import Config, LogConfig
 from alive.errors import DivergenceError
 from alive.store import RunFolder
@@ -58,7 +58,7 @@ def loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loop:
     return fake
 
 
-@pytest.mark.parametrize("verb", ["train", "eval", "solve", "plan", "compare"])
+@pytest.mark.parametrize("verb", group.commands)
 def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture) -> None:
     assert run([verb, "--help"]) == 0
     assert f"alive {verb} " in capsys.readouterr().out.split("Examples:")[1]
@@ -154,6 +154,9 @@ def test_resume_needs_a_folder(loop: Loop, capsys: pytest.CaptureFixture) -> Non
         ("eval seed --suite none.jsonl", "none.jsonl"),
         ("eval seed --suite seed --json no/such/folder.json", "there is no folder no/such"),
         ("solve seed", "Missing argument 'PROBLEM'"),
+        ("export", "Missing argument 'RUN'"),
+        ("export none", "Missing option '--to'"),
+        ("export none --to there", "none holds no run"),
         ("fly", "No such command 'fly'"),
     ],
 )

@@ -9,7 +9,11 @@ import click
 
 from alive import __version__
 from alive.cli.compare import compare_command
+from alive.cli.completion import completion_command
+from alive.cli.doctor import doctor_command
 from alive.cli.evaluate import eval_command
+from alive.cli.export import export_command
+from alive.cli.init import init_command
 from alive.cli.look import report_command, view_command
 from alive.cli.plan import plan_command
 from alive.cli.solve import solve_command
@@ -21,12 +25,15 @@ __all__ = ["group", "main", "run"]
 _EXAMPLES = """
 \b
 Examples:
+  alive doctor                                      what this machine lacks, if anything
   alive train                                       the seed model, in minutes, on a CPU
+  alive init --model smollm2 --corpus notes/        settings for your text and machine
   alive train --preset smollm2 --corpus notes/      a real language model on your text
   alive eval runs/mine --suite seed --self-correct  what the run taught it
   alive solve seed "Work out 12 + 7:"               attempt, blind review, revision
   alive view runs/mine                              every attempt, and what trained
   alive plan --preset paper                         what a run would cost
+  alive export runs/mine --to mine                  a folder other programs load, with a card
 """
 
 
@@ -39,6 +46,7 @@ def group() -> None:
     """One policy poses, solves, reviews and learns, from raw text."""
 
 
+group.add_command(init_command)
 group.add_command(train_command)
 group.add_command(eval_command)
 group.add_command(solve_command)
@@ -46,6 +54,9 @@ group.add_command(compare_command)
 group.add_command(plan_command)
 group.add_command(view_command)
 group.add_command(report_command)
+group.add_command(export_command)
+group.add_command(doctor_command)
+group.add_command(completion_command)
 
 
 def run(arguments: Sequence[str]) -> int:

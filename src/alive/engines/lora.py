@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from alive.errors import ModelError
 
-__all__ = ["merged_state", "with_lora"]
+__all__ = ["merged_state", "save_adapters", "with_lora"]
 
 _ADAPTER = "default"
 
@@ -69,3 +71,40 @@ def merged_state(model: Any) -> dict[str, torch.Tensor]:
             delta = module.get_delta_weight(_ADAPTER)
             state[f"{name}.weight"] = module.get_base_layer().weight.detach() + delta.detach()
     return state
+
+
+def save_adapters(
+    shape: Path, tensors: Mapping[str, torch.Tensor], rank: int, alpha: float, base: str, to: Path
+) -> None:
+    """Writes adapters alone, as ``peft.PeftModel.from_pretrained`` takes them.
+
+    The model around them is built without weights, so this costs no more memory than they do.
+
+    Args:
+        shape: A model folder whose ``config.json`` is the base model's.
+        tensors: What ``LocalPolicy.tensors`` returned; moments in it are passed over.
+        rank: Their rank.
+        alpha: Their scale.
+        base: What the written configuration calls the base model.
+        to: An existing folder.
+
+    Raises:
+        ModelError: PEFT is not installed.
+        OSError: The disk refused.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    prefix = "adapter."
+    adapters = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+    config = AutoConfig.from_pretrained(shape, trust_remote_code=False)
+    with torch.device("meta"):
+        build: Any = AutoModelForCausalLM.from_config
+        model = with_lora(build(config, trust_remote_code=False), rank, alpha)
+    model.load_state_dict(adapters, strict=False, assign=True)
+    model.peft_config[_ADAPTER].base_model_name_or_path = base
+    # Without the flag PEFT would ask the hub whether the vocabulary of the base has grown.
+    model.save_pretrained(to, save_embedding_layers=False)

@@ -19,7 +19,14 @@ from alive.engines.quiet import quiet_transformers
 from alive.engines.smollm2 import smollm2_folder
 from alive.errors import ModelError
 
-__all__ = ["base_of", "identity", "load_model", "resolve", "save_pretrained_folder"]
+__all__ = [
+    "base_of",
+    "identity",
+    "load_model",
+    "load_tokenizer",
+    "resolve",
+    "save_pretrained_folder",
+]
 
 Dtype = Literal["auto", "float32", "bfloat16"]
 
@@ -100,6 +107,19 @@ def load_model(id: str, dtype: Dtype = "auto", device: str = "cpu") -> tuple[Any
     model = model.to(device)
     _check_causal(where, model)
     return model, tokenizer
+
+
+def load_tokenizer(id: str) -> Any:
+    """Loads a model's tokenizer alone.
+
+    Raises:
+        ModelError: There is none, or it cannot be used.
+    """
+    where = resolve(id)
+    if isinstance(where, Path):
+        _check_folder(where)
+    with quiet_transformers():
+        return _load_tokenizer(where)
 
 
 def identity(model: Any, tokenizer: Any) -> str:

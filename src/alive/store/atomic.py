@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +46,33 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Gives a hidden folder to fill; once its block ends it is synced and takes the path's place.
+
+    Args:
+        path: Where it will stand: nothing yet, or an empty folder.
+
+    Raises:
+        OSError: When the disk refuses, or something has come to stand at ``path``; what was written
+            is taken back.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield temporary
+        for file in (file for file in temporary.rglob("*") if file.is_file()):
+            file.chmod(0o644)  # safetensors and mkdtemp write for the owner alone
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        temporary.chmod(0o755)
+        temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(path.parent)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

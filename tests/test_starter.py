@@ -1,0 +1,296 @@
+"""Settings for a first run: chosen for what was found, explained, and fit to be trained with."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+import toy
+
+from alive import plan as planning
+from alive import starter
+from alive.calibration import Rates
+from alive.cli import run
+from alive.config import Config
+from alive.config_file import Choice, config_file, toml
+from alive.corpus.survey import Survey, survey
+from alive.engines.shape import KNOWN, ModelShape
+from alive.errors import CorpusError, UserError
+from alive.plan import make_plan
+from alive.settings import known_keys, load_config
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toy")
+    toy.write_model(folder / "model")
+    toy.write_corpus(folder / "corpus.jsonl")
+    return folder
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of known speed, with memory to spare."""
+    monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
+    monkeypatch.setattr(planning, "measure_rates", lambda config: Rates(100.0, 200.0))
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
+def write(path: Path, *rows: str) -> str:
+    path.write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
+    return str(path)
+
+
+def test_a_survey_by_hand(tmp_path: Path) -> None:
+    seen = survey([write(tmp_path / "a.jsonl", "a", "b c d", "e f", "g h i j k")], words)
+    assert seen == Survey(files=1, lengths=(1, 2, 3, 5), sources=4, cut=True, whole=True)
+    assert [seen.quantile(share) for share in (0.0, 0.5, 0.9, 1.0)] == [1, 3, 5, 5]
+    # In chunks of two tokens: 1, 1, 2 and 3 documents.
+    assert seen.epoch(2) == 7
+    assert seen.epoch(100) == 4
+
+
+def test_a_survey_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from alive.corpus import survey as module
+
+    monkeypatch.setattr(module, "CHARACTERS", 1_000)
+    monkeypatch.setattr(module, "HEAD", 100)
+    monkeypatch.setattr(module, "FILES", 2)
+    many = [write(tmp_path / f"{i}.jsonl", *["word " * 20] * 100) for i in range(4)]
+    seen = survey(many, words)
+    # Two of four files, 500 characters each: five rows of 100, of a hundred rows of 113 bytes.
+    assert (seen.files, len(seen.lengths), seen.whole) == (4, 10, False)
+    assert 400 <= seen.sources <= 460
+    # A long text counts as its beginning, many times over.
+    (tmp_path / "long.txt").write_text("word " * 2_000)
+    assert survey([str(tmp_path / "long.txt")], words).lengths == (2_020,)
+
+
+def test_a_survey_counts_rows_of_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from alive.corpus import survey as module
+
+    monkeypatch.setattr(module, "CHARACTERS", 100)
+    pq.write_table(pa.table({"text": ["one two three"] * 400}), tmp_path / "a.parquet")
+    seen = survey([str(tmp_path / "a.parquet")], words)
+    assert (seen.sources, seen.whole, set(seen.lengths)) == (400, False, {3})
+
+
+def test_a_survey_skips_what_a_run_skips(tmp_path: Path) -> None:
+    (tmp_path / "binary.txt").write_bytes(b"a b\0c")
+    (tmp_path / "latin.txt").write_bytes("Gr\xfc\xdfe".encode("latin-1"))
+    with pytest.raises(CorpusError, match="no text in"):
+        survey([str(tmp_path)], words)
+    (tmp_path / "good.md").write_text("one two")
+    assert survey([str(tmp_path)], words).lengths == (2,)
+
+
+def test_a_primer_stays_whole() -> None:
+    seen = survey(["builtin:primer-logic"], words)
+    assert seen.whole
+    assert not seen.cut
+    assert seen.epoch(1) == seen.sources == len(seen.lengths)
+
+
+NASTY = ['a "b"\\', "new\nline", "\x7f\x00", "é 漢", "'''", "# no"]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_any_text_survives_toml(text: str) -> None:
+    file = config_file(text, {"corpus.paths": Choice([text, "b"], text)})
+    assert tomllib.loads(file)["corpus"]["paths"] == [text, "b"]
+    assert tomllib.loads(f"x = {toml(text)}")["x"] == text
+
+
+def test_a_file_lists_every_setting_once_with_its_description() -> None:
+    lines = config_file("head", {"steps": Choice(7, "a reason")}).splitlines()
+    assert lines[0] == "# head"
+    at = lines.index("steps = 7")
+    assert lines[at - 2 : at] == [f"# {known_keys()['steps']}", "# Chosen: a reason"]
+    assert "# seed = 0" in lines
+    # Without the marks the rest says the defaults.
+    plain = "\n".join(
+        line.removeprefix("# ")
+        for line in lines
+        if line.startswith(("[", "steps")) or line.split(" = ")[0][2:] in names()
+    )
+    assert load_from(plain) == Config(steps=7)
+
+
+def names() -> set[str]:
+    return {key.rpartition(".")[2] for key in known_keys()}
+
+
+def load_from(text: str) -> Config:
+    return Config.model_validate(tomllib.loads(text))
+
+
+@pytest.mark.parametrize("model", ["seed", "toy", "smollm2"])
+def test_the_file_is_the_plan(
+    model: str, world: Path, tmp_path: Path, timed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if model == "smollm2":
+        from alive.engines import smollm2
+
+        if not (smollm2._converted() / "config.json").is_file():
+            pytest.skip("the weights of smollm2 are not unpacked here")
+    monkeypatch.chdir(tmp_path)
+    corpus = [] if model == "seed" else ["--corpus", str(world / "corpus.jsonl")]
+    name = str(world / "model") if model == "toy" else model
+    assert run(["init", "--model", name, *corpus]) == 0
+    config = load_config(None, [Path("alive.toml")])
+    assert config.model.id == name
+    assert make_plan(config).fits
+    paths = config.corpus.paths
+    assert paths == (("builtin:primer",) if model == "seed" else (str(world / "corpus.jsonl"),))
+    if model == "seed":
+        quickstart = load_config("quickstart")
+        assert config.game == quickstart.game
+        assert (config.learn, config.warmup) == (quickstart.learn, quickstart.warmup)
+        assert (config.steps, config.evaluate) == (quickstart.steps, quickstart.evaluate)
+    else:
+        assert config.warmup.format_steps == 4
+
+
+def test_the_toy_trains_on_its_file(world: Path, tmp_path: Path, timed: None) -> None:
+    file = tmp_path / "mine.toml"
+    given = ["init", str(file), "--model", str(world / "model")]
+    assert run([*given, "--corpus", str(world / "corpus.jsonl")]) == 0
+    out = tmp_path / "run"
+    few = ["--set", "evaluate.limit=2", "--set", "evaluate.condition_tasks=2"]
+    assert run(["train", "--config", str(file), "--steps", "1", "--out", str(out), *few]) == 0
+    assert json.loads((out / "summary.json").read_text())["steps"] == 1
+
+
+def test_what_is_there_is_kept(
+    world: Path, tmp_path: Path, timed: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("mine")
+    assert run(["init", str(file)]) == 2
+    assert "overwrite it with --force" in capsys.readouterr().err
+    assert file.read_text() == "mine"
+    assert run(["init", str(file), "--force"]) == 0
+    shown = capsys.readouterr().out
+    assert f"next: alive train --config {file}" in shown
+    assert "documents of an epoch" in shown
+    assert load_config(None, [file]).model.id == "seed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["notes.txt"], "name text with --corpus PATH"),
+        (["a.toml", "b.toml"], "one settings file at a time"),
+        (["none/a.toml"], "there is no folder none"),
+        (["--corpus", "none.txt"], "no such file or folder: none.txt"),
+        (["--model", "./none"], "no model folder './none'"),
+    ],
+)
+def test_mistakes_write_nothing(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", *arguments]) == 2
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_paths_after_corpus_are_text_too() -> None:
+    from alive.cli.init import _told_apart
+
+    assert _told_apart(("b.txt", "x.toml"), ("a.txt",)) == (Path("x.toml"), ("a.txt", "b.txt"))
+    assert _told_apart((), ()) == (Path("alive.toml"), ("builtin:primer",))
+
+
+SMALL = KNOWN["smollm2"]
+LARGE = KNOWN["Qwen/Qwen2.5-7B"]
+
+
+def fitted(
+    monkeypatch: pytest.MonkeyPatch, shape: ModelShape, memory: float, on_gpu: bool
+) -> tuple[object, ...]:
+    monkeypatch.setattr(planning, "_available_memory", lambda: int(memory))
+    way = starter._fitting({"keep_checkpoints": Choice(1, "")}, shape, on_gpu)
+    names = ("model.dtype", "model.lora_rank", "learn.micro_batch_tokens")
+    return tuple(way[name].value for name in names)
+
+
+def test_memory_is_saved_the_mildest_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning.shutil, "disk_usage", lambda path: Disk(10**13))
+    assert fitted(monkeypatch, SMALL, 1e12, True) == ("auto", 0, 8192)
+    assert fitted(monkeypatch, SMALL, 1e12, False) == ("float32", 0, 1024)
+    assert fitted(monkeypatch, SMALL, 5e9, False) == ("float32", 0, 512)
+    # 7.6 billion weights with moments and gradients take 61.5 GB in 16 bits, with adapters 16.1.
+    # A token of a pass takes 28 layers of 120,832 numbers and 3 x 152,064 logits: 8.6 MB.
+    assert fitted(monkeypatch, LARGE, 140e9, True) == ("bfloat16", 0, 4096)  # 97 of 126 GB
+    assert fitted(monkeypatch, LARGE, 78e9, True) == ("bfloat16", 0, 512)  # 66 of 70 GB
+    assert fitted(monkeypatch, LARGE, 40e9, True) == ("bfloat16", 16, 2048)  # 34 of 36 GB
+    with pytest.raises(UserError, match=r"whatever is set.*take a smaller model"):
+        fitted(monkeypatch, LARGE, 10e9, True)
+
+
+class Disk:
+    def __init__(self, free: int) -> None:
+        self.free = free
+
+
+def test_the_disk_may_hold_fewer_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
+    # 135 M weights and two moments each, in 4 bytes: 1.61 GB; three fit no more, two do.
+    monkeypatch.setattr(planning.shutil, "disk_usage", lambda path: Disk(4 * 10**9))
+    way = starter._fitting({}, SMALL, False)
+    assert way["keep_checkpoints"].value == 1
+
+
+@pytest.mark.parametrize(
+    ("rates", "epoch", "steps", "why"),
+    [
+        (None, 500, 80, "the default"),
+        (None, 30, 30, "each document about once"),
+        (Rates(1e9, 1e9), 500, 80, "the default"),
+        (Rates(10.0, 1e9), 500, 28, "about an hour, at 128 s a step"),
+        (Rates(0.1, 0.1), 500, 4, "a few"),
+    ],
+)
+def test_length_follows_time_and_text(
+    timed: None, rates: Rates | None, epoch: int, steps: int, why: str
+) -> None:
+    from dataclasses import replace
+
+    config = Config()
+    plan = replace(make_plan(config, SMALL), rates=rates, sampled=1280, trained=0)
+    seen = Survey(1, (10,), epoch, True, True)
+    chosen = starter._length(config, plan, seen)
+    assert chosen["steps"].value == steps
+    assert chosen["steps"].why.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("longest", "parameters", "on_gpu", "chunk"),
+    [(50, 10, False, 64), (200, 10, False, 256), (5000, 10, False, 256), (5000, 10**9, False, 128),
+     (5000, 10**9, True, 1024), (300, 10**9, True, 512)],
+)  # fmt: skip
+def test_documents_are_as_long_as_texts_and_machine(
+    longest: int, parameters: int, on_gpu: bool, chunk: int
+) -> None:
+    from dataclasses import replace
+
+    seen = Survey(1, (30, longest), 2, True, True)
+    found = starter._documents(replace(SMALL, parameters=parameters), seen, on_gpu)
+    assert found["corpus.chunk_tokens"].value == chunk
+    assert "corpus.min_chunk_tokens" not in found
+    short = Survey(1, (6,) * 19 + (30,), 20, True, True)
+    found = starter._documents(SMALL, short, on_gpu)
+    assert found["corpus.min_chunk_tokens"].value == 6
