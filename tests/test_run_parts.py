@@ -16,7 +16,6 @@ from alive.evaluation.separation import probe_tasks
 from alive.game import Played
 from alive.loop import learning_rate
 from alive.metrics import step_metrics
-from alive.progress import Display
 from alive.session import Session
 from alive.state import State
 from alive.types import (
@@ -32,6 +31,7 @@ from alive.types import (
     TrainingRecord,
     UpdateStats,
 )
+from alive.watch.display import Display
 
 DOCUMENT = Document("doc", "Ann has 3 pens. Then she has 7 of them.", "here")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from alive.config import Config, ModelConfig, SamplingConfig
 from alive.errors import UserError
-from alive.exporting import export
+from alive.publish import export
 from alive.seeding import derive, digest
 from alive.settings import build_config, load_config, preset_names
 from alive.types import Attempt, Review, Sampler, SamplingParams

@@ -18,13 +18,12 @@ from alive.errors import StorageError
 from alive.evaluation import Suite, load_suite, texts
 from alive.game import Played
 from alive.metrics import step_metrics
-from alive.progress import Display
 from alive.prompts import Renderer
 from alive.state import State
 from alive.store import RunFolder
 from alive.trackers import exit_code, open_trackers, require_packages
 from alive.types import Document, Trained, TrainingKey, TrainingRecord, UpdateStats
-from alive.watch import Watch
+from alive.watch import Display, Watch
 
 if TYPE_CHECKING:
     from rich.console import Console

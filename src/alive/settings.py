@@ -94,6 +94,16 @@ def known_keys() -> dict[str, str]:
     return keys
 
 
+def toml(value: object) -> str:
+    """Returns a plain value in TOML."""
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    if isinstance(value, str):
+        # A basic string is JSON's but for one character, which TOML wants escaped as well.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+    return json.dumps(value)
+
+
 def as_arguments(config: Config) -> list[str]:
     """Returns the shortest options that build these settings: the nearest preset, and the rest."""
     wanted = dict(_leaves(config.model_dump(mode="json")))
@@ -109,7 +119,7 @@ def as_arguments(config: Config) -> list[str]:
             layer["corpus.paths"] = wanted["corpus.paths"]
         for key, value in wanted.items():
             if layer[key] != value:
-                options += ["--set", f"{key}={json.dumps(value, ensure_ascii=False)}"]
+                options += ["--set", f"{key}={toml(value)}"]
         if best is None or len(options) < len(best):
             best = options
     assert best is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from alive.cli import run
-from alive.shells import SHELLS
+from alive.setup.shells import SHELLS
 
 ENTRY = "import sys; from alive.cli import main; main()"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from alive.shells import SHELLS
+from alive.setup.shells import SHELLS
 
 _PLACES = "\n".join(["\b", "Put it in place with:", *(f"  {s.command}" for s in SHELLS.values())])
 

@@ -11,7 +11,7 @@ from alive.cli.options import verbose_option
 from alive.errors import AliveError
 
 if TYPE_CHECKING:
-    from alive.doctor import Finding
+    from alive.setup.doctor import Finding
 
 _EXAMPLES = """
 \b
@@ -29,7 +29,7 @@ def doctor_command(out: str) -> None:
 
     Exits with 0 if the quickstart (`alive train`) can run here, else with 1. Notes are no fault.
     """
-    from alive.doctor import examine
+    from alive.setup.doctor import examine
 
     findings = list(examine(out))
     _show(findings)

@@ -12,7 +12,7 @@ from alive.cli.options import verbose_option
 from alive.errors import UserError
 
 if TYPE_CHECKING:
-    from alive.starter import Start
+    from alive.setup.starter import Start
 
 _EXAMPLES = """
 \b
@@ -51,7 +51,7 @@ def init_command(rest: tuple[str, ...], model: str, corpus: tuple[str, ...], for
         raise UserError(f"{file} is there already; name another file, or overwrite it with --force")
     if not file.parent.is_dir():
         raise UserError(f"{file}: there is no folder {file.parent}")
-    from alive.starter import find_start
+    from alive.setup.starter import find_start
     from alive.store.atomic import storage, write_bytes
 
     start = find_start(model, paths)

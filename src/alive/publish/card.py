@@ -52,6 +52,8 @@ _LEARNED = {
 }
 """Arm -> what it does, for people."""
 
+_OWN = "posing problems on it, solving them, and learning by an arm of its user's own"
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _FEW = 100
 """Problems below which a card says that they are few."""
@@ -104,7 +106,7 @@ def render(card: Card) -> str:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
     environment.filters |= {"code": _code, "cell": _cell}
-    source = (resources.files("alive") / "data" / "model_card.md").read_text("utf-8")
+    source = (resources.files("alive.publish") / "templates" / "model_card.md").read_text("utf-8")
     body = environment.from_string(source).render(
         card=card,
         config=card.config,
@@ -112,7 +114,7 @@ def render(card: Card) -> str:
         corpus=card.state.get("corpus", {}),
         versions=card.versions,
         packages=card.versions.get("packages", {}),
-        learned=_LEARNED[card.config.arm],
+        learned=_LEARNED.get(card.config.arm, _OWN),
         shipped=_SHIPPED,
         settings=list(_settings(card.config)),
         figures=list(_figures(card.summary)) if card.measured else [],

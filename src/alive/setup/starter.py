@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from alive.config import Config
-from alive.config_file import Choice, config_file
 from alive.corpus.survey import Survey, survey
 from alive.errors import UserError
 from alive.plan import Plan, calibrated, make_plan, remedy
 from alive.settings import Layer, build_config, config_layers
+from alive.setup.config_file import Choice, config_file
 
 if TYPE_CHECKING:
     from alive.engines.shape import ModelShape

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from alive.journal import Journal
-from alive.progress import Display
 from alive.report import REPORT, render_report
 from alive.store import RunFolder
 from alive.trackers import Trackers
 from alive.types import Episode, UpdateStats
+from alive.watch.display import Display
+from alive.watch.journal import Journal
 
 EXAMPLE_EVERY = 20
 """Steps between the worked examples that are shown."""

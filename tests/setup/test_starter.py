@@ -14,12 +14,12 @@ from alive import starter
 from alive.calibration import Rates
 from alive.cli import run
 from alive.config import Config
-from alive.config_file import Choice, config_file, toml
 from alive.corpus.survey import Survey, survey
 from alive.engines.shape import KNOWN, ModelShape
 from alive.errors import CorpusError, UserError
 from alive.plan import make_plan
-from alive.settings import known_keys, load_config
+from alive.settings import known_keys, load_config, toml
+from alive.setup.config_file import Choice, config_file
 
 
 @pytest.fixture(scope="module")

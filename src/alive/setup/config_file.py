@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from alive.config import Config
-from alive.settings import known_keys
+from alive.settings import known_keys, toml
 
 __all__ = ["Choice", "config_file"]
 
@@ -56,16 +55,6 @@ def config_file(head: str, choices: Mapping[str, Choice]) -> str:
             lines += _comment(description)
             lines.append(f"# {name} = {toml(default)}")
     return "\n".join(lines) + "\n"
-
-
-def toml(value: object) -> str:
-    """Returns a plain value in TOML."""
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(toml(item) for item in value) + "]"
-    if isinstance(value, str):
-        # A basic string is JSON's but for one character, which TOML wants escaped as well.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
-    return json.dumps(value)
 
 
 def _comment(text: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from alive.errors import AliveError
-from alive.shells import SHELLS, completion_installed, login_shell
+from alive.setup.shells import SHELLS, completion_installed, login_shell
 
 __all__ = ["Finding", "examine"]
 

@@ -10,9 +10,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from alive.card import Card, write_card
 from alive.config import Config
 from alive.errors import RunError, UserError
+from alive.publish.card import Card, write_card
 from alive.settings import build_config
 from alive.store import Checkpoint, newest_checkpoint, read_config
 from alive.store.atomic import new_folder, storage

@@ -13,8 +13,8 @@ import pytest
 
 from alive import doctor
 from alive.cli import run
-from alive.doctor import Finding
-from alive.shells import SHELLS
+from alive.setup.doctor import Finding
+from alive.setup.shells import SHELLS
 
 
 @pytest.fixture(autouse=True)

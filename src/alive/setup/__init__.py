@@ -1,0 +1,1 @@
+"""The first hour: what this machine lacks, and settings for a first run on it."""
