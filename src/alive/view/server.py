@@ -55,6 +55,7 @@ def serve(run: Path, port: int, ready: Callable[[str], None] = lambda url: None)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
+        listening.listen()  # who opens the address at once waits, and is not refused
     except OSError as error:
         listening.close()
         raise UserError(
