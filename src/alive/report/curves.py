@@ -187,7 +187,8 @@ def _time_axis(axes: Axes, run: Run) -> None:
     for entry in run.journal:
         if entry["event"] in EVENTS:
             axes.axvline(entry["step"] + 0.5, color=INK, linestyle=":", linewidth=1)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3)
 
 
 def _shares(rows: Sequence[Mapping[str, Any]], key: str) -> list[float | None]:

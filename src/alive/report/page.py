@@ -28,6 +28,7 @@ REFRESH_SECONDS = 15
 """How often a browser reads the page of a running run again."""
 
 _PROBLEMS = 4
+_TOKENS = ("sampled", "trained")
 _STATUS = {"running": "running", "finished": "finished", "stopped": "stopped before its end"}
 _SHOWN = (*EVENTS, "started", "finished", "measured conditions")
 
@@ -132,12 +133,12 @@ def _cards(run: Run) -> Iterator[Card]:
         if any(value is not None for value in values):
             yield Card(label, " → ".join(show(value).replace(" ", "\u00a0") for value in values))
     yield Card("steps", f"{run.steps:,} of {run.config['steps']:,}")
-    sampled = sum(row["tokens_sampled"] for row in run.metrics)
-    trained = sum(row["tokens_trained"] for row in run.metrics)
+    # While there is no summary the steps are counted, without what measuring conditions drew.
+    counted = [run.summary] if run.summary else run.metrics
+    sampled, trained = (sum(one[f"tokens_{kind}"] for one in counted) for kind in _TOKENS)
     yield Card("tokens", f"{sampled + trained:,}", f"{sampled:,} sampled, {trained:,} trained")
-    spent = [sum(entry["seconds"].values()) for entry in run.journal if "seconds" in entry]
-    if spent:
-        yield Card("time", _duration(sum(spent)), "measuring included")
+    spent = sum(sum(entry["seconds"].values()) for entry in run.journal if "seconds" in entry)
+    yield Card("time", _duration(run.summary["seconds"] if run.summary else spent))
     memory = [max(e["memory"].values()) for e in run.journal if "memory" in e]
     if memory:
         yield Card("memory", f"{max(memory) / 1e9:.2f} GB", "most after a step")
