@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import toy
 from rich.console import Console
 
 from alive.compare import Comparison, chosen_arms, compare
@@ -20,19 +19,16 @@ from alive.settings import build_config
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+def comparison(toy_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     folder = tmp_path_factory.mktemp("compare")
-    toy.write_model(folder / "model")
-    toy.write_corpus(folder / "corpus.jsonl")
-    toy.write_suite(folder / "birds.jsonl")
     shared = build_config(
         [
             (
                 "test",
                 {
-                    "model": {"id": str(folder / "model"), "dtype": "float32"},
+                    "model": {"id": str(toy_world / "model"), "dtype": "float32"},
                     "corpus": {
-                        "paths": [str(folder / "corpus.jsonl")],
+                        "paths": [str(toy_world / "corpus.jsonl")],
                         "validation_share": 0.1,
                         "min_chunk_tokens": 4,
                         "decontaminate_ngram": 40,
@@ -56,7 +52,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
         seeds=(0,),
         budget=4000,
         rates={"grpo": 1e-3},
-        measuring=Measuring((str(folder / "birds.jsonl"),), 4, 2, 2, 4),
+        measuring=Measuring((str(toy_world / "birds.jsonl"),), 4, 2, 2, 4),
         out=folder / "out",
         workers=2,
     )

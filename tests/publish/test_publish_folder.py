@@ -11,29 +11,25 @@ from typing import Any
 
 import pytest
 import torch
-import toy
 import yaml
 from markdown_it import MarkdownIt
 from test_end_to_end import play, settings_of
 
 import alive
-from alive import card, exporting
 from alive.config import Config
 from alive.engines.local import load_policy
 from alive.errors import RunError, UserError
+from alive.publish import card
+from alive.publish import folder as publishing
 from alive.settings import build_config
 from alive.store import newest_checkpoint, read_config
 
 STEPS = 2
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("toy")
-    toy.write_model(folder / "model")
-    toy.write_corpus(folder / "corpus.jsonl")
-    toy.write_suite(folder / "birds.jsonl")
-    return folder
+@pytest.fixture(scope="session")
+def world(toy_world: Path) -> Path:
+    return toy_world
 
 
 def train(world: Path, out: Path, rank: int) -> Path:
@@ -239,13 +235,13 @@ def test_a_checkpoint_that_the_run_replaces_meanwhile(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(whole, tmp_path / "run")
-    copy = exporting._copy_files
+    copy = publishing._copy_files
 
     def overtaken(source: Path, folder: Path) -> None:
         shutil.rmtree(source.parent)
         copy(source, folder)
 
-    monkeypatch.setattr(exporting, "_copy_files", overtaken)
+    monkeypatch.setattr(publishing, "_copy_files", overtaken)
     with pytest.raises(RunError, match=r"replaced step-000002 while it was read; run the command"):
         alive.export(tmp_path / "run", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

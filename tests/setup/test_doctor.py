@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from alive import doctor
 from alive.cli import run
+from alive.setup import doctor
 from alive.setup.doctor import Finding
 from alive.setup.shells import SHELLS
 

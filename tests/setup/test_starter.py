@@ -7,10 +7,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import toy
 
 from alive import plan as planning
-from alive import starter
 from alive.calibration import Rates
 from alive.cli import run
 from alive.config import Config
@@ -19,15 +17,13 @@ from alive.engines.shape import KNOWN, ModelShape
 from alive.errors import CorpusError, UserError
 from alive.plan import make_plan
 from alive.settings import known_keys, load_config, toml
+from alive.setup import starter
 from alive.setup.config_file import Choice, config_file
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("toy")
-    toy.write_model(folder / "model")
-    toy.write_corpus(folder / "corpus.jsonl")
-    return folder
+@pytest.fixture(scope="session")
+def world(toy_world: Path) -> Path:
+    return toy_world
 
 
 @pytest.fixture

@@ -25,34 +25,15 @@ from alive.settings import build_config
 from alive.trackers import Trackers, require_packages
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("toy")
-    toy.write_model(folder / "model")
-    toy.write_corpus(folder / "corpus.jsonl")
-    toy.write_suite(folder / "birds.jsonl")
-    return folder
+@pytest.fixture(scope="session")
+def world(toy_world: Path) -> Path:
+    return toy_world
 
 
 def play(world: Path, out: Path, to: list[str], resume: bool = False) -> None:
-    settings = {
-        "steps": 3,
-        "out": str(out),
-        "model": {"id": str(world / "model"), "threads": 1, "dtype": "float32"},
-        "corpus": {
-            "paths": [str(world / "corpus.jsonl")],
-            "validation_share": 0.1,
-            "min_chunk_tokens": 4,
-            "decontaminate_ngram": 40,
-        },
-        "game": {"masks_per_document": 2, "solutions_per_mask": 4, "max_type_share": 1.0},
-        "sampling": {"pose_tokens": 6, "solve_tokens": 12, "review_tokens": 40},
-        "learn": {"learning_rate": 5e-3},
-        "warmup": {"steps": 1},
-        "evaluate": {"suites": [str(world / "birds.jsonl")], "limit": 4},
-        "log": {"to": to},
-    }
-    alive.train(build_config([("test", settings)]), resume, Console(file=io.StringIO()))
+    settings = {**toy.settings_of(world, out), "log": {"to": to}}
+    settings["warmup"] = {"steps": 1}
+    toy.play(settings, resume)
 
 
 def test_a_run_that_is_stopped_and_resumed(

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from alive.errors import StorageError
 
@@ -75,8 +76,9 @@ def new_folder(path: Path) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file beside its name, syncs it and renames it into place.
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Gives a file beside a path to fill; once its block ends it is synced and takes its place.
 
     Raises:
         OSError: When the disk refuses; what was at ``path`` before is untouched.
@@ -84,7 +86,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as handle:
-            handle.write(data)
+            yield handle
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)
@@ -92,6 +94,16 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file as a whole.
+
+    Raises:
+        OSError: When the disk refuses; what was at ``path`` before is untouched.
+    """
+    with replacing(path) as handle:
+        handle.write(data)
 
 
 def append_bytes(path: Path, data: bytes) -> None:

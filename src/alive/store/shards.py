@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from alive.store.atomic import sync_folder
+from alive.store.atomic import replacing
 
 
 def write_shard(
@@ -28,19 +27,10 @@ def write_shard(
     import pyarrow.parquet as pq
 
     path = folder / f"{name}.parquet"
-    temporary = folder / f".{path.name}.tmp"
     schema = pa.schema([(column, pa.type_for_alias(kind)) for column, kind in columns.items()])
     table = pa.Table.from_pylist([_printable(row) for row in rows], schema=schema)
-    try:
-        with temporary.open("wb") as handle:
-            pq.write_table(table, handle, compression="zstd")
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(folder)
+    with replacing(path) as handle:
+        pq.write_table(table, handle, compression="zstd")
     return path
 
 
