@@ -7,7 +7,9 @@ that are appended to the command, chosen by its verb; later options win.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -145,6 +147,43 @@ def test_what_a_document_says_to_run_runs(
                     done.append(words)
                     code = run([*words, *SHRINK.get(words[0], ())])
                     assert code == 0, (words, capsys.readouterr().err)
+
+
+SCRIPTS = {
+    "benchmarks/view_million.py": ("--attempts", "4096"),
+    "benchmarks/game_step.py": ("--steps", "1"),
+    "benchmarks/trl_step.py": ("--steps", "1"),
+}
+"""Options appended to scripts of ours."""
+
+
+def scripts() -> list[tuple[str, ...]]:
+    found = {
+        tuple(shlex.split(line)[1:])
+        for document in DOCUMENTS
+        for block in blocks(document)
+        for line in block.text.splitlines()
+        if line.startswith("python ")
+    }
+    return sorted(found)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(words, marks=() if "view_million" in words[0] else pytest.mark.slow)
+        for words in scripts()
+    ],
+    ids=" ".join,
+)
+def test_a_script_that_a_document_names_runs(words: tuple[str, ...]) -> None:
+    if "trl" in words[0]:
+        pytest.importorskip("trl")
+    done = subprocess.run(
+        [sys.executable, *words, *SCRIPTS[words[0]]], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
 
 
 def test_there_are_commands_to_run() -> None:

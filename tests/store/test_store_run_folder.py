@@ -10,7 +10,7 @@ import pytest
 
 from alive.config import Config, GameConfig, LogConfig, ModelConfig
 from alive.errors import RunError
-from alive.store import RunFolder, default_out, is_run, newest_model, read_config
+from alive.store import RunFolder, default_out, is_run, is_running, newest_model, read_config
 
 
 def save_nothing(folder: Path) -> None:
@@ -197,3 +197,18 @@ def test_default_out() -> None:
     assert default_out("seed", now) == Path("runs/20260203-040506-seed")
     assert default_out("/models/tiny/", now) == Path("runs/20260203-040506-tiny")
     assert default_out("org/name", now) == Path("runs/20260203-040506-name")
+
+
+def test_who_looks_whether_a_run_goes_on_is_in_nobodys_way(tmp_path: Path) -> None:
+    import fcntl
+    import threading
+    import time
+
+    RunFolder.create(tmp_path / "a", Config()).close()
+    assert not is_running(tmp_path / "a")
+    with (tmp_path / "a" / "lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.06, lambda: fcntl.flock(looking, fcntl.LOCK_UN)).start()
+        with RunFolder.create(tmp_path / "a", Config()):
+            assert is_running(tmp_path / "a")
+        time.sleep(0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +16,9 @@ from alive.errors import RunError
 _MAY_CHANGE = frozenset({"steps", "out", "checkpoint_every", "keep_checkpoints", "log"})
 """Settings and sections a resume may change: how long and where to, not what is computed."""
 
+
+_TRIES = 5
+"""At a lock that somebody holds."""
 
 _BLANK = frozenset(
     {
@@ -88,19 +92,27 @@ def take_lock(path: Path) -> IO[str]:
         RunError: Another process holds it; its pid is named.
     """
     handle = (path / "lock").open("a+")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not any(_locked(handle) for _ in range(_TRIES)):
         handle.seek(0)
         holder = handle.read().strip() or "unknown"
         handle.close()
         raise RunError(
             f"{path} is being written by another process (pid {holder}); wait for it or stop it"
-        ) from None
+        )
     handle.truncate(0)
     handle.write(str(os.getpid()))
     handle.flush()
     return handle
+
+
+def _locked(handle: IO[str]) -> bool:
+    """Tries to take the lock; whoever only looks whether a run is going on holds it for a moment."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(0.05)
+        return False
+    return True
 
 
 def is_running(path: Path) -> bool:

@@ -53,6 +53,7 @@ class Watch:
             self.journal.note("notice", step, notice)
         if self._folder.checkpoint:
             self.display.say(f"resuming after step {step}")
+        self.display.say(f"report, from now on: {self._folder.path / REPORT}")
         self.journal.note("resumed" if self._folder.resumed else "started", step, threads=threads)
         self.report()
 
