@@ -106,7 +106,7 @@ def take_lock(path: Path) -> IO[str]:
 
 
 def _locked(handle: IO[str]) -> bool:
-    """Tries to take the lock; whoever only looks whether a run is going on holds it for a moment."""
+    """Tries to take the lock, which whoever looks at the run holds for a moment, too."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
