@@ -127,9 +127,27 @@ def test_before_the_first_step_there_is_a_report_too(toy_run: Straight, tmp_path
     assert "0 of 3 steps; nothing was measured yet" in page.text
 
 
-def test_no_run_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_run_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert alive_command(["report", str(tmp_path)]) == 2
     assert "holds no run" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    assert alive_command(["report"]) == 2
+    assert "there is no run below runs/ here" in capsys.readouterr().err
+
+
+def test_without_a_name_it_is_the_newest_run(
+    toy_run: Straight, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for age, name in ((9, "old"), (1, "new"), (5, "older")):
+        (Path("runs") / name / "checkpoints").mkdir(parents=True)
+        config = Path("runs") / name / "config.json"
+        config.write_text((toy_run[0] / "config.json").read_text())
+        os.utime(config, (1e9 - age, 1e9 - age))
+    assert alive_command(["report"]) == 0
+    assert [path.parent.name for path in Path("runs").glob("*/report.html")] == ["new"]
 
 
 def test_hostile_text_stays_text(toy_run: Straight, tmp_path: Path) -> None:

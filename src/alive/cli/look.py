@@ -6,21 +6,23 @@ from pathlib import Path
 
 import click
 
-from alive.cli.options import verbose_option
+from alive.cli.options import newest_run, verbose_option
+from alive.errors import RunError
 
 _VIEW_EXAMPLES = """
 \b
 Examples:
-  alive view runs/mine
+  alive view
   alive view runs/mine --port 0
   alive view runs/mine --export pages/
 """
 _REPORT_EXAMPLES = """
 \b
 Examples:
+  alive report
   alive report runs/mine
 """
-_run_argument = click.argument("run", type=click.Path(path_type=Path))
+_run_argument = click.argument("run", type=click.Path(path_type=Path), required=False)
 
 
 @click.command("view", epilog=_VIEW_EXAMPLES)
@@ -39,13 +41,15 @@ _run_argument = click.argument("run", type=click.Path(path_type=Path))
     help="Write the pages into this new folder instead, to share them.",
 )
 @verbose_option
-def view_command(run: Path, port: int, folder: Path | None) -> None:
+def view_command(run: Path | None, port: int, folder: Path | None) -> None:
     """Look at a run: each document, what was hidden, tried, said of it, and what trained.
 
-    Serves pages on this machine alone, until Ctrl-C. The run may still be going on.
+    Serves pages on this machine alone, until Ctrl-C. The run may still be going on. Without RUN it
+    is the newest below runs/.
     """
     from alive.view import export_pages, serve
 
+    run = _or_newest(run)
     if folder is None:
         serve(run, port, lambda url: click.echo(f"{url}  (Ctrl-C to stop)"))
         return
@@ -62,16 +66,24 @@ def view_command(run: Path, port: int, folder: Path | None) -> None:
 @click.command("report", epilog=_REPORT_EXAMPLES)
 @_run_argument
 @verbose_option
-def report_command(run: Path) -> None:
+def report_command(run: Path | None) -> None:
     """Write report.html of a run anew, wherever the run stopped.
 
     A run writes it itself while it goes on and when it ends; after a crash this brings it up to
-    date.
+    date. Without RUN it is the newest below runs/.
     """
     from alive.report import REPORT, render_report
     from alive.store.atomic import storage, write_bytes
 
+    run = _or_newest(run)
     page = render_report(run)
     with storage(run / REPORT, "Nothing else was written."):
         write_bytes(run / REPORT, page.encode("utf-8", "replace"))
     click.echo(f"written: {run / REPORT}")
+
+
+def _or_newest(run: Path | None) -> Path:
+    found = run or newest_run()
+    if found is None:
+        raise RunError("there is no run below runs/ here; name the folder of one")
+    return found

@@ -28,6 +28,12 @@ max_tokens_option = click.option(
 )
 
 
+def newest_run() -> Path | None:
+    """Returns the run below ``runs/`` that was started or resumed last; None where there is none."""
+    runs = [path.parent for path in Path("runs").glob("*/config.json")]
+    return max(runs, key=lambda run: (run / "config.json").stat().st_mtime, default=None)
+
+
 def settings_options(command: Command) -> Command:
     """Adds the options that ``collect_settings`` reads."""
     for option in (

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from alive.cli.options import collect_settings, settings_options
+from alive.cli.options import collect_settings, newest_run, settings_options
 from alive.errors import RunError
 
 _EXAMPLES = """
@@ -48,7 +48,9 @@ def train_command(
     from alive.store import default_out, read_config
 
     if resume and out is None:
-        raise RunError(f"--resume needs the run's folder: --out FOLDER{_newest_run()}")
+        newest = newest_run()
+        hint = f" (the newest here is {newest})" if newest else ""
+        raise RunError(f"--resume needs the run's folder: --out FOLDER{hint}")
     base = (f"{out}/config.json", read_config(out)) if resume and out else None
     if trackers:
         options["overrides"] += (f"log.to={list(trackers)}",)
@@ -71,10 +73,3 @@ def train_command(
     console.print(f"run folder: {folder}", highlight=False, soft_wrap=True)
     console.print(f"to look at: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     console.print(f"every attempt: alive view {folder}", highlight=False, soft_wrap=True)
-
-
-def _newest_run() -> str:
-    runs = [path.parent for path in Path("runs").glob("*/config.json")]
-    if not runs:
-        return ""
-    return f" (the newest here is {max(runs, key=lambda path: path.stat().st_mtime)})"
