@@ -29,7 +29,7 @@ max_tokens_option = click.option(
 
 
 def newest_run() -> Path | None:
-    """Returns the run below ``runs/`` that was started or resumed last; None where there is none."""
+    """Returns the run below ``runs/`` that was started or resumed last; None without any."""
     runs = [path.parent for path in Path("runs").glob("*/config.json")]
     return max(runs, key=lambda run: (run / "config.json").stat().st_mtime, default=None)
 
