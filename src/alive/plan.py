@@ -145,10 +145,10 @@ def remedy(plan: Plan) -> str:
     for words, config in _cheaper(plan.config):
         if make_plan(config, plan.shape).peak <= plan.available:
             return f"{short}It would fit with {words}."
-    return (
-        f"{short}Neither LoRA nor small micro-batches make it fit: take a smaller model or a "
-        "machine with more memory."
-    )
+    tried = "Small micro-batches do not" if plan.config.model.lora_rank else (
+        "Neither LoRA nor small micro-batches"
+    )  # fmt: skip
+    return f"{short}{tried} make it fit: take a smaller model or a machine with more memory."
 
 
 def require_fit(plan: Plan) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from itertools import islice
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +20,7 @@ from alive.evaluation import Suite, load_suite, texts
 from alive.game import Played
 from alive.metrics import step_metrics
 from alive.prompts import Renderer
+from alive.report import read_run, verdicts
 from alive.state import State
 from alive.store import RunFolder
 from alive.trackers import exit_code, open_trackers, require_packages
@@ -105,7 +107,7 @@ class Session(AbstractContextManager["Session"]):
             trackers = open_trackers(config, folder, state.step)
             watch = Watch(folder, display, trackers, policy.device_memory)
         except BaseException:
-            folder.close()
+            folder.abandon()
             raise
         return cls(config, folder, policy, renderer, corpus, suites, state, watch)
 
@@ -230,7 +232,7 @@ class Session(AbstractContextManager["Session"]):
         """Checks, once a run, that the positive and the negative condition separate."""
         if self.state.conditions or not self.config.game.conditioned:
             return
-        with self._measures("conditions"):
+        with self._measures("measuring, good words against bad"):
             found = measuring.separation(self.policy, self.renderer, self._corpus, self.config)
         self.state.conditions = found.as_dict()
         self.state.conditioned = found.separates
@@ -262,6 +264,8 @@ class Session(AbstractContextManager["Session"]):
         self.save()
         seconds = time.monotonic() - self._began
         found = measuring.summary(self.config, self.state, self._measured, seconds)
+        run = replace(read_run(self.folder.path, running=True), summary=found)
+        found["verdicts"] = verdicts(run)
         self.folder.write_json("summary.json", found)
         return found
 

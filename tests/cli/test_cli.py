@@ -19,6 +19,7 @@ from alive.errors import DivergenceError
 from alive.store import RunFolder
 
 SUMMARY = {
+    "verdicts": ["The interval of the change holds 0."],
     "before": {
         "accuracy": 0.25,
         "n": 8,
@@ -95,7 +96,9 @@ def test_train_alone_is_the_quickstart(loop: Loop, capsys: pytest.CaptureFixture
 
 def test_train_ends_with_a_table(loop: Loop, capsys: pytest.CaptureFixture) -> None:
     assert run(["train"]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    shown = capsys.readouterr().out
+    assert "- The interval of the change holds 0." in shown
+    lines = [line for line in shown.splitlines() if line.startswith("│")]
     assert [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines] == [
         ["maths", "accuracy, greedy", "50.0", "75.0", "+25.0"],
         ["total", "accuracy, greedy", "25.0", "50.0", "+25.0"],

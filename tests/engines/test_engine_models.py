@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -245,3 +246,15 @@ def test_smollm2_is_converted_once_and_speaks(monkeypatch, tmp_path):
     best = model(input_ids=ids).logits[0, -1].argmax()
     assert tokenizer.decode(best).strip() == "Paris"
     shutil.rmtree(tmp_path / "alive")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("runs/nope", "there is no run 'runs/nope' here"), ("seeed", "did you mean seed?")],
+)
+def test_a_slip_is_told_without_asking_the_hub(name: str, told: str) -> None:
+    from alive.engines.models import resolve
+
+    with pytest.raises(ModelError, match=re.escape(told)):
+        resolve(name)
+    assert resolve("seedling/model") == "seedling/model"

@@ -23,7 +23,13 @@ def run_of(**changes: Any) -> Run:
     given = {
         "path": Path("run"),
         "status": "finished",
-        "config": {"steps": 2},
+        "config": {
+            "steps": 2,
+            "game": {"solutions_per_mask": 4},
+            "model": {"id": "mine"},
+            "corpus": {"paths": ["notes"]},
+            "evaluate": {"suites": ["questions.jsonl"]},
+        },
         "environment": {},
         "metrics": (),
         "journal": (),

@@ -80,6 +80,7 @@ def test_a_row_an_attempt(tmp_path: Path) -> None:
         "extracted": "5",
         "correct": True,
         "critique": "1 ok",
+        "critic": "teacher",
         "verdict": True,
         "score": 10.0,
         "faulty_step": None,

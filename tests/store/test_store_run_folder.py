@@ -212,3 +212,15 @@ def test_who_looks_whether_a_run_goes_on_is_in_nobodys_way(tmp_path: Path) -> No
         with RunFolder.create(tmp_path / "a", Config()):
             assert is_running(tmp_path / "a")
         time.sleep(0.1)
+
+
+def test_a_run_that_could_not_begin_leaves_no_folder(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path / "a", Config()).abandon()
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "mine").mkdir()
+    RunFolder.create(tmp_path / "mine", Config()).abandon()
+    assert (tmp_path / "mine").exists()  # made by somebody else
+    begun = RunFolder.create(tmp_path / "b", Config())
+    begun.append_metrics(0, {})
+    begun.abandon()
+    assert (tmp_path / "b" / "metrics.jsonl").exists()

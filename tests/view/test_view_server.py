@@ -122,7 +122,10 @@ def test_hostile_text_is_escaped_on_every_page(toy_run: Straight, tmp_path: Path
         assert not re.search(r"<script|<img|<svg|\son\w+=[\"']", page), url
 
 
-def test_the_export_is_the_same_pages_without_a_server(toy_run: Straight, tmp_path: Path) -> None:
+def test_the_export_is_the_same_pages_without_a_server(
+    toy_run: Straight, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alive.view.pages.PAGE", 1)  # every list has further pages
     folder = tmp_path / "pages"
     told: list[tuple[int, int]] = []
     written = export_pages(toy_run[0], folder, lambda done, steps: told.append((done, steps)))
@@ -130,6 +133,9 @@ def test_the_export_is_the_same_pages_without_a_server(toy_run: Straight, tmp_pa
     assert written == len(names)
     assert told == [(1, 3), (2, 3), (3, 3)]
     assert {"index.html", "report.html", "step-0.html", "attempts-disagrees.html"} <= names
+    assert {"index-3.html", "problems-4.html"} <= names
+    changed = [name for name in names if re.fullmatch(r"problems-[a-z]+-2\.html", name)]
+    assert changed
     for name in names:
         page = (folder / name).read_text()
         assert "<form" not in page
@@ -157,7 +163,7 @@ def test_a_folder_that_is_no_run_and_a_port_that_is_taken_are_told(
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(UserError, match="choose another with --port"):
-            serve(toy_run[0], taken.getsockname()[1])
+            serve(toy_run[0], taken.getsockname()[1], lambda url: None)
 
 
 def test_problems_are_told_apart_by_what_became_of_them(toy_run: Straight, tmp_path: Path) -> None:
@@ -169,3 +175,40 @@ def test_problems_are_told_apart_by_what_became_of_them(toy_run: Straight, tmp_p
     (run / "summary.json").unlink()
     assert "Not measured yet" in client.get("/problem/0").text
     assert json.loads((run / "before.json").read_text())["rows"]
+
+
+def test_the_usual_port_gives_way_and_ctrl_c_ends_it_well(
+    toy_run: Straight, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+    import signal
+
+    told: list[str] = []
+
+    def ready(url: str) -> None:
+        told.append(url)
+        os.kill(os.getpid(), signal.SIGINT)  # kept until the server listens to it
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setattr("alive.view.server.PORT", taken.getsockname()[1])
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        monkeypatch.setattr("uvicorn.Server.startup", _released(held))
+        serve(toy_run[0], None, ready)
+    assert told[0].startswith("http://127.0.0.1:")
+    assert str(taken) not in told[0]
+
+
+def _released(held: Any) -> Any:
+    import signal
+
+    import uvicorn
+
+    startup = uvicorn.Server.startup
+
+    async def started(self: Any, sockets: Any = None) -> None:
+        await startup(self, sockets)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+    return started

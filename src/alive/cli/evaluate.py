@@ -11,6 +11,7 @@ from alive.cli.options import max_tokens_option, seed_option, verbose_option
 _EXAMPLES = """
 \b
 Examples:
+  alive eval runs/mine
   alive eval seed --suite seed --self-correct
   alive eval runs/mine --suite seed:code --suite reasoning-gym:chain_sum --limit 100
   alive eval smollm2 --suite gsm8k/test.jsonl --limit 50 --json result.json
@@ -23,9 +24,9 @@ Examples:
     "--suite",
     "suites",
     multiple=True,
-    required=True,
     metavar="NAME|FILE.jsonl",
-    help="seed, seed:DOMAIN, reasoning-gym:NAME, or JSONL with question and answer; repeatable.",
+    help="seed, seed:DOMAIN, reasoning-gym:NAME, or JSONL with question and answer; repeatable.  "
+    "[default: the run's, or seed for the seed]",
 )
 @click.option("--limit", type=click.IntRange(min=0), default=0, help="Problems a suite, 0: all.")
 @click.option(
@@ -62,6 +63,7 @@ def eval_command(
 
     if json_file is not None and not json_file.parent.is_dir():
         raise UserError(f"--json {json_file}: there is no folder {json_file.parent}")
+    suites = suites or _usual(model)
     result = evaluate(
         model,
         suites,
@@ -87,3 +89,19 @@ def eval_command(
         with storage(json_file, "Nothing else was written."):
             write_json(json_file, record)
         console.print(f"written: {json_file}", highlight=False, soft_wrap=True)
+
+
+def _usual(model: str) -> tuple[str, ...]:
+    """The suites a model is measured on where none is named."""
+    from alive.errors import UserError
+    from alive.store import is_run, read_config
+
+    known = tuple(read_config(model)["evaluate"]["suites"]) if is_run(model) else ()
+    if model == "seed":
+        known = ("seed",)
+    if not known:
+        raise UserError(
+            "on which problems? Name a suite: --suite seed, --suite reasoning-gym:NAME, or "
+            "--suite FILE.jsonl with a question and an answer a line"
+        )
+    return known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -30,9 +31,8 @@ _run_argument = click.argument("run", type=click.Path(path_type=Path), required=
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    default=8765,
-    show_default=True,
-    help="Port on this machine, 0: any that is free.",
+    default=None,
+    help="Port on this machine, 0: any that is free.  [default: 8765, or any]",
 )
 @click.option(
     "--export",
@@ -41,7 +41,7 @@ _run_argument = click.argument("run", type=click.Path(path_type=Path), required=
     help="Write the pages into this new folder instead, to share them.",
 )
 @verbose_option
-def view_command(run: Path | None, port: int, folder: Path | None) -> None:
+def view_command(run: Path | None, port: int | None, folder: Path | None) -> None:
     """Look at a run: each document, what was hidden, tried, said of it, and what trained.
 
     Serves pages on this machine alone, until Ctrl-C. The run may still be going on. Without RUN it
@@ -53,7 +53,10 @@ def view_command(run: Path | None, port: int, folder: Path | None) -> None:
     if folder is None:
         serve(run, port, lambda url: click.echo(f"{url}  (Ctrl-C to stop)"))
         return
-    with click.progressbar(length=1, label="steps", show_pos=True) as bar:
+    quiet = not sys.stderr.isatty()
+    with click.progressbar(
+        length=1, label="steps", show_pos=True, hidden=quiet, file=sys.stderr
+    ) as bar:
 
         def progress(done: int, steps: int) -> None:
             bar.length = steps

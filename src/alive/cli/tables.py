@@ -56,7 +56,8 @@ def before_after(summary: Mapping[str, Any]) -> Table:
                 continue
             change = "" if old is None or new is None else f"{100 * (new - old):+.1f}"
             if paired := summary.get("change", {}).get(key, {}).get(domain):
-                change += f" [{100 * paired['low']:.1f}, {100 * paired['high']:.1f}]"
+                mean, low, high = (100 * paired[name] for name in ("mean", "low", "high"))
+                change = f"{mean:+.1f} [{low:.1f}, {high:.1f}]"
             table.add_row(Text(domain), label, _percent(old), _percent(new), Text(change))
         table.add_section()
     return table

@@ -70,6 +70,8 @@ def train_command(
         raise
     if "before" in summary and "after" in summary:
         console.print(before_after(summary))
+        for line in summary.get("verdicts", ()):
+            console.print(f"- {line}", markup=False, highlight=False)
     console.print(f"run folder: {folder}", highlight=False, soft_wrap=True)
     console.print(f"to look at: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     console.print(f"every attempt: alive view {folder}", highlight=False, soft_wrap=True)

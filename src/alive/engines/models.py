@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import re
@@ -77,6 +78,12 @@ def resolve(id: str) -> Path | str:
             f"no model folder {id!r}; name 'seed', 'smollm2', a folder with config.json and "
             "*.safetensors, or a hub id such as Qwen/Qwen2.5-0.5B"
         )
+    # Before the hub is asked, which takes its time to say that there is no such model.
+    if path.parent.name == "runs":
+        raise ModelError(f"there is no run {id!r} here")
+    near = difflib.get_close_matches(id, ("seed", "smollm2"), n=1, cutoff=0.7)
+    if near:
+        raise ModelError(f"there is no model {id!r} (did you mean {near[0]}?)")
     return id
 
 

@@ -28,8 +28,8 @@ def over_time(run: Run) -> Iterator[Chart]:
         return
     rows = run.metrics
     valid = [_ratio(r["proposed"], r["proposed"] + sum(r["refused"].values())) for r in rows]
-    yield _lines(run, "Attempts", "Of training tasks, not of held-out problems: the poser moves on "
-        "to harder ones.", {
+    yield _lines(run, "Attempts", "Of training tasks, not of held-out problems: which tasks there "
+        "are changes as the poser does.", {
             "right": _shares(rows, "pass_rate"),
             "with an answer in a box": _shares(rows, "answered"),
             "revisions right": [_ratio(r["revisions_right"], r["revisions"]) for r in rows],
@@ -91,7 +91,7 @@ def _lines(
 def _difficulty(run: Run) -> Chart:
     """Draws how many attempts at its tasks come out right, as it moves over the run."""
     rows = [row for row in run.metrics if "solved" in row]
-    most = max((int(right) for row in rows for right in row["solved"]), default=1) or 1
+    most = run.config["game"]["solutions_per_mask"]
     size = max(1, -(-len(rows) // 60))
     parts = [rows[at : at + size] for at in range(0, len(rows), size)]
     groups = _quarters(most)

@@ -16,7 +16,7 @@ _SHARDS = 12
 
 _COLUMNS = [
     *("step", "task_id", "document_id", "source", "passage", "span", "role", "attempt_index"),
-    *("completion", "correct", "critique", "verdict", "faulty_step", "pass_rate", "weight"),
+    *("completion", "correct", "critique", "critic", "faulty_step", "pass_rate", "weight"),
 ]
 
 
@@ -31,6 +31,7 @@ class Lesson:
         pass_rate: Share of the task's attempts that were right.
         attempt: The attempt's lines.
         critique: The review of it.
+        taught: Whether a teacher wrote that, in warm-up.
         revision: The lines written after the review.
     """
 
@@ -40,6 +41,7 @@ class Lesson:
     pass_rate: float
     attempt: list[Line]
     critique: str
+    taught: bool
     revision: list[Line]
 
 
@@ -60,6 +62,7 @@ def find_lesson(run: Run) -> Lesson | None:
         pass_rate=attempt["pass_rate"],
         attempt=lines_of(attempt["completion"], attempt["faulty_step"]),
         critique=attempt["critique"],
+        taught=attempt["critic"] == "teacher",
         revision=lines_of(revision["completion"]),
     )
 
@@ -74,6 +77,8 @@ def _mended(shard: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Pairs of a failed attempt and its right revision."""
     import pyarrow.parquet as pq
 
+    if not set(_COLUMNS) <= set(pq.read_schema(shard).names):
+        return []  # an earlier version wrote it
     rows = pq.read_table(shard, columns=_COLUMNS).to_pylist()
     key = ("task_id", "attempt_index")
     right = {

@@ -19,6 +19,7 @@ from alive.report.html import environment, stylesheet
 from alive.report.judging import calibration, roc
 from alive.report.lesson import find_lesson
 from alive.report.text import percent
+from alive.report.verdicts import verdicts
 from alive.settings import as_arguments, build_config
 
 __all__ = ["REPORT", "render_report"]
@@ -27,7 +28,7 @@ REPORT = "report.html"
 REFRESH_SECONDS = 15
 """How often a browser reads the page of a running run again."""
 
-_PROBLEMS = 4
+_LEARNED, _LOST = 3, 1
 _TOKENS = ("sampled", "trained")
 _STATUS = {"running": "running", "finished": "finished", "stopped": "stopped before its end"}
 _SHOWN = (*EVENTS, "started", "finished", "measured conditions")
@@ -74,6 +75,7 @@ def render_report(path: Path, running: bool | None = None) -> str:
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         status=_STATUS[run.status],
         headline=_headline(run),
+        verdicts=verdicts(run),
         cards=list(_cards(run)),
         lesson=find_lesson(run),
         problems=list(_problems(run)),
@@ -110,7 +112,7 @@ def _headline(run: Run) -> str:
             return (
                 f"Of {new['n']:,} held-out problems {percent(old[key])} were answered right before "
                 f"training and {percent(new[key])} after it ({how}): "
-                f"{gained[0]:+.1f} points, 95 % interval [{gained[1]:+.1f}, {gained[2]:+.1f}]."
+                f"{gained[0]:+.1f} points, 95 % interval [{gained[1]:.1f}, {gained[2]:.1f}]."
             )
     total = run.config["steps"]
     if run.before is None:
@@ -124,14 +126,15 @@ def _headline(run: Run) -> str:
 
 def _cards(run: Run) -> Iterator[Card]:
     measures = (
-        ("sampled_accuracy", "right, sampled", percent),
-        ("accuracy", "right, greedy", percent),
-        ("reviewer_j", "reviewer J", percent),
+        ("sampled_accuracy", "right, sampled", "of held-out problems"),
+        ("accuracy", "right, greedy", "of held-out problems"),
+        ("reviewer_j", "reviewer J", "true minus false 'right'"),
     )
-    for key, label, show in measures:
+    for key, label, note in measures:
         values = [stored["result"].get(key) for stored in run.evaluations().values()]
         if any(value is not None for value in values):
-            yield Card(label, " → ".join(show(value).replace(" ", "\u00a0") for value in values))
+            shown = (percent(value).replace(" ", "\u00a0") for value in values)
+            yield Card(label, " → ".join(shown), note)
     yield Card("steps", f"{run.steps:,} of {run.config['steps']:,}")
     # While there is no summary the steps are counted, without what measuring conditions drew.
     counted = [run.summary] if run.summary else run.metrics
@@ -141,21 +144,22 @@ def _cards(run: Run) -> Iterator[Card]:
     yield Card("time", _duration(run.summary["seconds"] if run.summary else spent))
     memory = [max(e["memory"].values()) for e in run.journal if "memory" in e]
     if memory:
-        yield Card("memory", f"{max(memory) / 1e9:.2f} GB", "most after a step")
+        yield Card("memory", f"{max(memory) / 1e9:.2f} GB", "the most there was")
 
 
 def _problems(run: Run) -> Iterator[Problem]:
-    """Held-out problems that training turned from wrong to right, of each domain in turn."""
+    """Held-out problems that training turned from wrong to right, by domains, and one it lost."""
     if not (run.before and run.after):
         return
-    pairs = zip(run.before["rows"], run.after["rows"], strict=True)
-    turned = [Problem(b, a) for b, a in pairs if a["correct"] and not b["correct"]]
+    pairs = [Problem(*pair) for pair in zip(run.before["rows"], run.after["rows"], strict=True)]
+    learned = [one for one in pairs if one.after["correct"] and not one.before["correct"]]
     by_domain: dict[str, list[Problem]] = {}
-    for problem in turned:
+    for problem in learned:
         by_domain.setdefault(problem.after["domain"], []).append(problem)
     rounds = max(map(len, by_domain.values()), default=0)
-    chosen = [group[at] for at in range(rounds) for group in by_domain.values() if at < len(group)]
-    yield from chosen[:_PROBLEMS]
+    turns = [group[at] for at in range(rounds) for group in by_domain.values() if at < len(group)]
+    yield from turns[:_LEARNED]
+    yield from [one for one in pairs if one.before["correct"] and not one.after["correct"]][:_LOST]
 
 
 def _duration(seconds: float) -> str:

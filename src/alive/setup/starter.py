@@ -263,7 +263,7 @@ def _length(config: Config, plan: Plan, seen: Survey) -> Choices:
     warm = max(1, steps // 10)
     rest: dict[str, tuple[Any, str]] = {
         "steps": (steps, why),
-        "checkpoint_every": (max(1, steps // 4), "four in all."),
+        "checkpoint_every": (max(1, steps // 4), "about four in all."),
         "warmup.steps": (warm, "a tenth of the steps: until its own reviews can be read."),
         "warmup.format_steps": (4, "it has to learn to put answers into a box."),
     }

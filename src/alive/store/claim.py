@@ -43,7 +43,9 @@ def read_config(path: str | Path) -> dict[str, Any]:
         RunError: The folder holds no run, or its ``config.json`` is damaged.
     """
     if not is_run(path):
-        raise RunError(f"{path} holds no run")
+        below = sorted(child.parent for child in Path(path).glob("*/config.json"))
+        names = ", ".join(str(run) for run in below if is_run(run))
+        raise RunError(f"{path} holds no run" + (f"; these below it are: {names}" if names else ""))
     file = Path(path) / "config.json"
     try:
         loaded: dict[str, Any] = json.loads(file.read_text("utf-8"))
@@ -63,7 +65,7 @@ def check_place(path: Path, resume: bool) -> None:
     if resume:
         read_config(path)
         return
-    if _is_blank(path):
+    if is_blank(path):
         return
     if is_run(path):
         raise RunError(
@@ -73,7 +75,7 @@ def check_place(path: Path, resume: bool) -> None:
         raise RunError(f"{path} is not empty and holds no run; choose another --out")
 
 
-def _is_blank(path: Path) -> bool:
+def is_blank(path: Path) -> bool:
     """Whether a folder is empty, or holds a run of which nothing would be lost."""
     if not path.exists():
         return False

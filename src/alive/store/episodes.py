@@ -29,6 +29,7 @@ EPISODE_COLUMNS: dict[str, str] = {
     "extracted": "string",
     "correct": "bool",
     "critique": "string",
+    "critic": "string",
     "verdict": "bool",
     "score": "float64",
     "faulty_step": "int32",
@@ -111,10 +112,11 @@ def _attempt_cells(attempt: Attempt, role: Role, decode: Decode) -> dict[str, An
 
 def _review_cells(review: Review | None) -> dict[str, Any]:
     if review is None or not review.given:
-        names = ("critique", "verdict", "score", "faulty_step", "privileged", "leaks")
+        names = ("critique", "critic", "verdict", "score", "faulty_step", "privileged", "leaks")
         return dict.fromkeys(names)
     return {
         "critique": review.text,
+        "critic": "teacher" if review.rollout is None else "policy",
         "verdict": review.verdict,
         "score": review.score,
         "faulty_step": review.faulty_step,

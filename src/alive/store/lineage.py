@@ -56,4 +56,5 @@ def record_rows(
         }
         for rehearsed, part in ((False, records), (True, again))
         for record in part
+        if record.weight  # without weight it is no part of the loss
     ]

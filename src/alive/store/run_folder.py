@@ -21,7 +21,7 @@ from alive.store.checkpoints import (
     save_checkpoint,
     survey,
 )
-from alive.store.claim import check_config, check_place, difference, take_lock
+from alive.store.claim import check_config, check_place, difference, is_blank, take_lock
 from alive.store.environment import describe_environment
 from alive.store.episodes import EPISODE_COLUMNS, Decode, episode_rows
 from alive.store.lineage import RECORD_COLUMNS, record_rows
@@ -47,7 +47,7 @@ class RunFolder:
         self.resumed = resumed
         self.checkpoint: Checkpoint | None = None
         self.notices: list[str] = []
-        self._config = config
+        self._config, self._made = config, False
         self._lock = lock
         self._safe = "Nothing of the run was saved yet; free some space and start again."
 
@@ -64,11 +64,13 @@ class RunFolder:
         """
         path = Path(path) if str(path) else default_out(config.model.id, datetime.now())
         check_place(path, resume)
+        made = not path.exists()
         with atomic.storage(path, "Nothing was changed."):
             for name in ("episodes", "records", "checkpoints"):
                 (path / name).mkdir(parents=True, exist_ok=True)
             lock = take_lock(path)
         run = cls(path, config, lock, resume)
+        run._made = made
         try:
             if resume:
                 check_config(path, config)
@@ -92,6 +94,12 @@ class RunFolder:
     def close(self) -> None:
         """Lets another process use the folder."""
         self._lock.close()
+
+    def abandon(self) -> None:
+        """Lets go of the folder, and deletes it if it was made for a run that could not begin."""
+        self.close()
+        if self._made and is_blank(self.path):
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def check_model(self, identity: Mapping[str, str]) -> None:
         """Records the starting model, or compares it with the one the run started from.

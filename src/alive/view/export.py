@@ -16,6 +16,9 @@ from alive.view.pages import CHANGES, Pages, last_page
 
 __all__ = ["export_pages"]
 
+_PARTS = ("step", "id", "index", "flag", "change", "page")
+"""What the name of a page's file can say."""
+
 
 def export_pages(run: Path, to: Path, progress: Callable[[int, int], None]) -> int:
     """Writes the pages of a run into a folder, to be opened from disk or put on any server.
@@ -46,7 +49,8 @@ def export_pages(run: Path, to: Path, progress: Callable[[int, int], None]) -> i
 
 def link(page: str, /, **values: object) -> str:
     """Returns the file name of a page; further pages and filters of a list have their own."""
-    parts = [str(value) for value in values.values() if value not in ("", None)]
+    # In one order, whichever the caller names them in.
+    parts = [str(values[name]) for name in _PARTS if values.get(name, "") not in ("", None)]
     name = "-".join(["index" if page == "home" else page, *parts])
     # Ids are digests of ours; whatever a damaged record holds becomes one, too.
     safe = name if re.fullmatch(r"[\w-]+", name, re.ASCII) else f"{page}-{digest(name)}"

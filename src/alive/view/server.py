@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable, Container
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-__all__ = ["HOST", "make_app", "serve"]
+__all__ = ["HOST", "PORT", "make_app", "serve"]
 
-HOST = "127.0.0.1"
+HOST, PORT = "127.0.0.1", 8765
 
 _HEADERS = {
     # No script at all, nothing from elsewhere, no page that frames it.
@@ -37,12 +38,12 @@ _REPORT_POLICY = (
 )
 
 
-def serve(run: Path, port: int, ready: Callable[[str], None] = lambda url: None) -> None:
+def serve(run: Path, port: int | None, ready: Callable[[str], None]) -> None:
     """Serves the pages of a run on the loopback address until Ctrl-C.
 
     Args:
         run: The run folder.
-        port: Where to listen; 0 for any free port.
+        port: Where to listen, 0 for any free port; None for ``PORT``, or any where that is taken.
         ready: Told the address once it listens.
 
     Raises:
@@ -51,21 +52,29 @@ def serve(run: Path, port: int, ready: Callable[[str], None] = lambda url: None)
     import uvicorn
 
     app = make_app(run)
+    with _listening(port) as listening:
+        ready(f"http://{HOST}:{listening.getsockname()[1]}/")
+        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+        # Ctrl-C is how it is meant to end.
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(port: int | None) -> socket.socket:
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((HOST, port))
-        listening.listen()  # who opens the address at once waits, and is not refused
+        listening.bind((HOST, PORT if port is None else port))
     except OSError as error:
         listening.close()
+        if port is None:
+            return _listening(0)
         raise UserError(
             f"port {port} cannot be listened on ({error.strerror}); choose another with --port, "
             "or --port 0 for any that is free"
         ) from None
-    with listening:
-        ready(f"http://{HOST}:{listening.getsockname()[1]}/")
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
-        uvicorn.Server(config).run(sockets=[listening])
+    listening.listen()  # who opens the address at once waits, and is not refused
+    return listening
 
 
 def make_app(run: Path) -> Starlette:

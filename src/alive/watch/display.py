@@ -93,7 +93,7 @@ class Display:
             passage,
             Text.assemble(("\nattempt, ", "dim"), said),
             Text(attempt.rollout.text),
-            Text("\nreview", "dim"),
+            Text("\nreview" if review.rollout else "\nreview, by the teacher", "dim"),
             Text(review.text),
         ]
         if revision := _mended(episode, attempt):

@@ -117,6 +117,9 @@ class Watch:
         if error is None:
             self.journal.note("finished", step)
         elif isinstance(error, KeyboardInterrupt):
+            self.display.say(
+                f"saved after step {step}" if step else "stopped before the first step"
+            )
             self.journal.note("interrupted", step)
         else:
             self.journal.note("stopped", step, f"{type(error).__name__}: {error}")

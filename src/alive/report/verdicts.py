@@ -1,0 +1,98 @@
+"""What a reader has to know before believing a run's figures: said of every run alike, by rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from alive.report.gather import Run
+from alive.report.text import percent
+
+__all__ = ["SEED_ALONE", "out_of_its_world", "verdicts"]
+
+_FEW, _MOST = 0.01, 0.99
+_UNREAD = 0.5
+_SEED_TEXT = "builtin:primer"
+
+
+SEED_ALONE = (
+    "The seed model knows nothing but the little world it was built on; of other text it can learn "
+    "next to nothing. Take smollm2 or a model of yours."
+)
+
+
+def out_of_its_world(model: str, paths: Iterable[str]) -> bool:
+    """Whether the seed is to learn from text that is not its own."""
+    return model == "seed" and any(not path.startswith(_SEED_TEXT) for path in paths)
+
+
+def verdicts(run: Run) -> list[str]:
+    """Returns sentences on what a run's figures do not show, or that explain a fall."""
+    return [*_of_training(run), *_of_measuring(run)]
+
+
+def _of_training(run: Run) -> Iterator[str]:
+    later = run.metrics[len(run.metrics) // 2 :]
+    if not later:
+        return
+    if out_of_its_world(run.config["model"]["id"], run.config["corpus"]["paths"]):
+        yield SEED_ALONE
+    right = _mean(later, "pass_rate")
+    if right < _FEW:
+        yield (
+            f"In the second half of the run {percent(right)} of the attempts at training tasks "
+            "were right: there was next to nothing to learn from, and what changed is not owed to "
+            "it."
+        )
+    elif right > _MOST:
+        yield (
+            f"In the second half of the run {percent(right)} of the attempts at training tasks "
+            "were right: they were too easy to teach much."
+        )
+    reviewed = [row for row in later if row["reviews_unparsed"] or row["reviews_honest"]]
+    if reviewed and _mean(reviewed, "reviews_unparsed") > _UNREAD:
+        yield (
+            f"{percent(_mean(reviewed, 'reviews_unparsed'))} of the reviews could not be read, and "
+            "trained nobody."
+        )
+
+
+def _of_measuring(run: Run) -> Iterator[str]:
+    suites = run.config["evaluate"]["suites"]
+    paths = run.config["corpus"]["paths"]
+    foreign = all(not path.startswith(_SEED_TEXT) for path in paths)
+    if foreign and suites and all(suite.startswith("seed") for suite in suites):
+        yield (
+            "What was measured are the seed's own problems, which say nothing of this text; give "
+            "questions about it: --set 'evaluate.suites=[\"questions.jsonl\"]'."
+        )
+    if not (run.before and run.after and run.summary):
+        return
+    change = run.summary.get("change", {})
+    totals = [change[key]["total"] for key in ("sampled_accuracy", "accuracy") if key in change]
+    if totals and totals[0]["low"] <= 0 <= totals[0]["high"]:
+        yield "The interval of the change holds 0: this run does not show that anything changed."
+    old, new = run.before["result"], run.after["result"]
+    yield from _of_revising(old.get("self_correction"), new.get("self_correction"))
+    before, after = old.get("reviewer_j"), new.get("reviewer_j")
+    if before is not None and after is not None and after < before:
+        yield (
+            f"The blind reviewer tells right from wrong less well than before (J {percent(before)} "
+            f"to {percent(after)}; 0 is guessing): it shares its weights with what was trained."
+        )
+
+
+def _of_revising(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iterator[str]:
+    if not old or not new or not old["n_wrong"] or not new["n_wrong"]:
+        return
+    rates = [one["corrected"] / one["n_wrong"] for one in (old, new)]
+    if rates[1] < rates[0] and new["n_wrong"] < old["n_wrong"]:
+        yield (
+            f"Revising mends {percent(rates[1])} of wrong first attempts, {percent(rates[0])} "
+            f"before: there are {new['n_wrong']:,} of them now and there were {old['n_wrong']:,}, "
+            "and of those that are left the reviewer overlooks more."
+        )
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], key: str) -> float:
+    return sum(float(row[key]) for row in rows) / len(rows)
