@@ -54,6 +54,7 @@ def test_override_values(override: str, key: str, value: object) -> None:
             "unknown setting game.mask_per_document (did you mean game.masks_per_document?)",
         ),
         ("learning_rate=1", "unknown setting learning_rate (did you mean learn.learning_rate?)"),
+        ("learn.lr=1", "unknown setting learn.lr (did you mean learn.learning_rate?)"),
         ("sede=1", "unknown setting sede (did you mean seed?)"),
         ("zzzz=1", "unknown setting zzzz"),
         ("game=1", "game is a section; set one of its keys, as game.KEY=VALUE"),

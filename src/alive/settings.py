@@ -188,9 +188,16 @@ def _check_known(key: str, source: str) -> None:
     if any(name.startswith(f"{key}.") for name in known):
         raise ConfigError(f"{source}: {key} is a section; set one of its keys, as {key}.KEY=VALUE")
     # A key without its section ("learning_rate") is the commonest slip; match on the last part too.
-    tails = [name for name in known if name.split(".")[-1] == key.split(".")[-1]]
+    tail = key.split(".")[-1]
+    tails = [name for name in known if tail in (name.split(".")[-1], _initials(name))]
+    tails.sort(key=lambda name: name.split(".")[0] != key.split(".")[0])
     hint = f" (did you mean {tails[0]}?)" if tails else _nearest(key, list(known))
     raise ConfigError(f"{source}: unknown setting {key}{hint}")
+
+
+def _initials(name: str) -> str:
+    """``lr`` of ``learn.learning_rate``."""
+    return "".join(word[:1] for word in name.split(".")[-1].split("_"))
 
 
 def _nearest(name: str, choices: Sequence[str]) -> str:

@@ -125,6 +125,9 @@ def test_adapters_on_the_base_compute_what_is_merged(
 
 def test_the_card_says_what_the_run_found(whole: Path, world: Path, tmp_path: Path) -> None:
     head, body = read_card(alive.export(whole, tmp_path / "out"))
+    verdicts = json.loads((whole / "summary.json").read_text())["verdicts"]
+    assert verdicts
+    assert all(f"- {line}" in body for line in verdicts)
     assert head["pipeline_tag"] == "text-generation"
     assert "base_model" not in head  # a folder of this machine is nobody's base model
     assert "license" not in head

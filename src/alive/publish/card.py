@@ -118,6 +118,7 @@ def render(card: Card) -> str:
         shipped=_SHIPPED,
         settings=list(_settings(card.config)),
         figures=list(_figures(card.summary)) if card.measured else [],
+        verdicts=card.summary.get("verdicts", ()) if card.measured else (),
         few=card.measured and card.summary["after"]["n"] < _FEW,
         unread_by_llama_cpp=_cut_like_the_seed(card.tokenizer),
     )
