@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,18 @@ def events(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def wandb_records(folder: Path) -> list[Any]:
-    """The records of an offline run: a log of LevelDB's format, blocks of 32 KiB."""
+    """The records of an offline run that was ended; its service writes them in its own time."""
+    ends = time.monotonic() + 30
+    found = _read_wandb(folder)
+    while not any(record.HasField("exit") for record in found):
+        assert time.monotonic() < ends, "the record of the run's end was never written"
+        time.sleep(0.1)
+        found = _read_wandb(folder)
+    return found
+
+
+def _read_wandb(folder: Path) -> list[Any]:
+    """What the file holds so far: a log of LevelDB's format, blocks of 32 KiB."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     [path] = folder.glob("*.wandb")
