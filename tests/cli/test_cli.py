@@ -153,7 +153,7 @@ def test_resume_needs_a_folder(loop: Loop, capsys: pytest.CaptureFixture) -> Non
         ("train --steps many", "'many' is not a valid integer"),
         ("train --log wandd", "'wandd' is not one of 'tensorboard', 'wandb', 'trackio'"),
         ("eval", "Missing argument 'MODEL|RUN'"),
-        ("eval seed", "Missing option '--suite'"),
+        ("eval some/model", "on which problems? Name a suite: --suite seed"),
         ("eval seed --suite none.jsonl", "none.jsonl"),
         ("eval seed --suite seed --json no/such/folder.json", "there is no folder no/such"),
         ("solve seed", "Missing argument 'PROBLEM'"),

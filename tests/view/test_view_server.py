@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import urllib.request
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -177,38 +178,28 @@ def test_problems_are_told_apart_by_what_became_of_them(toy_run: Straight, tmp_p
     assert json.loads((run / "before.json").read_text())["rows"]
 
 
-def test_the_usual_port_gives_way_and_ctrl_c_ends_it_well(
-    toy_run: Straight, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import os
+def test_the_usual_port_gives_way_and_ctrl_c_ends_it_well(toy_run: Straight) -> None:
     import signal
+    import subprocess
+    import sys
 
-    told: list[str] = []
-
-    def ready(url: str) -> None:
-        told.append(url)
-        os.kill(os.getpid(), signal.SIGINT)  # kept until the server listens to it
-
+    program = (
+        "import sys; from alive.cli import main; import alive.view.server as s; "
+        f"s.PORT = int(sys.argv.pop()); sys.argv[1:] = ['view', {str(toy_run[0])!r}]; main()"
+    )
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        monkeypatch.setattr("alive.view.server.PORT", taken.getsockname()[1])
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        monkeypatch.setattr("uvicorn.Server.startup", _released(held))
-        serve(toy_run[0], None, ready)
-    assert told[0].startswith("http://127.0.0.1:")
-    assert str(taken) not in told[0]
-
-
-def _released(held: Any) -> Any:
-    import signal
-
-    import uvicorn
-
-    startup = uvicorn.Server.startup
-
-    async def started(self: Any, sockets: Any = None) -> None:
-        await startup(self, sockets)
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
-
-    return started
+        usual = str(taken.getsockname()[1])
+        command = [sys.executable, "-c", program, usual]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as view:
+            assert view.stdout is not None
+            url = view.stdout.readline().split()[0]
+            assert usual not in url
+            with urllib.request.urlopen(url) as answer:
+                assert b"Steps" in answer.read()
+            view.send_signal(signal.SIGINT)
+            _, told = view.communicate(timeout=30)
+    assert (view.returncode, told) == (0, "")
