@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EVENTS", "over_time"]
 
-EVENTS = ("resumed", "interrupted", "stopped", "notice")
+EVENTS = ("guard", "resumed", "interrupted", "stopped", "notice")
 """Kinds of journal entries that are marked on the time axis."""
 
 _MARKERS = "oDs^vP"

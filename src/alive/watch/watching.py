@@ -15,6 +15,7 @@ from alive.store import RunFolder
 from alive.trackers import Trackers
 from alive.types import Episode, UpdateStats
 from alive.watch.display import Display
+from alive.watch.guard import Guard
 from alive.watch.journal import Journal
 
 EXAMPLE_EVERY = 20
@@ -45,6 +46,7 @@ class Watch:
         """Looks on at the run of a folder; see ``Journal`` for the last."""
         self.display, self.journal = display, Journal(folder, device_memory)
         self._folder, self._trackers, self._report_due = folder, trackers, 0.0
+        self._guard = Guard()
 
     def begin(self, step: int, threads: int) -> None:
         """Says that the run begins, or goes on, after so many steps, on so many threads."""
@@ -87,6 +89,9 @@ class Watch:
         """
         seconds = self.journal.step(step)
         self._trackers.trained(step + 1, values, tokens, seconds)
+        for line in self._guard.look(values):
+            self.display.say(f"after step {step + 1}: {line}")
+            self.journal.note("guard", step, line)
         if step % EXAMPLE_EVERY == 0:
             self.display.example(episodes[0])
         self.display.advance(done, f"loss {values['loss']:.3f}, right {values['pass_rate']:.2f}")

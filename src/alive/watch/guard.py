@@ -1,0 +1,77 @@
+"""Tells, as it happens, that a run no longer learns what it should. It changes nothing.
+
+Each rule looks at the mean of the last few steps and speaks twice: when it begins to hold and when
+it is over. Inferred; what breaks such systems first is named in docs/reading-a-report.md.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["WINDOW", "Guard"]
+
+WINDOW = 5
+"""Steps that a rule looks at; before there are as many it holds its tongue."""
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def _mean(rows: Rows, key: str) -> float:
+    return sum(float(row[key]) for row in rows) / len(rows)
+
+
+def _reviewed(rows: Rows) -> Rows:
+    """The steps with reviews: without any, all shares of them are 0."""
+    return [row for row in rows if row["reviews_honest"] or row["reviews_unparsed"]]
+
+
+def _refused(rows: Rows) -> bool:
+    proposed = sum(row["proposed"] for row in rows)
+    refused = sum(sum(row["refused"].values()) for row in rows)
+    return bool(refused > 9 * proposed)
+
+
+def _unread(rows: Rows) -> bool:
+    reviewed = _reviewed(rows)
+    return bool(reviewed) and _mean(reviewed, "reviews_unparsed") > 0.5
+
+
+def _lying(rows: Rows) -> bool:
+    # One that nobody can read is no lie.
+    reviewed = _reviewed(rows)
+    told = 1 - _mean(reviewed, "reviews_unparsed") if reviewed else 0.0
+    return told > 0.5 and _mean(reviewed, "reviews_honest") < told / 2
+
+
+RULES: dict[str, Callable[[Rows], bool]] = {
+    "hardly an attempt is right": lambda rows: _mean(rows, "pass_rate") < 0.01,
+    "nearly every attempt is right": lambda rows: _mean(rows, "pass_rate") > 0.99,
+    "most attempts have no answer": lambda rows: _mean(rows, "answered") < 0.5,
+    "nine of ten proposals are refused": _refused,
+    "most reviews cannot be read": _unread,
+    "most reviews lie": _lying,
+    "a fifth of the reviews leak": lambda rows: _mean(rows, "reviews_leaking") > 0.2,
+}
+"""What is said -> whether it holds of the last steps."""
+
+
+class Guard:
+    """Remembers the last steps of a run, and which rules hold."""
+
+    def __init__(self) -> None:
+        self._rows: deque[Mapping[str, Any]] = deque(maxlen=WINDOW)
+        self._holds: set[str] = set()
+
+    def look(self, values: Mapping[str, Any]) -> list[str]:
+        """Takes a step's metrics; returns what began to hold with it, and what is over."""
+        self._rows.append(values)
+        if len(self._rows) < WINDOW:
+            return []
+        rows = list(self._rows)
+        now = {said for said, rule in RULES.items() if rule(rows)}
+        found = [f"{said} (last {WINDOW} steps)" for said in RULES if said in now - self._holds]
+        found += [f"no longer: {said}" for said in RULES if said in self._holds - now]
+        self._holds = now
+        return found

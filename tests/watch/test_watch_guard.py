@@ -1,0 +1,59 @@
+"""What the guard says, and when, by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from alive.watch.guard import RULES, WINDOW, Guard
+
+SOUND = {
+    "pass_rate": 0.5,
+    "answered": 1.0,
+    "proposed": 3,
+    "refused": {"too long": 1},
+    "reviews_honest": 0.9,
+    "reviews_unparsed": 0.0,
+    "reviews_leaking": 0.0,
+}
+BROKEN: dict[str, dict[str, Any]] = {
+    "hardly an attempt is right": {"pass_rate": 0.0},
+    "nearly every attempt is right": {"pass_rate": 1.0},
+    "most attempts have no answer": {"answered": 0.4},
+    "nine of ten proposals are refused": {"proposed": 1, "refused": {"too long": 6, "taken": 4}},
+    "most reviews cannot be read": {"reviews_unparsed": 0.6, "reviews_honest": 0.4},
+    "most reviews lie": {"reviews_honest": 0.4},
+    "a fifth of the reviews leak": {"reviews_leaking": 0.25},
+}
+
+
+def test_every_rule_is_tried() -> None:
+    assert BROKEN.keys() == RULES.keys()
+
+
+@pytest.mark.parametrize("said", BROKEN)
+def test_a_rule_speaks_when_it_begins_and_when_it_is_over(said: str) -> None:
+    guard = Guard()
+    broken = SOUND | BROKEN[said]
+    assert [guard.look(broken) for _ in range(WINDOW)] == [
+        *[[]] * (WINDOW - 1),
+        [f"{said} (last {WINDOW} steps)"],
+    ]
+    assert guard.look(broken) == []
+    told = [line for _ in range(WINDOW) for line in guard.look(SOUND)]
+    assert told == [f"no longer: {said}"]
+
+
+def test_of_a_sound_run_nothing_is_said() -> None:
+    guard = Guard()
+    assert [guard.look(SOUND) for _ in range(3 * WINDOW)] == [[]] * 3 * WINDOW
+    # An arm that reviews nothing is not told of its reviews.
+    bare = SOUND | {"reviews_honest": 0.0}
+    assert [guard.look(bare) for _ in range(WINDOW)] == [[]] * WINDOW
+
+
+def test_one_bad_step_is_no_sign() -> None:
+    guard = Guard()
+    for at in range(3 * WINDOW):
+        assert guard.look(SOUND | {"pass_rate": 0.0 if at == WINDOW else 0.5}) == []
