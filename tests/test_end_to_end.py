@@ -207,6 +207,22 @@ def test_the_same_seed_is_the_same_run(straight: Straight, settings: dict[str, A
     assert result_of(settings["out"]) == result_of(straight[0])
 
 
+def test_looking_at_held_out_problems_changes_nothing(
+    straight: Straight, settings: dict[str, Any]
+) -> None:
+    settings["evaluate"] |= {"every": 2, "looks": 2}
+    play(settings)
+    lines = Path(settings["out"], "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert ["held_out" in row for row in rows] == [False, True, False]
+    assert rows[1].pop("held_out") in (0.0, 0.5, 1.0)
+    plain = (straight[0] / "metrics.jsonl").read_text().splitlines()
+    assert rows == [json.loads(line) for line in plain]
+    _, *looked = result_of(settings["out"])
+    _, *unlooked = result_of(straight[0])
+    assert looked == unlooked
+
+
 def test_another_seed_is_another_run(straight: Straight, settings: dict[str, Any]) -> None:
     play({**settings, "seed": 1})
     metrics = Path(settings["out"], "metrics.jsonl").read_bytes()

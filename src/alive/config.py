@@ -178,6 +178,10 @@ class EvaluateConfig(Section):
     samples: CountOrZero = Field(
         0, description="attempts a problem at temperature 1, for sampled accuracy; 0: greedy alone"
     )
+    every: CountOrZero = Field(
+        0, description="steps between looks at held-out problems while training; 0: none"
+    )
+    looks: Count = Field(60, description="problems a suite that are looked at, the first ones")
     condition_tasks: Count = Field(
         48, description="tasks on which conditions must separate before they are trusted"
     )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from alive.config import Config
 from alive.corpus import Corpus
 from alive.errors import CorpusError
-from alive.evaluation import EvaluationResult, FrozenAttempt, Suite, changes, evaluate
+from alive.evaluation import EvaluationResult, FrozenAttempt, Suite, as_task, changes, evaluate
+from alive.evaluation.accuracy import greedy_attempts
 from alive.evaluation.separation import Separation, check_separation, probe_tasks
 from alive.prompts import Renderer
 from alive.seeding import derive
@@ -90,6 +91,20 @@ def on_suites(
         "frozen": [item.as_row() for item in result.frozen],
         "judged": list(result.judged),
     }
+
+
+def look(policy: LocalPolicy, renderer: Renderer, suites: Sequence[Suite], config: Config) -> float:
+    """Returns the share of the first held-out problems that are answered right, greedily.
+
+    It draws nothing at random and leaves no count behind: a run with looks equals one without.
+    """
+    tasks = [as_task(item) for suite in suites for item in suite.items[: config.evaluate.looks]]
+    counted = policy.tokens_sampled
+    attempts = greedy_attempts(
+        policy, renderer, tasks, config.sampling, derive(config.seed, "look")
+    )
+    policy.tokens_sampled = counted
+    return sum(attempt.correct for attempt in attempts) / len(attempts)
 
 
 def summary(

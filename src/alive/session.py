@@ -203,6 +203,12 @@ class Session(AbstractContextManager["Session"]):
         self.folder.write_episode(step, episodes, trained, self.renderer.show)
         self.folder.write_records("step", step, records, again, self.renderer.show)
         values = step_metrics(played, trained, again, stats)
+        every = self.config.evaluate.every
+        if every and self._suites and (step + 1) % every == 0:
+            self.stage("look")
+            values["held_out"] = measuring.look(
+                self.policy, self.renderer, self._suites, self.config
+            )
         self.folder.append_metrics(step, values)
         for one in played:
             state.memory |= {task.id for task in one.episode.tasks}

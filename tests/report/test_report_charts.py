@@ -28,7 +28,7 @@ def run_of(**changes: Any) -> Run:
             "game": {"solutions_per_mask": 4},
             "model": {"id": "mine"},
             "corpus": {"paths": ["notes"]},
-            "evaluate": {"suites": ["questions.jsonl"]},
+            "evaluate": {"suites": ["questions.jsonl"], "looks": 60},
         },
         "environment": {},
         "metrics": (),
@@ -108,7 +108,10 @@ def metrics(step: int, solved: dict[str, int], **changes: Any) -> dict[str, Any]
 
 
 def test_the_curves_say_the_same_in_their_tables() -> None:
-    rows = (metrics(0, {"0": 1, "2": 1, "4": 2}), metrics(1, {"4": 4}, pass_rate=1.0))
+    rows = (
+        metrics(0, {"0": 1, "2": 1, "4": 2}),
+        metrics(1, {"4": 4}, pass_rate=1.0, held_out=0.75),
+    )
     second = {"event": "step", "step": 0, "seconds": {"solve": 1.5}, "memory": {"resident": 2e9}}
     charts = {chart.title: chart for chart in over_time(run_of(metrics=rows, journal=(second,)))}
     assert {row[0]: row[1:] for row in charts["Attempts"].rows} == {
@@ -116,6 +119,7 @@ def test_the_curves_say_the_same_in_their_tables() -> None:
         "with an answer in a box": ("100.00", "100.00"),
         "revisions right": ("-", "-"),
     }
+    assert charts["Held-out problems, as it learns"].rows == (("right", "-", "75.00"),)
     poser = {row[0]: row[1] for row in charts["The poser"].rows}
     assert poser == {"valid masks": "75.00", "posed by the policy": "50.00", "utility": "25.00"}
     hard = charts["How hard the tasks are"]

@@ -18,7 +18,7 @@ EVENTS = ("guard", "resumed", "interrupted", "stopped", "notice")
 """Kinds of journal entries that are marked on the time axis."""
 
 _MARKERS = "oDs^vP"
-_STAGES = ("pose", "solve", "review", "revise", "learn", "report")
+_STAGES = ("pose", "solve", "review", "revise", "learn", "look", "report")
 Series = Mapping[str, Sequence[float | None]]
 
 
@@ -28,6 +28,11 @@ def over_time(run: Run) -> Iterator[Chart]:
         return
     rows = run.metrics
     valid = [_ratio(r["proposed"], r["proposed"] + sum(r["refused"].values())) for r in rows]
+    if any("held_out" in row for row in rows):
+        looks = run.config["evaluate"]["looks"]
+        yield _lines(run, "Held-out problems, as it learns", f"Of the first {looks} problems of "
+            "each suite, greedily; the evaluations before and after take all of them.",
+            {"right": _shares(rows, "held_out")})  # fmt: skip
     yield _lines(run, "Attempts", "Of training tasks, not of held-out problems: which tasks there "
         "are changes as the poser does.", {
             "right": _shares(rows, "pass_rate"),

@@ -89,6 +89,11 @@ class Watch:
         """
         seconds = self.journal.step(step)
         self._trackers.trained(step + 1, values, tokens, seconds)
+        if "held_out" in values:
+            share = 100 * values["held_out"]
+            self.display.say(
+                f"after step {step + 1}: {share:.0f} % right of a few held-out problems"
+            )
         for line in self._guard.look(values):
             self.display.say(f"after step {step + 1}: {line}")
             self.journal.note("guard", step, line)
