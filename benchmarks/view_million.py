@@ -11,7 +11,9 @@ held.
 from __future__ import annotations
 
 import argparse
+import html
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -152,9 +154,23 @@ def measure(name: str, run: Path) -> None:
                 times = sorted(ask(root + url) for _ in range(5))
                 peak = max(peak, psutil.Process(server.pid).memory_info().rss)
                 print(f"  {label:<28} {times[2]:.3f} s  (most {times[-1]:.3f})")
+            count, spent = further_back(root, f"/attempts?text={RARE}")
+            print(f"  {'the same, to the end':<28} {spent:.3f} s  ({count} pages)")
             print(f"  {'memory of the process':<28} {peak / 1e9:.2f} GB", flush=True)
         finally:
             server.terminate()
+
+
+def further_back(root: str, url: str) -> tuple[int, float]:
+    """Follows "look further back" to the first step; returns the pages and their seconds."""
+    count, began = 0, time.perf_counter()
+    while url:
+        with urllib.request.urlopen(root + url) as answer:
+            page = answer.read().decode()
+        count += 1
+        following = re.search(r'rel="next" href="([^"]+)"', page)
+        url = html.unescape(following[1]) if following else ""
+    return count, time.perf_counter() - began
 
 
 def ask(url: str) -> float:

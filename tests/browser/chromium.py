@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,6 +57,7 @@ class Served:
 
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()  # who comes before the server is ready waits
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.run = run
         self._server = uvicorn.Server(uvicorn.Config(make_app(run), log_level="error"))
@@ -65,8 +65,6 @@ class Served:
             target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
         )
         self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
 
     def close(self) -> None:
         self._server.should_exit = True
