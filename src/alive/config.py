@@ -48,6 +48,9 @@ class ModelConfig(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: float32 on a CPU, elsewhere the faster of the two in a probe"
     )
+    base_bits: Literal[16, 4] = Field(
+        16, description="4: the frozen base of LoRA in 4 bits, by bitsandbytes on a GPU"
+    )
     threads: CountOrZero = Field(0, description="CPU threads; 0: chosen by a probe")
     lora_rank: CountOrZero = Field(0, description="rank of the LoRA adapters; 0: train all weights")
     lora_alpha: Positive = Field(32.0, description="scale of the LoRA adapters")
@@ -150,6 +153,10 @@ class LearnConfig(Section):
     )
     clip_low: Share = Field(0.2, description="of arm grpo: least ratio is 1 minus this")
     clip_high: Share = Field(0.28, description="of arm grpo: largest ratio is 1 plus this")
+    checkpointing: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="recompute activations in the backward pass; auto: where they would not fit",
+    )
     micro_batch_tokens: Count = Field(
         8192, description="tokens (padding included) of one forward and backward pass"
     )
