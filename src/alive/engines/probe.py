@@ -60,7 +60,7 @@ def choose_threads(n: int = 0) -> int:
 
 
 def usable_cpus() -> int:
-    """Counts the CPUs this process may use: its affinity, capped by a container's quota."""
+    """Counts the CPUs this process may use: its affinity, capped by quota and OMP_NUM_THREADS."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
     cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
     quota = Path("/sys/fs/cgroup/cpu.max")
@@ -68,7 +68,9 @@ def usable_cpus() -> int:
         limit, period = quota.read_text().split()
         if limit != "max":
             cpus = min(cpus, max(1, int(limit) // int(period)))
-    return cpus
+    # Whoever shares a machine says so by the variable that all numeric libraries read.
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cpus, int(told)) if told.isdigit() and int(told) else cpus
 
 
 def _matmul_seconds(dtype: torch.dtype, device: str, hidden: int, intermediate: int) -> float:
