@@ -42,23 +42,29 @@ def most_used(device: str) -> int:
     return int(torch.cuda.max_memory_allocated()) if device == "cuda" else 0
 
 
-def activation_bytes(model: Any, autocast: AbstractContextManager[Any], tokens: int = 64) -> float:
+def activation_bytes(model: Any, autocast: AbstractContextManager[Any]) -> float:
     """Bytes that a forward pass keeps for the backward pass, for every token of it.
 
-    They are counted, not modelled: autograd says of each tensor that it saves it. Weights are left
-    out; so are the logits, which the loss computes in parts.
+    They are counted, not modelled: autograd says of each tensor that it saves it. What does not
+    grow with the tokens (weights, and their copies in the compute type) is left out, and so are the
+    logits, which the loss computes in parts.
     """
-    weights = {weight.data_ptr() for weight in model.parameters()}
-    kept: dict[int, int] = {}
+    short, long = 16, 64
+    with autocast:
+        return (_saved_bytes(model, long) - _saved_bytes(model, short)) / (long - short)
+
+
+def _saved_bytes(model: Any, tokens: int) -> int:
+    kept: dict[int, Any] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.data_ptr() not in weights:
-            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage
         return tensor
 
     size = model.get_input_embeddings().weight.shape[0]
     ids = (torch.arange(tokens, device=model.device) % size)[None]
-    with autocast, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        out = decoder_of(model)(input_ids=ids, use_cache=False).last_hidden_state
-    del out
-    return sum(kept.values()) / tokens
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        states = decoder_of(model)(input_ids=ids, use_cache=False).last_hidden_state
+    del states
+    return sum(storage.nbytes() for storage in kept.values())

@@ -76,7 +76,9 @@ def decoder_of(model: Any) -> Any:
     """The part of a causal LM that ends in hidden states, adapters included."""
     base = model.get_base_model() if hasattr(model, "peft_config") else model
     decoder = base.get_decoder()
-    return base.base_model if decoder is base else decoder
+    # Some families answer with themselves, or with a layer of the head.
+    whole = decoder is base or isinstance(decoder, torch.nn.Linear)
+    return base.base_model if whole else decoder
 
 
 def head_of(model: Any, dtype: torch.dtype) -> Head | None:
@@ -109,7 +111,7 @@ def head_of(model: Any, dtype: torch.dtype) -> Head | None:
 def _known(config: Any) -> Iterator[Callable[[Tensor], Tensor]]:
     """What families are known to do to their logits; the setting of each names it."""
     text = config.get_text_config(decoder=True)
-    cap = getattr(text, "final_logit_softcapping", None)
+    cap = getattr(text, "final_logit_softcapping", None) or getattr(text, "logits_soft_cap", None)
     scale = getattr(text, "logit_scale", None)
     divisor = getattr(text, "logits_scaling", None)
     yield lambda logits: logits

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from alive.engines.local.cache import make_room, select_rows
-from alive.engines.local.layout import Layout, accepted
+from alive.engines.local.layout import Layout, accepted, cache_name
 from alive.learn.batch import pad
 from alive.learn.prefix import shared_prefixes
 from alive.types import SamplingParams
@@ -82,6 +82,7 @@ class Decoder:
         self.model, self.pad_id, self.vocabulary = model, pad_id, vocabulary
         self.layout, self.dtype = Layout.SHARED, dtype
         self._stops, self._decode = frozenset(stop_ids), decode
+        self._cache = cache_name(model)
         self._accepted = accepted(model, "attention_mask", "position_ids", "logits_to_keep")
 
     @torch.inference_mode()
@@ -167,7 +168,7 @@ class Decoder:
         ]
         if any(cuts) and 2 * len(unique) <= len(prompts):
             ids, begun = (t.to(device) for t in pad(list(unique), self.pad_id, left=True))
-            cache = self._pass(ids, begun, _positions(begun), None).past_key_values
+            cache = self._kept(self._pass(ids, begun, _positions(begun), None))
             owners = torch.tensor(owner, device=device)
             select_rows(cache, owners)
             mask = begun[owners]
@@ -175,18 +176,17 @@ class Decoder:
         ids, fresh = (t.to(device) for t in pad(rest, self.pad_id, left=True))
         mask = torch.cat([mask, fresh], dim=1)
         out = self._pass(ids, mask, _positions(mask)[:, -ids.shape[1] :], cache)
-        return out.past_key_values, mask, out.logits[:, -1]
+        return self._kept(out), mask, out.logits[:, -1]
+
+    def _kept(self, out: Any) -> Any:
+        return getattr(out, self._cache)
 
     def _pass(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any) -> Any:
         given = {"attention_mask": mask, "position_ids": positions, "logits_to_keep": 1}
         if self.layout is Layout.EQUAL:  # nothing is masked, and every place is its position
             del given["attention_mask"]
-        return self.model(
-            input_ids=ids,
-            past_key_values=cache,
-            use_cache=True,
-            **{name: value for name, value in given.items() if name in self._accepted},
-        )
+        taken = {name: value for name, value in given.items() if name in self._accepted}
+        return self.model(input_ids=ids, use_cache=True, **{self._cache: cache}, **taken)
 
 
 class _Rows:

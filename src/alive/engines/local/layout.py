@@ -18,7 +18,7 @@ from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWin
 
 from alive.errors import ModelError
 
-__all__ = ["Layout", "accepted", "choose_layout", "plain_logprobs", "probe_cache"]
+__all__ = ["Layout", "accepted", "cache_name", "choose_layout", "plain_logprobs", "probe_cache"]
 
 Drawer = Callable[["Layout", Sequence[Sequence[int]]], Sequence[tuple[Sequence[int], Any]]]
 """Decodes a few tokens after each prompt in a layout: their ids and log-probabilities."""
@@ -56,7 +56,7 @@ def choose_layout(model: Any, draw: Drawer) -> Layout:
     size = model.get_input_embeddings().weight.shape[0]
     prompts = [[token % size for token in prompt] for prompt in _PROMPTS]
     reasons = []
-    for layout in _candidates(probe_cache(model)[0]):
+    for layout in _candidates(model):
         try:
             worst = max(
                 (torch.tensor(logprobs) - plain_logprobs(model, prompt, ids)).abs().max().item()
@@ -94,16 +94,25 @@ def probe_cache(model: Any) -> tuple[Any, int, int]:
     size = model.get_input_embeddings().weight.shape[0]
     row = torch.tensor([[token % size for token in _COMMON]], device=model.device)
     out = model(input_ids=row, use_cache=True)
-    return getattr(out, "past_key_values", None), row.shape[1], out.logits.shape[-1]
+    return getattr(out, cache_name(model), None), row.shape[1], out.logits.shape[-1]
 
 
-def _candidates(cache: Any) -> list[Layout]:
+def cache_name(model: Any) -> str:
+    """What a model calls its cache, as an argument and as an output."""
+    return "cache_params" if accepted(model, "cache_params") else "past_key_values"
+
+
+def _candidates(model: Any) -> list[Layout]:
     """The layouts that a model's kinds of layers allow."""
     layouts = list(Layout)
+    cache = probe_cache(model)[0]
     if not getattr(cache, "layers", None):
         return [Layout.UNCACHED]
     kinds = {type(layer) for layer in cache.layers} - {DummyLayer}
-    if kinds <= {DynamicLayer}:
+    text = model.config.get_text_config(decoder=True)
+    # GPT-Neo's windows are longer than a probe, and its cache does not know of them.
+    windows = any(getattr(text, name, None) for name in ("sliding_window", "window_size"))
+    if kinds <= {DynamicLayer} and not windows:
         return layouts
     if kinds <= {DynamicLayer, DynamicSlidingWindowLayer}:
         return layouts[1:]
