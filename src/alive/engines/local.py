@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,12 +15,13 @@ from alive.config import LearnConfig, ModelConfig
 from alive.engines.lora import with_lora
 from alive.engines.models import identity, load_model, save_pretrained_folder
 from alive.engines.probe import choose_threads
+from alive.engines.queue import RequestQueue
 from alive.engines.sampling import draw
 from alive.errors import DivergenceError
 from alive.learn.update import make_optimiser, update
 from alive.prompts import Renderer, make_renderer
 from alive.seeding import derive
-from alive.types import Prompt, Rollout, SamplingParams, TrainingRecord, UpdateStats
+from alive.types import Request, Rollout, TrainingRecord, UpdateStats, Usage
 
 CACHE_BYTES = 1 << 30
 """Key-value cache that one decoding batch may fill."""
@@ -43,27 +47,25 @@ def load_policy(
     if device == "cpu":
         # With several threads the sums of some backward passes would depend on their timing.
         torch.use_deterministic_algorithms(True)
-    threads = choose_threads(model.threads)
+    choose_threads(model.threads)
     weights, tokenizer = load_model(model.id, model.dtype, device)
     name = identity(weights, tokenizer) if learn is not None else ""
     if model.lora_rank:
         weights = with_lora(weights, model.lora_rank, model.lora_alpha, seed)
     renderer = make_renderer(tokenizer, model.prompts)
     policy = LocalPolicy(weights, tokenizer, renderer, learn)
-    policy.identity, policy.threads = name, threads
+    policy.identity = name
     return policy, renderer
 
 
 class LocalPolicy:
-    """Satisfies ``Sampler`` and ``Learner``.
+    """Satisfies ``Policy``: sampler and learner share one set of weights.
 
     Attributes:
         model: The transformers model, in PEFT's wrapper when adapters train.
         version: Optimiser steps taken.
         identity: Digest of the weights it started from; empty if it only samples.
-        threads: CPU threads in use.
-        tokens_sampled: Completion tokens drawn so far.
-        tokens_trained: Completion tokens that carried loss so far; the same ones of a step once.
+        usage: What it has cost.
     """
 
     def __init__(
@@ -72,44 +74,67 @@ class LocalPolicy:
         """Takes over a loaded model; ``learn`` is needed to ``update``."""
         self.model, self.renderer, self.learn = model, renderer, learn
         self._tokenizer = tokenizer
-        self.version = self.tokens_sampled = self.tokens_trained = 0
-        self.identity, self.threads = "", torch.get_num_threads()
+        self.version, self.identity, self.usage = 0, "", Usage()
+        self._queue = RequestQueue(self._decode)
         self._optimiser = make_optimiser(model, learn) if learn is not None else None
 
-    def sample(
-        self, prompts: Sequence[Prompt], n: int, params: SamplingParams, seed: int
-    ) -> list[list[Rollout]]:
-        """Draws ``n`` completions a prompt; prompts of like length are decoded together."""
-        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].ids), i))
+    async def sample(self, request: Request) -> list[Rollout]:
+        """Draws the request's completions, together with the requests that wait beside it."""
+        return await self._queue.sample(request)
+
+    def _decode(self, requests: list[Request]) -> list[list[Rollout]]:
+        """Decodes requests of equal number and parameters together, those of like length first."""
+        if any(request.stop for request in requests):
+            raise NotImplementedError("this engine knows no stop strings")
+        began = time.perf_counter()
+
+        def key(i: int) -> tuple[int, int, float, float]:
+            params = requests[i].params
+            return requests[i].n, params.max_new_tokens, params.temperature, params.top_p
+
         rollouts: dict[int, list[Rollout]] = {}
-        at = 0
-        while at < len(order):
-            rows = self._rows(len(prompts[order[-1]].ids) + params.max_new_tokens)
-            chosen = order[at : at + max(1, rows // n)]
-            drawn = draw(
-                self.model,
-                [prompts[i].ids for i in chosen],
-                n,
-                params,
-                stop_ids=self.renderer.stop_ids,
-                pad_id=self.renderer.pad_id,
-                seed=derive(seed, "batch", at),
-            )
-            for i, group in zip(chosen, drawn, strict=True):
-                rollouts[i] = [
-                    Rollout(
-                        prompt=prompts[i],
-                        completion_ids=one.ids,
-                        logprobs=one.logprobs,
-                        text=self.renderer.decode(one.ids),
-                        stop="stop" if one.stopped else "length",
-                        policy_version=self.version,
-                    )
-                    for one in group
-                ]
-                self.tokens_sampled += sum(len(one.ids) for one in group)
-            at += len(chosen)
-        return [rollouts[i] for i in range(len(prompts))]
+        for _, alike in groupby(sorted(range(len(requests)), key=key), key):
+            order = sorted(alike, key=lambda i: (len(requests[i].prompt.ids), i))
+            first = requests[order[0]]
+            longest = len(requests[order[-1]].prompt.ids) + first.params.max_new_tokens
+            size = max(1, self._rows(longest) // first.n)
+            for at in range(0, len(order), size):
+                chosen = order[at : at + size]
+                rollouts |= zip(chosen, self._draw([requests[i] for i in chosen]), strict=True)
+        drawn = sum(len(one.completion_ids) for group in rollouts.values() for one in group)
+        self.usage = replace(
+            self.usage,
+            tokens_sampled=self.usage.tokens_sampled + drawn,
+            prompt_tokens=self.usage.prompt_tokens + sum(len(r.prompt.ids) for r in requests),
+            seconds_sampling=self.usage.seconds_sampling + time.perf_counter() - began,
+            device_bytes=self._device_bytes(),
+        )
+        return [rollouts[i] for i in range(len(requests))]
+
+    def _draw(self, requests: Sequence[Request]) -> list[list[Rollout]]:
+        groups = draw(
+            self.model,
+            [request.prompt.ids for request in requests],
+            requests[0].n,
+            requests[0].params,
+            stop_ids=self.renderer.stop_ids,
+            pad_id=self.renderer.pad_id,
+            seed=derive("batch", *(request.seed for request in requests)),
+        )
+        return [
+            [
+                Rollout(
+                    prompt=request.prompt,
+                    completion_ids=one.ids,
+                    logprobs=one.logprobs,
+                    text=self.renderer.decode(one.ids),
+                    stop="stop" if one.stopped else "length",
+                    policy_version=self.version,
+                )
+                for one in group
+            ]
+            for request, group in zip(requests, groups, strict=True)
+        ]
 
     def update(self, records: Sequence[TrainingRecord], learning_rate: float) -> UpdateStats:
         """Takes one optimiser step on records.
@@ -119,6 +144,7 @@ class LocalPolicy:
         """
         if self.learn is None or self._optimiser is None:
             raise ValueError("this policy was loaded for sampling only")
+        began = time.perf_counter()
         # First: weights that an interrupt leaves half changed must not pass for the old version.
         self.version += 1
         try:
@@ -133,8 +159,16 @@ class LocalPolicy:
         except DivergenceError:
             self.version -= 1  # no weight was touched
             raise
-        self.tokens_trained += stats.tokens
+        self.usage = replace(
+            self.usage,
+            tokens_trained=self.usage.tokens_trained + stats.tokens,
+            seconds_learning=self.usage.seconds_learning + time.perf_counter() - began,
+            device_bytes=self._device_bytes(),
+        )
         return stats
+
+    def publish(self) -> None:
+        """Does nothing: the sampler has the same weights."""
 
     def save(self, folder: Path) -> None:
         """Writes a folder that plain transformers loads (adapters merged)."""
@@ -177,8 +211,7 @@ class LocalPolicy:
             }
         self.version = version
 
-    def device_memory(self) -> int:
-        """Most bytes of tensors on the GPU so far; 0 on a CPU."""
+    def _device_bytes(self) -> int:
         on_gpu = self.model.device.type == "cuda"
         return int(torch.cuda.max_memory_allocated(self.model.device)) if on_gpu else 0
 

@@ -37,7 +37,7 @@ def likelihood_loss(logprobs: Tensor, weights: Tensor) -> Tensor:
 
 
 def policy_gradient_loss(
-    logprobs: Tensor, behaviour: Tensor, weights: Tensor, clip_low: float, clip_high: float
+    logprobs: Tensor, sampling_logprobs: Tensor, weights: Tensor, clip_low: float, clip_high: float
 ) -> Tensor:
     """``-sum_bt min(r_bt w_bt, clip(r_bt, 1 - low, 1 + high) w_bt)``, r the ratio to the sampler.
 
@@ -46,12 +46,12 @@ def policy_gradient_loss(
 
     Args:
         logprobs: [B, T].
-        behaviour: [B, T], log-probabilities under the policy that sampled.
+        sampling_logprobs: [B, T], log-probabilities under the policy that sampled.
         weights: [B, T], 0 off the completion.
         clip_low: Epsilon below 1.
         clip_high: Epsilon above 1.
     """
-    ratio = torch.exp(logprobs - behaviour)
+    ratio = torch.exp(logprobs - sampling_logprobs)
     clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
     return -torch.minimum(ratio * weights, clipped * weights).sum()
 

@@ -85,10 +85,11 @@ def update(
 def _loss(model: Any, batch: MicroBatch, config: LearnConfig) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns a batch's loss and its log-probabilities, [B, T]."""
     logprobs = completion_logprobs(model, batch)
-    if batch.behaviour is None:
+    if batch.sampling_logprobs is None:
         return likelihood_loss(logprobs, batch.weights), logprobs
     clip = config.clip_low, config.clip_high
-    return policy_gradient_loss(logprobs, batch.behaviour, batch.weights, *clip), logprobs
+    rewarded = policy_gradient_loss(logprobs, batch.sampling_logprobs, batch.weights, *clip)
+    return rewarded, logprobs
 
 
 def _to(batch: MicroBatch, device: torch.device) -> MicroBatch:
