@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from dataclasses import replace
@@ -138,7 +139,7 @@ def test_a_step_without_a_task_is_summed_up_too() -> None:
 
 
 def test_the_state_survives_json() -> None:
-    reviews = {"a": [TrainingRecord("review", (1, 2), (3,), 0.5, "a", "t", 1, (-0.25,))]}
+    reviews = {"a": [TrainingRecord("review", (1, 2), (3,), 0.5, "a", "t", 1, (-0.25,), 4)]}
     state = State(step=3, memory={"b", "a"}, reviews=reviews, conditions={"gap": 0.1}, seconds=1.25)
     saved = json.loads(json.dumps(state.as_json()))
     assert saved["memory"] == ["a", "b"]
@@ -157,7 +158,7 @@ def test_probe_tasks_are_posed_and_distinct() -> None:
     def found(documents: list[Document], seed: int) -> list[Task]:
         sampler = ScriptedSampler(lambda prompt, text, index: "held")
         params = SamplingParams(4)
-        return probe_tasks(sampler, renderer, documents, 7, game, params, seed)
+        return asyncio.run(probe_tasks(sampler, renderer, documents, 7, game, params, seed))
 
     tasks = found([*documents, *documents], 0)
     assert [one.document_id for one in tasks] == ["0", "0", "1", "1", "2", "2", "3"]
@@ -181,11 +182,11 @@ def test_conditions_separate_only_where_they_change_the_answers(heeds: bool) -> 
     renderer.words = SimpleNamespace(solve_positive="well", solve_negative="badly")
     tasks = [task(str(i), "3") for i in range(10)]
     sampler = ScriptedSampler(script)
-    found = check_separation(sampler, renderer, tasks, 4, SamplingParams(8), seed=0)
+    found = asyncio.run(check_separation(sampler, renderer, tasks, 4, SamplingParams(8), seed=0))
     assert found.separates is heeds
     assert (found.positive, found.negative) == ((1.0, 0.0) if heeds else (0.5, 0.5))
     assert found.as_dict()["gap"] == (1.0 if heeds else 0.0)
-    assert len({call[3] for call in sampler.calls}) == 2
+    assert len({request.seed for request in sampler.calls}) == 20
 
 
 def shown_by(terminal: bool = False) -> tuple[Display, io.StringIO]:

@@ -30,7 +30,9 @@ def test_rft_imitates_right_attempts_under_the_prompt_they_were_sampled_from(
     rollout = board.attempts[0][0].rollout
     assert (record.role, record.prompt_ids) == ("solve", rollout.prompt.ids)
     assert (record.completion_ids, record.weight) == (renderer.complete(GOOD), 1.0)
-    assert (record.task_id, record.attempt_index, record.behaviour) == ("task0", 0, ())
+    assert (record.task_id, record.attempt_index, record.loss) == ("task0", 0, "likelihood")
+    assert record.sampling_logprobs == rollout.logprobs
+    assert record.policy_version == rollout.policy_version
     assert fates["task0", 0, "solve"] == Trained(weight=1.0)
     assert fates["task1", 3, "solve"] == Trained(dropped="wrong")
     assert len(fates) == 8
@@ -44,7 +46,8 @@ def test_grpo_weighs_attempts_by_their_groups_advantage(board: Board, renderer) 
     assert [record.completion_ids for record in made] == [
         renderer.complete(text) for text in (GOOD, BAD, BAD, BAD)
     ]
-    assert made[1].behaviour == board.attempts[0][1].rollout.logprobs
+    assert made[1].sampling_logprobs == board.attempts[0][1].rollout.logprobs
+    assert {record.loss for record in made} == {"policy_gradient"}
     assert fates["task0", 1, "solve"].weight == pytest.approx(expected[1])
     # Nobody solved the second task: its group says nothing.
     assert {fates["task1", i, "solve"] for i in range(4)} == {

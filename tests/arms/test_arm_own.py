@@ -109,8 +109,16 @@ def test_an_error_inside_the_module_is_not_hidden(home: Path) -> None:
         (([TrainingRecord("judge", (1,), (2,), 1.0, "")], {}), "the role of record 0 is 'judge'"),
         (([TrainingRecord("solve", (1,), (), 1.0, "")], {}), "record 0 has no completion_ids"),
         (
-            ([TrainingRecord("solve", (1,), (2, 3), 1.0, "", behaviour=(-1.0,))], {}),
-            "record 0 has 1 behaviour log-probabilities for 2 tokens",
+            ([TrainingRecord("solve", (1,), (2, 3), 1.0, "", sampling_logprobs=(-1.0,))], {}),
+            "record 0 has 1 sampling log-probabilities for 2 tokens",
+        ),
+        (
+            ([TrainingRecord("solve", (1,), (2, 3), 1.0, "", loss="policy_gradient")], {}),
+            "record 0 has 0 sampling log-probabilities for 2 tokens",
+        ),
+        (
+            ([TrainingRecord("solve", (1,), (2,), 1.0, "", loss="ppo")], {}),
+            "the loss of record 0 is 'ppo'; there are likelihood, policy_gradient, distil",
         ),
         (([RECORD], [1]), "its fates are a list, not a dict"),
         (([RECORD], {1: "right"}), "the fate of 1 is a str, not a Trained"),

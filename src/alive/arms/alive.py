@@ -174,8 +174,13 @@ def _unusable(review: Review, attempt: Attempt) -> str:
 def _pose_record(episode: Episode, task: Task, said: str, renderer: Renderer) -> TrainingRecord:
     """The poser hears what became of its span: hindsight words, no score."""
     prompt = renderer.pose(episode.document.text, said)
-    ids = task.pose.completion_ids if task.pose else renderer.complete(task.span)
-    return TrainingRecord("pose", prompt.ids, ids, 1.0, task.document_id, task.id)
+    lineage = task.document_id, task.id
+    if task.pose is None:
+        return TrainingRecord("pose", prompt.ids, renderer.complete(task.span), 1.0, *lineage)
+    return TrainingRecord(
+        "pose", prompt.ids, task.pose.completion_ids, 1.0, *lineage,
+        sampling_logprobs=task.pose.logprobs, policy_version=task.pose.policy_version,
+    )  # fmt: skip
 
 
 def _review_records(
@@ -209,7 +214,12 @@ def _review_records(
             prompt = renderer.review(task.passage, text, span, attempt.correct)
             given = renderer.lines(ids, _given(review, attempt))
             prompt = replace(prompt, ids=prompt.ids + given)
-            yield _record(task, attempt, prompt, weight, ids[len(given) :])
+            lineage = task.document_id, task.id, attempt.index
+            yield TrainingRecord(
+                "review", prompt.ids, ids[len(given) :], weight, *lineage,
+                sampling_logprobs=written.logprobs[len(given) :] if written else (),
+                policy_version=written.policy_version if written else -1,
+            )  # fmt: skip
 
 
 def _given(review: Review, attempt: Attempt) -> int:
@@ -232,6 +242,11 @@ def _record(
     weight: float,
     completion_ids: tuple[int, ...] | None = None,
 ) -> TrainingRecord:
+    """Makes a record of an attempt, or of the beginning of it that ``completion_ids`` is."""
     role: Role = prompt.role
-    ids = attempt.rollout.completion_ids if completion_ids is None else completion_ids
-    return TrainingRecord(role, prompt.ids, ids, weight, task.document_id, task.id, attempt.index)
+    rollout = attempt.rollout
+    ids = rollout.completion_ids if completion_ids is None else completion_ids
+    return TrainingRecord(
+        role, prompt.ids, ids, weight, task.document_id, task.id, attempt.index,
+        sampling_logprobs=rollout.logprobs[: len(ids)], policy_version=rollout.policy_version,
+    )  # fmt: skip

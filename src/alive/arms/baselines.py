@@ -61,7 +61,9 @@ def _records(
                         task.document_id,
                         task.id,
                         attempt.index,
-                        behaviour=() if imitated else rollout.logprobs,
+                        sampling_logprobs=rollout.logprobs,
+                        policy_version=rollout.policy_version,
+                        loss="likelihood" if imitated else "policy_gradient",
                     )
                 )
     return made, fates

@@ -15,7 +15,7 @@ from typing import Any, Protocol, get_args
 from alive.config import Config
 from alive.errors import ConfigError
 from alive.prompts import Renderer
-from alive.types import Episode, Role, Trained, TrainingKey, TrainingRecord
+from alive.types import Episode, Loss, Role, Trained, TrainingKey, TrainingRecord
 
 __all__ = ["Arm", "checked", "load"]
 
@@ -97,10 +97,18 @@ def checked(returned: Any, name: str) -> tuple[list[TrainingRecord], dict[Traini
             )
         if not record.completion_ids:
             raise ConfigError(f"arm {name}: record {index} has no completion_ids to learn")
-        if record.behaviour and len(record.behaviour) != len(record.completion_ids):
+        if record.loss not in get_args(Loss):
             raise ConfigError(
-                f"arm {name}: record {index} has {len(record.behaviour)} behaviour "
-                f"log-probabilities for {len(record.completion_ids)} tokens"
+                f"arm {name}: the loss of record {index} is {record.loss!r}; there are "
+                f"{', '.join(get_args(Loss))}"
+            )
+        logprobs = len(record.sampling_logprobs)
+        if (logprobs or record.loss == "policy_gradient") and logprobs != len(
+            record.completion_ids
+        ):
+            raise ConfigError(
+                f"arm {name}: record {index} has {logprobs} sampling log-probabilities for "
+                f"{len(record.completion_ids)} tokens"
             )
     if not isinstance(fates, dict):
         raise ConfigError(f"arm {name}: its fates are {_kind(fates)}, not a dict")
