@@ -34,7 +34,7 @@ def decode_budget(free: int) -> int:
     Half of what is free, rounded down to a power of two: which rows share a batch decides the last
     bits of their sums, so a machine with a little more or less free should not decide it.
     """
-    return 1 << max(26, (free // 2).bit_length() - 1)
+    return 1 << max(26, (max(free, 0) // 2).bit_length() - 1)
 
 
 def most_used(device: str) -> int:

@@ -289,7 +289,9 @@ def choose(
 def _nucleus(probs: Tensor, mass: Tensor) -> Tensor:
     """Zeroes all but the smallest set of tokens that holds ``mass``; the top token always stays."""
     ranked, order = probs.sort(-1, descending=True)
-    ranked = ranked.masked_fill(ranked.cumsum(-1) - ranked >= mass[:, None], 0.0)
+    # A row that keeps all, beside others that do not, loses no tail to a sum that rounds to 1.
+    bound = torch.where(mass < 1, mass, torch.inf)
+    ranked = ranked.masked_fill(ranked.cumsum(-1) - ranked >= bound[:, None], 0.0)
     return torch.zeros_like(probs).scatter(-1, order, ranked)
 
 

@@ -168,16 +168,15 @@ class LocalPolicy:
             load_adapters(self.model, folder)
         else:
             load_weights(self.model, folder)
-        for name, weight in self._trainable():
-            prefix, suffix = "optimiser.", f".{name}"
-            self._optimiser.state[weight] = {
-                key.removeprefix(prefix).removesuffix(suffix): value.clone().to(
-                    # Fused Adam counts its steps where the weights are.
-                    weight.device
-                )
-                for key, value in saved.items()
-                if key.startswith(prefix) and key.endswith(suffix)
-            }
+        weights = dict(self._trainable())
+        for weight in weights.values():
+            self._optimiser.state[weight] = {}
+        for place, value in saved.items():
+            owner, key, name = place.split(".", 2)
+            if owner == "optimiser":
+                # Fused Adam counts its steps where the weights are.
+                weight = weights[name]
+                self._optimiser.state[weight][key] = value.clone().to(weight.device)
         self.version = version
         self.publish()
 
