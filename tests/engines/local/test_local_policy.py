@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import policy
+from tiny import built, gpt2, llama, policy, sample
 
-from alive import aio
 from alive.config import LearnConfig, ModelConfig
-from alive.engines import local
 from alive.engines.local import LocalPolicy, load_policy
-from alive.errors import DivergenceError
-from alive.seeding import derive
+from alive.engines.local.layout import plain_logprobs
 from alive.types import MASK, Prompt, Request, Rollout, SamplingParams, TrainingRecord
 
 GREEDY = SamplingParams(6, temperature=0.0)
@@ -27,15 +24,14 @@ def prompts_of(renderer) -> list[Prompt]:
 
 
 def sampled(
-    policy: LocalPolicy, prompts: list[Prompt], n: int, params: SamplingParams, seed: int
+    sampler: Any, prompts: list[Prompt], n: int, params: SamplingParams, seed: int
 ) -> list[list[Rollout]]:
-    """Asks for completions of all prompts at once."""
+    requests = (Request(prompt, n, params, seed + at) for at, prompt in enumerate(prompts))
+    return sample(sampler, *requests)
 
-    async def ask() -> list[list[Rollout]]:
-        requests = (Request(p, n, params, derive(seed, at)) for at, p in enumerate(prompts))
-        return await asyncio.gather(*map(policy.sample, requests))
 
-    return aio.run(ask())
+def ids_of(groups: list[list[Rollout]]) -> list[list[tuple[int, ...]]]:
+    return [[rollout.completion_ids for rollout in group] for group in groups]
 
 
 def records_of(renderer, answer: str = "7") -> list[TrainingRecord]:
@@ -45,139 +41,183 @@ def records_of(renderer, answer: str = "7") -> list[TrainingRecord]:
     ]
 
 
-def test_rollouts_come_in_the_order_of_their_prompts(seed_tokenizer, monkeypatch) -> None:
-    one = policy(seed_tokenizer)
-    asked = prompts_of(one.renderer)
-    lengths = [len(prompt.ids) for prompt in asked]
+def test_rollouts_come_in_the_order_of_their_prompts(seed_tokenizer) -> None:
+    sampler = policy(seed_tokenizer)
+    prompts = prompts_of(sampler.renderer)
+    lengths = [len(prompt.ids) for prompt in prompts]
     assert lengths != sorted(lengths)
-    together = sampled(one, asked, 2, GREEDY, 1)
-    assert [[r.prompt for r in group] for group in together] == [[p, p] for p in asked]
-    monkeypatch.setattr(local, "MAX_ROWS", 3)  # one prompt of two completions at a time
-    apart = sampled(one, asked, 2, GREEDY, 1)
-    ids = [[[r.completion_ids for r in group] for group in groups] for groups in (together, apart)]
-    assert ids[0] == ids[1]
-    for prompt, group in zip(asked, together, strict=True):
-        [[alone]] = sampled(one, [prompt], 1, GREEDY, 9)
+    together = sampled(sampler, prompts, 2, GREEDY, seed=1)
+    assert [[r.prompt for r in group] for group in together] == [[p, p] for p in prompts]
+    for prompt, group in zip(prompts, together, strict=True):
+        [[alone]] = sampled(sampler, [prompt], 1, GREEDY, seed=9)
         assert group[0].completion_ids == group[1].completion_ids == alone.completion_ids
 
 
+def test_neither_the_budget_nor_the_neighbours_change_a_rollout(seed_tokenizer) -> None:
+    sampler = policy(seed_tokenizer)
+    prompts, params = prompts_of(sampler.renderer), SamplingParams(6)
+    together = sampled(sampler, prompts, 3, params, seed=4)
+    sampler.budget = 1  # one row at a time
+    assert ids_of(sampled(sampler, prompts, 3, params, seed=4)) == ids_of(together)
+    alone = [sample(sampler, Request(p, 3, params, 4 + at))[0] for at, p in enumerate(prompts)]
+    assert ids_of(alone) == ids_of(together)
+    assert ids_of(sampled(sampler, prompts, 3, params, seed=9)) != ids_of(together)
+
+
 def test_a_rollout_says_what_was_written(seed_tokenizer) -> None:
-    one = policy(seed_tokenizer)
-    one.version = 3
-    [group] = sampled(one, prompts_of(one.renderer)[:1], 20, SamplingParams(5), 0)
+    sampler = policy(seed_tokenizer)
+    [group] = sampled(sampler, prompts_of(sampler.renderer)[:1], 20, SamplingParams(5), seed=0)
     for rollout in group:
-        ended = rollout.completion_ids[-1] in one.renderer.stop_ids
+        ended = rollout.completion_ids[-1] in sampler.renderer.stop_ids
         assert rollout.stop == ("stop" if ended else "length")
-        assert rollout.text == one.renderer.decode(rollout.completion_ids)
-        assert rollout.policy_version == 3
+        assert rollout.text == sampler.renderer.decode(rollout.completion_ids)
+        assert rollout.policy_version == 0
         assert len(rollout.logprobs) == len(rollout.completion_ids) <= 5
-    assert one.usage.tokens_sampled == sum(len(rollout.completion_ids) for rollout in group)
-
-
-def test_the_same_seed_the_same_rollouts(seed_tokenizer) -> None:
-    one = policy(seed_tokenizer)
-    asked = prompts_of(one.renderer)
-    first = sampled(one, asked, 2, SamplingParams(6), 4)
-    assert sampled(one, asked, 2, SamplingParams(6), 4) == first
-    assert sampled(one, asked, 2, SamplingParams(6), 5) != first
+    assert sampler.usage.tokens_sampled == sum(len(rollout.completion_ids) for rollout in group)
 
 
 def test_requests_of_every_kind_wait_together(seed_tokenizer) -> None:
-    one = policy(seed_tokenizer)
-    asked = prompts_of(one.renderer)
+    sampler = policy(seed_tokenizer)
+    prompts = prompts_of(sampler.renderer)
     kinds = [(3, SamplingParams(4)), (1, GREEDY), (2, SamplingParams(2)), (1, GREEDY)]
-    requests = [Request(p, *kind, seed=0) for p, kind in zip(asked, kinds, strict=True)]
-
-    async def ask() -> list[list[Rollout]]:
-        return await asyncio.gather(*map(one.sample, requests))
-
-    groups = aio.run(ask())
-    assert [len(group) for group in groups] == [3, 1, 2, 1]
-    assert [group[0].prompt for group in groups] == asked
-    longest = [max(len(r.completion_ids) for r in group) for group in groups]
-    assert all(
-        length <= kind[1].max_new_tokens for length, kind in zip(longest, kinds, strict=True)
-    )
-    [[alone]] = sampled(one, asked[1:2], 1, GREEDY, 0)
+    requests = [Request(p, *kind, seed=0) for p, kind in zip(prompts, kinds, strict=True)]
+    groups = sample(sampler, *requests)
+    assert [len(group) for group in groups] == [n for n, _ in kinds]
+    assert [group[0].prompt for group in groups] == prompts
+    for group, (_, params) in zip(groups, kinds, strict=True):
+        assert all(len(r.completion_ids) <= params.max_new_tokens for r in group)
+    [[alone]] = sampled(sampler, prompts[1:2], 1, GREEDY, 0)
     assert groups[1][0].completion_ids == alone.completion_ids
-    assert one.usage.prompt_tokens == sum(len(p.ids) for p in asked) + len(asked[1].ids)
+    # A prompt counts once, whatever its completions are.
+    assert sampler.usage.prompt_tokens == sum(len(p.ids) for p in (*prompts, prompts[1]))
 
 
-def test_a_stop_string_is_not_passed_over(seed_tokenizer) -> None:
-    one = policy(seed_tokenizer)
-    request = Request(prompts_of(one.renderer)[0], 1, GREEDY, seed=0, stop=("x",))
-    with pytest.raises(NotImplementedError, match="stop strings"):
-        aio.run(one.sample(request))
+def test_a_stop_string_ends_a_completion(seed_tokenizer) -> None:
+    sampler = policy(seed_tokenizer)
+    prompt = prompts_of(sampler.renderer)[0]
+    [[whole]] = sample(sampler, Request(prompt, 1, SamplingParams(12), 3))
+    text = sampler.renderer.decode(whole.completion_ids[2:4])
+    [[cut]] = sample(sampler, Request(prompt, 1, SamplingParams(12), 3, stop=(text,)))
+    assert cut.stop == "stop"
+    assert text in cut.text
+    assert whole.completion_ids[: len(cut.completion_ids)] == cut.completion_ids
+    assert len(cut.completion_ids) <= 4
 
 
-def test_decoding_batches_fit_the_cache(seed_tokenizer, monkeypatch) -> None:
-    one = policy(seed_tokenizer)
-    # A token costs 4 bytes x (key, value) x 2 layers x 1 head x 8 = 128 bytes.
-    monkeypatch.setattr(local, "CACHE_BYTES", 128 * 100 * 5)
-    assert one._rows(100) == 5
-    assert one._rows(1000) == 1
-    monkeypatch.setattr(local, "CACHE_BYTES", 1 << 40)
-    assert one._rows(100) == local.MAX_ROWS
+def test_a_completion_ends_where_the_context_does(seed_tokenizer) -> None:
+    """A GPT-2 of 64 positions: whoever asks for more gets what fits, and nothing where none does."""
+    sampler = policy(seed_tokenizer, model=gpt2(len(seed_tokenizer)))
+    lengths = (10, 60, 63, 64, 80)
+    prompts = [Prompt("solve", tuple(20 + at % 40 for at in range(n))) for n in lengths]
+    sampler._decoder._stops = frozenset()
+    groups = sampled(sampler, prompts, 2, SamplingParams(30), seed=0)
+    written = [{len(r.completion_ids) for r in group} for group in groups]
+    assert written == [{30}, {4}, {1}, {0}, {0}]
+    assert {(r.text, r.stop) for r in (*groups[3], *groups[4])} == {("", "length")}
+    for prompt, group in zip(prompts[:3], groups[:3], strict=True):
+        expected = plain_logprobs(sampler.model, prompt.ids, group[0].completion_ids)
+        torch.testing.assert_close(
+            torch.tensor(group[0].logprobs), expected, atol=1e-4, rtol=0
+        )
+
+
+def test_tokens_that_the_tokenizer_does_not_know_are_never_written(seed_tokenizer) -> None:
+    known = len(seed_tokenizer)
+    sampler = policy(seed_tokenizer, model=llama(known + 500))
+    groups = sampled(sampler, prompts_of(sampler.renderer), 8, SamplingParams(8), seed=0)
+    assert max(t for group in groups for r in group for t in r.completion_ids) < known
+
+
+def test_rollouts_carry_the_version_that_was_published(seed_tokenizer) -> None:
+    for dtype in ("float32", "bfloat16"):
+        both = policy(seed_tokenizer, dtype=dtype)
+        prompts = prompts_of(both.renderer)
+        records = records_of(both.renderer)
+        for _ in range(2):
+            both.update(records, 1e-2)
+        [[rollout]] = sampled(both, prompts[:1], 1, GREEDY, 0)
+        assert (both.version, rollout.policy_version) == (2, 0)
+        both.publish()
+        [[rollout]] = sampled(both, prompts[:1], 1, GREEDY, 0)
+        assert rollout.policy_version == 2
+        with both._precision.autocast():
+            expected = plain_logprobs(both.model, prompts[0].ids, rollout.completion_ids)
+        close = 1e-4 if dtype == "float32" else 0.25
+        assert (torch.tensor(rollout.logprobs) - expected).abs().max() < close
 
 
 def test_updates_are_counted(seed_tokenizer) -> None:
-    one = policy(seed_tokenizer)
-    records = records_of(one.renderer)  # each is there twice, and passes once
-    stats = one.update(records, 1e-2)
-    assert (one.version, one.usage.tokens_trained) == (1, stats.tokens)
+    learner = policy(seed_tokenizer)
+    records = records_of(learner.renderer)  # each is there twice, and passes once
+    stats = learner.update(records, 1e-2)
+    assert (learner.version, learner.usage.tokens_trained) == (1, stats.tokens)
     assert stats.tokens == sum(len(r.completion_ids) for r in records[::2])
+    assert learner.usage.seconds_learning > 0
+    assert learner.usage.seconds_sampling == 0
 
 
-def test_a_diverged_step_is_no_version(seed_tokenizer) -> None:
-    one = policy(seed_tokenizer)
+def test_a_step_that_is_not_finite_is_skipped_and_counted(seed_tokenizer) -> None:
+    learner = policy(seed_tokenizer)
+    records = records_of(learner.renderer)
+    assert not learner.update(records, 1e-2).skipped
     with torch.no_grad():
-        one.model.model.norm.weight[0] = float("nan")
-    with pytest.raises(DivergenceError):
-        one.update(records_of(one.renderer), 1e-2)
-    assert (one.version, one.usage.tokens_trained) == (0, 0)
+        learner.model.model.norm.weight[0] = float("nan")
+    before = {name: weight.clone() for name, weight in learner.model.state_dict().items()}
+    assert learner.update(records, 1e-2).skipped
+    assert learner.version == 2
+    for name, weight in learner.model.state_dict().items():
+        assert torch.equal(weight.nan_to_num(7.0), before[name].nan_to_num(7.0))
 
 
-def test_an_interrupted_step_is_not_the_old_version(seed_tokenizer, monkeypatch) -> None:
-    """Weights may have moved; nobody may take them for those of the step before."""
+def test_weights_and_version_change_under_the_guard(seed_tokenizer, monkeypatch) -> None:
+    """A signal that is held back there finds both as before, or both as after."""
+    learner = policy(seed_tokenizer)
+    weight = learner.model.model.norm.weight
+    seen = []
 
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+    class Guard:
+        def __enter__(self) -> None:
+            seen.append((learner.version, weight[0].item()))
 
-    one = policy(seed_tokenizer)
-    monkeypatch.setattr(one._optimiser, "step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        one.update(records_of(one.renderer), 1e-2)
-    assert one.version == 1
+        def __exit__(self, *_: object) -> None:
+            seen.append((learner.version, weight[0].item()))
+
+    learner.guard = Guard
+    learner.update(records_of(learner.renderer), 1e-2)
+    assert [version for version, _ in seen] == [0, 1]
+    assert seen[0][1] == 1.0 != seen[1][1] == weight[0].item()
 
 
 def test_a_policy_without_learning_settings_only_samples(seed_tokenizer) -> None:
-    one = policy(seed_tokenizer)
-    asking = LocalPolicy(one.model, seed_tokenizer, one.renderer)
-    assert len(sampled(asking, prompts_of(one.renderer), 1, GREEDY, 0)) == 4
+    whole = policy(seed_tokenizer)
+    sampler = LocalPolicy(whole.model, seed_tokenizer, whole.renderer)
+    assert len(sampled(sampler, prompts_of(whole.renderer), 1, GREEDY, 0)) == 4
     with pytest.raises(ValueError, match="sampling only"):
-        asking.update(records_of(one.renderer), 1e-2)
+        sampler.update(records_of(whole.renderer), 1e-2)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("rank", [0, 2], ids=["all weights", "lora"])
 def test_two_updates_after_a_restore_equal_two_without(
-    seed_tokenizer, tmp_path: Path, rank
+    seed_tokenizer, tmp_path: Path, rank, dtype
 ) -> None:
     learn = LearnConfig(learning_rate=1e-2, weight_decay=0.1)
-    straight = policy(seed_tokenizer, learn=learn, rank=rank)
-    records = records_of(straight.renderer)
+    straight = policy(seed_tokenizer, learn=learn, rank=rank, dtype=dtype)
+    records, prompts = records_of(straight.renderer), prompts_of(straight.renderer)
     for _ in range(2):
         straight.update(records, 1e-2)
     straight.save(tmp_path / "model")
     save_file(straight.tensors(), tmp_path / "state.safetensors")
     ends = [straight.update(records, 1e-2) for _ in range(2)]
+    straight.publish()
+    rollouts = sampled(straight, prompts, 2, SamplingParams(6), 5)
 
-    # Another process starts from the same base (adapters need it) with moments of its own.
-    resumed = policy(seed_tokenizer, learn=learn, rank=rank)
+    # Whoever resumes has weights and moments of its own.
+    resumed = policy(seed_tokenizer, learn=learn, rank=rank, dtype=dtype)
     resumed.update(records_of(resumed.renderer, "999"), 1e-2)
-    if rank:
-        resumed = policy(seed_tokenizer, learn=learn, rank=rank)
     resumed.restore(tmp_path / "model", load_file(tmp_path / "state.safetensors"), version=2)
     assert [resumed.update(records, 1e-2) for _ in range(2)] == ends
+    resumed.publish()
     assert resumed.version == straight.version == 4
     left, right = straight.model.state_dict(), resumed.model.state_dict()
     assert left.keys() == right.keys()
@@ -185,67 +225,56 @@ def test_two_updates_after_a_restore_equal_two_without(
     moments, others = straight.tensors(), resumed.tensors()
     assert moments.keys() == others.keys()
     assert all(torch.equal(moments[name], others[name]) for name in moments)
+    assert sampled(resumed, prompts, 2, SamplingParams(6), 5) == rollouts
+
+
+def test_a_recurrent_family_learns_and_resumes(seed_tokenizer, tmp_path: Path) -> None:
+    from transformers import Lfm2Config
+
+    def make() -> Any:
+        config = Lfm2Config(
+            vocab_size=len(seed_tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            layer_types=["conv", "full_attention"],
+        )
+        return policy(seed_tokenizer, model=built(config))
+
+    straight = make()
+    records = records_of(straight.renderer)
+    losses = [straight.update(records, 1e-2).loss for _ in range(8)]
+    assert losses[-1] < losses[0]
+    straight.save(tmp_path)
+    resumed = make()
+    resumed.restore(tmp_path, straight.tensors(), version=8)
+    assert resumed.update(records, 1e-2) == straight.update(records, 1e-2)
 
 
 def test_a_saved_folder_is_the_policy(seed_tokenizer, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
-    one = policy(seed_tokenizer)
-    one.update(records_of(one.renderer), 1e-2)
-    one.save(tmp_path)
-    again = AutoModelForCausalLM.from_pretrained(tmp_path)
-    for name, value in one.model.state_dict().items():
-        assert torch.equal(again.state_dict()[name], value)
+    learner = policy(seed_tokenizer)
+    learner.update(records_of(learner.renderer), 1e-2)
+    learner.save(tmp_path)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
+    for name, value in learner.model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
 
 
 def test_learning_raises_what_is_learned(seed_tokenizer) -> None:
     """The toy signal: after a few steps the greedy answer to every prompt is the taught one."""
-    one = policy(seed_tokenizer, learn=LearnConfig(learning_rate=1e-2))
-    asked = prompts_of(one.renderer)
-    short = SamplingParams(12, temperature=0.0)
-    told = [group[0].text for group in sampled(one, asked, 1, short, 0)]
-    assert "\\boxed{7}" not in told
-    losses = [one.update(records_of(one.renderer), 1e-2).loss for _ in range(40)]
+    learner = policy(seed_tokenizer, learn=LearnConfig(learning_rate=1e-2))
+    prompts, short = prompts_of(learner.renderer), SamplingParams(12, temperature=0.0)
+    before = [group[0].text for group in sampled(learner, prompts, 1, short, 0)]
+    assert "\\boxed{7}" not in before
+    losses = [learner.update(records_of(learner.renderer), 1e-2).loss for _ in range(40)]
     assert losses[-1] < 0.05 < 1 < losses[0]
-    rollouts = [group[0] for group in sampled(one, asked, 1, short, 0)]
+    learner.publish()
+    rollouts = [group[0] for group in sampled(learner, prompts, 1, short, 0)]
     assert {(r.text, r.stop) for r in rollouts} == {("\\boxed{7}", "stop")}
-
-
-def test_fresh_models_depend_on_their_seed_alone(seed_tokenizer) -> None:
-    from alive.engines.fresh import new_model
-
-    torch.manual_seed(1)
-    first = new_model(seed_tokenizer, hidden=32, layers=1, seed=5)
-    drawn = torch.rand(1)
-    torch.manual_seed(1)
-    assert torch.equal(torch.rand(1), drawn)  # the process's stream was left alone
-    again = new_model(seed_tokenizer, hidden=32, layers=1, seed=5)
-    other = new_model(seed_tokenizer, hidden=32, layers=1, seed=6)
-    same = first.state_dict()
-    assert all(torch.equal(same[name], value) for name, value in again.state_dict().items())
-    embedded = "model.embed_tokens.weight"
-    assert not torch.equal(same[embedded], other.state_dict()[embedded])
-    assert first.config.eos_token_id == seed_tokenizer.eos_token_id
-
-
-def test_numbers_start_as_tens_plus_units() -> None:
-    from alive.engines.fresh import new_model
-    from alive.engines.models import load_model
-
-    tokenizer = load_model("seed", "float32")[1]
-    weights = new_model(tokenizer, hidden=32, layers=1).get_input_embeddings().weight
-
-    def vector(number: int) -> torch.Tensor:
-        [token] = tokenizer.encode(str(number), add_special_tokens=False)
-        return weights[token]
-
-    for low, high in ((25, 27), (3, 8)):
-        units = vector(high) - vector(low)
-        assert torch.allclose(units, vector(30 + high % 10) - vector(30 + low % 10), atol=1e-6)
-        assert units.norm() > 0.1
-    # No word stands on such a grid.
-    a, b = (tokenizer.convert_tokens_to_ids(token) for token in ("<|solve|>", "<|review|>"))
-    assert not torch.allclose(weights[a] - weights[b], vector(27) - vector(25), atol=1e-6)
 
 
 def test_two_threads_learn_the_same_bytes_every_time() -> None:
@@ -254,7 +283,7 @@ def test_two_threads_learn_the_same_bytes_every_time() -> None:
     torch.use_deterministic_algorithms(False)  # the loader must ask for them
     try:
         for _ in range(5):
-            one, renderer = load_policy(ModelConfig(id="seed", threads=2), learn)
+            learner, renderer = load_policy(ModelConfig(id="seed", threads=2), learn)
             torch.set_num_threads(2)  # even where the probe found one faster
             passage = "Work out " + " + ".join(str(n) for n in range(2, 40)) + f": {MASK}"
             asked = renderer.solve(passage, None)
@@ -263,8 +292,8 @@ def test_two_threads_learn_the_same_bytes_every_time() -> None:
                 for n in range(10, 20)
                 for m in range(10, 20)
             ]
-            one.update(records, 1e-3)
-            found.add(b"".join(w.numpy().tobytes() for w in one.model.state_dict().values()))
+            learner.update(records, 1e-3)
+            found.add(b"".join(w.numpy().tobytes() for w in learner.model.state_dict().values()))
     finally:
         torch.set_num_threads(threads)
     assert len(found) == 1
