@@ -94,6 +94,15 @@ def test_a_family_is_sampled_as_fast_as_it_allows_and_rightly(
             torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)
 
 
+@pytest.mark.parametrize(("make", "layout"), [(llama, Layout.SHARED), (gemma3, Layout.PADDED)])
+def test_bfloat16_may_round_and_is_no_reason_for_a_slower_way(
+    seed_tokenizer, make, layout
+) -> None:
+    """The weights that train are float32; what matters is what they are computed in."""
+    sampler = policy(seed_tokenizer, model=make(len(seed_tokenizer)), dtype="bfloat16")
+    assert sampler._decoder.layout is layout
+
+
 def lying(model: Any, when: Any) -> Any:
     """Adds to the logits of each pass that ``when`` says is to lie, another lie every time."""
     passes = iter(range(10_000))

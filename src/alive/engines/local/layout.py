@@ -47,8 +47,13 @@ def accepted(model: Any, *names: str) -> frozenset[str]:
     return frozenset(name for name in names if name in taken)
 
 
-def choose_layout(model: Any, draw: Drawer) -> Layout:
+def choose_layout(model: Any, draw: Drawer, dtype: torch.dtype) -> Layout:
     """Returns the fastest layout in which decoding agrees with plain passes.
+
+    Args:
+        model: A transformers causal LM.
+        draw: Decodes from it.
+        dtype: What it computes in, whatever its weights are.
 
     Raises:
         ModelError: None does.
@@ -65,7 +70,7 @@ def choose_layout(model: Any, draw: Drawer) -> Layout:
         except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
             reasons.append(f"{layout.name.lower()}: {type(error).__name__} ({error})")
             continue
-        if worst <= TOLERANCE.get(model.dtype, 0.25):
+        if worst <= TOLERANCE[dtype]:
             return layout
         reasons.append(f"{layout.name.lower()}: off by {worst:.2g} nats")
     base = model.get_base_model() if hasattr(model, "peft_config") else model

@@ -88,7 +88,8 @@ class LocalPolicy:
         )
         with self._precision.autocast():
             self._row = row_size(*probe_cache(self._sampling), self._precision.dtype.itemsize)
-            self._decoder.layout = choose_layout(self._sampling, self._try)
+            layout = choose_layout(self._sampling, self._try, self._precision.dtype)
+            self._decoder.layout = layout
         self._queue = RequestQueue(self._complete)
         self._optimiser: torch.optim.Optimizer | None = None
         self.recomputes = False
