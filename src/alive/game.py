@@ -127,9 +127,10 @@ def _solve(
     conditioned: bool,
     seed: Callable[[str], int],
 ) -> tuple[tuple[Attempt, ...], ...]:
-    """Solves each task N times, most attempts under the positive words if conditioned."""
+    """Solves each task N times, half of the attempts under the positive words if conditioned."""
     n = game.solutions_per_mask
-    plain = min(n, game.plain_attempts) if conditioned else n
+    # Half are made without words even so: what words know soon shows without them.
+    plain = n // 2 if conditioned else n
     words = positive_condition("solve", renderer.words)
     asked = ((n - plain, words, "solve"), (plain, None, "solve plainly"))
     parts = [

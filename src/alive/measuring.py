@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from alive.config import Config
+from alive.config import LOOKS, Config
 from alive.corpus import Corpus
 from alive.errors import CorpusError
 from alive.evaluation import EvaluationResult, FrozenAttempt, Suite, as_task, changes, evaluate
@@ -98,7 +98,7 @@ def look(policy: LocalPolicy, renderer: Renderer, suites: Sequence[Suite], confi
 
     It draws nothing at random and leaves no count behind: a run with looks equals one without.
     """
-    tasks = [as_task(item) for suite in suites for item in suite.items[: config.evaluate.looks]]
+    tasks = [as_task(item) for suite in suites for item in suite.items[:LOOKS]]
     counted = policy.tokens_sampled
     attempts = greedy_attempts(
         policy, renderer, tasks, config.sampling, derive(config.seed, "look")
@@ -152,5 +152,5 @@ def _tasks(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) 
     raise CorpusError(
         f"no span to hide in {len(documents)} documents, such as {documents[0].source}: a task "
         "needs a number, a name or a key term that the rest of its text does not give away. "
-        "Give other text, or raise game.max_span_share."
+        "Give other text."
     )

@@ -19,6 +19,9 @@ from alive.learn.loss import (
 )
 from alive.types import TrainingRecord, UpdateStats
 
+MAX_GRAD_NORM = 1.0
+"""Gradients are clipped to this norm, as is customary."""
+
 
 def role_weights(config: LearnConfig) -> dict[str, float]:
     """The weights lambda of the role losses."""
@@ -66,7 +69,7 @@ def update(
         tokens += int(batch.mask.sum())
         _add_role_sums(sums, batch, logprobs.detach())
     trainable = [weight for group in optimiser.param_groups for weight in group["params"]]
-    norm = float(torch.nn.utils.clip_grad_norm_(trainable, config.max_grad_norm))
+    norm = float(torch.nn.utils.clip_grad_norm_(trainable, MAX_GRAD_NORM))
     if not (math.isfinite(total) and math.isfinite(norm)):
         optimiser.zero_grad(set_to_none=True)
         raise DivergenceError(
@@ -87,8 +90,7 @@ def _loss(model: Any, batch: MicroBatch, config: LearnConfig) -> tuple[torch.Ten
     logprobs = completion_logprobs(model, batch)
     if batch.behaviour is None:
         return likelihood_loss(logprobs, batch.weights), logprobs
-    clip = config.clip_low, config.clip_high
-    return policy_gradient_loss(logprobs, batch.behaviour, batch.weights, *clip), logprobs
+    return policy_gradient_loss(logprobs, batch.behaviour, batch.weights), logprobs
 
 
 def _to(batch: MicroBatch, device: torch.device) -> MicroBatch:
