@@ -41,6 +41,7 @@ def sampler(renderer):
             return ("12", "3")[index % 2]
         span = "12" if "has \\mask{} pens." in text else "3"
         if prompt.role == "solve":
+            index += 2 * (prompt.condition is None)  # the second half of a task's attempts
             return f"\\boxed{{{span if index % 2 else 99 + index}}}"
         if prompt.role == "review":
             return RIGHT if f"\\boxed{{{span}}}" in text else WRONG
@@ -78,7 +79,8 @@ def test_a_whole_game(game, sampler, renderer) -> None:
         assert all(review.privileged and not review.leaks for review in reviews)
     assert [r.task_id for r in episode.revisions] == [task.id for task in episode.tasks]
     assert all(r.correct and r.index in (0, 2) for r in episode.revisions)
-    assert [call[0][0].role for call in sampler.calls] == ["pose", "solve", "review", "revise"]
+    roles = [call[0][0].role for call in sampler.calls]
+    assert roles == ["pose", "solve", "solve", "review", "revise"]
 
 
 def test_each_role_gets_its_own_limits_and_seed(game, sampler) -> None:
@@ -86,37 +88,29 @@ def test_each_role_gets_its_own_limits_and_seed(game, sampler) -> None:
     params = [
         (call[2].max_new_tokens, call[2].temperature, call[2].top_p) for call in sampler.calls
     ]
-    assert params == [(3, 1.0, 0.9), (20, 1.0, 0.9), (30, 0.0, 1.0), (20, 1.0, 0.9)]
-    assert len({call[3] for call in sampler.calls}) == 4
+    assert params == [(3, 1.0, 0.9), *[(20, 1.0, 0.9)] * 2, (30, 0.0, 1.0), (20, 1.0, 0.9)]
+    assert len({call[3] for call in sampler.calls}) == 5
 
 
-def test_attempts_come_under_the_positive_words_where_they_are_trusted(game, sampler) -> None:
-    game()
-    assert {prompt.condition for prompt in sampler.calls[1][0]} == {"every step is right"}
-    sampler.calls.clear()
-    game(conditioned=False)
-    assert {prompt.condition for prompt in sampler.calls[1][0]} == {None}
-    assert {prompt.condition for prompt in sampler.calls[0][0]} == {"very hard"}
-
-
-def test_some_attempts_can_be_made_without_the_words(sampler, renderer) -> None:
-    game = CONFIG.game.model_copy(update={"plain_attempts": 1})
-    config = CONFIG.model_copy(update={"game": game})
-    [played] = play([DOCUMENT], 7, sampler, renderer, config)
+def test_half_of_the_attempts_come_under_the_positive_words_where_they_are_trusted(
+    game, sampler
+) -> None:
+    played = game()
     calls = [call for call in sampler.calls if call[0][0].role == "solve"]
     assert [(call[0][0].condition, call[1]) for call in calls] == [
-        ("every step is right", 3),
-        (None, 1),
+        ("every step is right", 2),
+        (None, 2),
     ]
     assert calls[0][3] != calls[1][3]
     for attempts in played.episode.attempts:
         asked = [attempt.rollout.prompt.condition for attempt in attempts]
-        assert asked == ["every step is right"] * 3 + [None]
+        assert asked == ["every step is right"] * 2 + [None] * 2
         assert [attempt.index for attempt in attempts] == [0, 1, 2, 3]
     sampler.calls.clear()
-    play([DOCUMENT], 7, sampler, renderer, config, conditioned=False)
+    game(conditioned=False)
     [call] = [call for call in sampler.calls if call[0][0].role == "solve"]
     assert (call[0][0].condition, call[1]) == (None, 4)
+    assert {prompt.condition for prompt in sampler.calls[0][0]} == {"very hard"}
 
 
 def test_identical_attempts_are_reviewed_once(game, sampler) -> None:
@@ -176,7 +170,7 @@ def test_an_arm_without_reviews_ends_after_its_attempts(game, sampler) -> None:
     episode = game(reviewed=False).episode
     assert len(episode.attempts) == 2
     assert episode.reviews == episode.revisions == ()
-    assert [call[0][0].role for call in sampler.calls] == ["pose", "solve"]
+    assert [call[0][0].role for call in sampler.calls] == ["pose", "solve", "solve"]
 
 
 def test_a_teacher_writes_the_reviews_instead(game, sampler) -> None:
@@ -216,9 +210,9 @@ def test_memory_and_guesses_reach_the_poser(game) -> None:
 def test_the_same_step_is_the_same_game_and_another_is_not(game, sampler, renderer) -> None:
     assert game() == game()
     seeds = [call[3] for call in sampler.calls]
-    assert seeds[:4] == seeds[4:]
+    assert seeds[:5] == seeds[5:]
     play([DOCUMENT], 8, sampler, renderer, CONFIG)
-    assert not set(seeds) & {call[3] for call in sampler.calls[8:]}
+    assert not set(seeds) & {call[3] for call in sampler.calls[10:]}
 
 
 def test_a_document_without_a_span_is_an_empty_game(sampler, renderer) -> None:

@@ -32,7 +32,6 @@ from alive.types import (
     TrainingRecord,
 )
 
-
 PLAIN_SHARE = 0.7
 """Of what a right attempt teaches, the share under the plain prompt, which is what is measured."""
 

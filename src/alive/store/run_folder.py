@@ -164,7 +164,7 @@ class RunFolder:
             name: ``step``, or ``format`` for the steps before them.
             step: 0-based.
             records: The step's own records.
-            again: Earlier records that it learned again.
+            replayed: Earlier records that it learned again.
             decode: Turns token ids to text, special tokens shown.
         """
         folder = self.path / "records"
