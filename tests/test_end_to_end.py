@@ -211,7 +211,7 @@ def test_the_same_seed_is_the_same_run(straight: Straight, settings: dict[str, A
 def test_looking_at_held_out_problems_changes_nothing(
     straight: Straight, settings: dict[str, Any]
 ) -> None:
-    settings["evaluate"] |= {"every": 2, "looks": 2}
+    settings["evaluate"] |= {"every": 2}
     play(settings)
     lines = Path(settings["out"], "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]

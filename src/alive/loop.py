@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from alive import aio, arms
-from alive.arms.rehearsal import rehearsed, remembered
+from alive.arms.rehearsal import LEAST, rehearsed, remembered
 from alive.config import Config
 from alive.game import Played, play_all
 from alive.roles.pose import blind_guesses
@@ -66,19 +66,19 @@ def step(run: Session) -> None:
     records: list[TrainingRecord] = []
     trained: dict[TrainingKey, Trained] = {}
     for one in played:
-        made, fates = arms.records(
+        made, outcomes = arms.records(
             one.episode, run.renderer, config, conditioned=conditioned, warm=warm
         )
         records += made
-        trained |= fates
+        trained |= outcomes
     run.stage("learn")
-    least = config.learn.least_reviews
-    again = rehearsed(state.reviews, records, least, derive(config.seed, "rehearsal", state.step))
+    seed = derive(config.seed, "rehearsal", state.step)
+    replayed = rehearsed(state.reviews, records, LEAST, seed)
     rate = learning_rate(config, state.step, run.progress)
-    stats = run.policy.update(records + again, rate)
+    stats = run.policy.update(records + replayed, rate)
     run.policy.publish()
-    state.reviews = remembered(state.reviews, records) if least else {}
-    run.record(played, trained, records, again, stats)
+    state.reviews = remembered(state.reviews, records)
+    run.record(played, trained, records, replayed, stats)
 
 
 async def play_documents(run: Session, conditioned: bool, warm: bool) -> list[Played]:

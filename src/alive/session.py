@@ -214,7 +214,7 @@ class Session(AbstractContextManager["Session"]):
         played: Sequence[Played],
         trained: Mapping[TrainingKey, Trained],
         records: Sequence[TrainingRecord],
-        again: Sequence[TrainingRecord],
+        replayed: Sequence[TrainingRecord],
         stats: UpdateStats,
     ) -> None:
         """Writes what a step played and learned, counts the step, saves when it is time."""
@@ -222,8 +222,8 @@ class Session(AbstractContextManager["Session"]):
         tokens = state.tokens_sampled + state.tokens_trained
         episodes = [one.episode for one in played]
         self.folder.write_episode(step, episodes, trained, self.renderer.show)
-        self.folder.write_records("step", step, records, again, self.renderer.show)
-        values = step_metrics(played, trained, again, stats)
+        self.folder.write_records("step", step, records, replayed, self.renderer.show)
+        values = step_metrics(played, trained, replayed, stats)
         every = self.config.evaluate.every
         if every and self._suites and (step + 1) % every == 0:
             self.stage("look")

@@ -229,8 +229,6 @@ class Trained:
             training.
         weight: Its record's weight in the loss; 0 when it was not trained on.
         dropped: Why it was not trained on; empty when it was.
-        lines: How many of its first lines trained, where its review names a later one as the first
-            faulty; 0 where the whole trained.
         pose_words: What the poser was told about the task, the pass rate in words.
     """
 
@@ -238,7 +236,6 @@ class Trained:
     weight: float = 0.0
     dropped: str = ""
     pose_words: str = ""
-    lines: int = 0
 
 
 TrainingKey = tuple[str, int, Role]
