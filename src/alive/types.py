@@ -257,12 +257,14 @@ class UpdateStats:
         role_loss: Mean negative log-likelihood a token, by role (nats).
         grad_norm: Global gradient norm before clipping.
         tokens: Completion tokens that carried loss.
+        skipped: Whether the step was left out; the weights are then as before.
     """
 
     loss: float
     role_loss: dict[str, float]
     grad_norm: float
     tokens: int
+    skipped: bool = False
 
 
 class Sampler(Protocol):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,10 +11,9 @@ import torch
 
 from alive.config import LearnConfig, ModelConfig
 from alive.engines.lora import with_lora
-from alive.engines.models import identity, load_model, save_pretrained_folder
+from alive.engines.models import end_tokens, identity, load_model, save_pretrained_folder
 from alive.engines.probe import choose_threads
 from alive.engines.sampling import draw
-from alive.errors import DivergenceError
 from alive.learn.update import make_optimiser, update
 from alive.prompts import Renderer, make_renderer
 from alive.seeding import derive
@@ -48,7 +48,7 @@ def load_policy(
     name = identity(weights, tokenizer) if learn is not None else ""
     if model.lora_rank:
         weights = with_lora(weights, model.lora_rank, model.lora_alpha, seed)
-    renderer = make_renderer(tokenizer, model.prompts)
+    renderer = make_renderer(tokenizer, model.prompts, end_tokens(weights, tokenizer))
     policy = LocalPolicy(weights, tokenizer, renderer, learn)
     policy.identity, policy.threads = name, threads
     return policy, renderer
@@ -59,11 +59,12 @@ class LocalPolicy:
 
     Attributes:
         model: The transformers model, in PEFT's wrapper when adapters train.
-        version: Optimiser steps taken.
+        version: Optimiser steps taken, those left out included.
         identity: Digest of the weights it started from; empty if it only samples.
         threads: CPU threads in use.
         tokens_sampled: Completion tokens drawn so far.
         tokens_trained: Completion tokens that carried loss so far; the same ones of a step once.
+        guard: Entered around the moment in which weights and version change together.
     """
 
     def __init__(
@@ -75,6 +76,12 @@ class LocalPolicy:
         self.version = self.tokens_sampled = self.tokens_trained = 0
         self.identity, self.threads = "", torch.get_num_threads()
         self._optimiser = make_optimiser(model, learn) if learn is not None else None
+        self.guard: Callable[[], AbstractContextManager[Any]] = nullcontext
+
+    @property
+    def dtype(self) -> str:
+        """What is computed in."""
+        return _name(self.model.dtype)
 
     def sample(
         self, prompts: Sequence[Prompt], n: int, params: SamplingParams, seed: int
@@ -114,25 +121,21 @@ class LocalPolicy:
     def update(self, records: Sequence[TrainingRecord], learning_rate: float) -> UpdateStats:
         """Takes one optimiser step on records.
 
-        Raises:
-            DivergenceError: The loss or its gradient is not finite.
+        A step whose loss or gradient is not finite changes no weight, and counts as one taken.
         """
         if self.learn is None or self._optimiser is None:
             raise ValueError("this policy was loaded for sampling only")
-        # First: weights that an interrupt leaves half changed must not pass for the old version.
-        self.version += 1
-        try:
-            stats = update(
-                self.model,
-                self._optimiser,
-                records,
-                self.learn,
-                learning_rate=learning_rate,
-                pad_id=self.renderer.pad_id,
-            )
-        except DivergenceError:
-            self.version -= 1  # no weight was touched
-            raise
+        stats = update(
+            self.model,
+            self._optimiser,
+            records,
+            self.learn,
+            learning_rate=learning_rate,
+            pad_id=self.renderer.pad_id,
+            apply=self._apply,
+        )
+        if stats.skipped:
+            self.version += 1
         self.tokens_trained += stats.tokens
         return stats
 
@@ -181,6 +184,12 @@ class LocalPolicy:
         """Most bytes of tensors on the GPU so far; 0 on a CPU."""
         on_gpu = self.model.device.type == "cuda"
         return int(torch.cuda.max_memory_allocated(self.model.device)) if on_gpu else 0
+
+    def _apply(self, step: Callable[[], Any]) -> None:
+        with self.guard():
+            # First: weights that a fault leaves half changed must not pass for the old version.
+            self.version += 1
+            step()
 
     def _trainable(self) -> list[tuple[str, torch.nn.Parameter]]:
         return [(name, w) for name, w in self.model.named_parameters() if w.requires_grad]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 import torch
 
 from alive.config import LearnConfig
-from alive.errors import DivergenceError
 from alive.learn.batch import MicroBatch, micro_batches
 from alive.learn.loss import (
     completion_logprobs,
@@ -46,11 +45,23 @@ def update(
     *,
     learning_rate: float,
     pad_id: int,
+    apply: Callable[[Callable[[], Any]], Any] = lambda step: step(),
 ) -> UpdateStats:
     """Accumulates gradients over micro-batches, then takes one step.
 
-    Raises:
-        DivergenceError: The loss or the gradient norm is not finite; weights are left untouched.
+    Args:
+        model: The policy.
+        optimiser: Of its trainable weights.
+        records: What is learned.
+        config: Weights of the losses, clipping, size of a micro-batch.
+        learning_rate: Of this step.
+        pad_id: Fills what carries no loss.
+        apply: Calls the optimiser's step; the caller may guard it, for nothing else here changes a
+            weight.
+
+    Returns:
+        What was done; ``skipped`` where the loss or the gradient norm was not finite, and the
+        weights are as they were.
     """
     device = next(model.parameters()).device
     optimiser.zero_grad(set_to_none=True)
@@ -67,19 +78,16 @@ def update(
         _add_role_sums(sums, batch, logprobs.detach())
     trainable = [weight for group in optimiser.param_groups for weight in group["params"]]
     norm = float(torch.nn.utils.clip_grad_norm_(trainable, config.max_grad_norm))
-    if not (math.isfinite(total) and math.isfinite(norm)):
-        optimiser.zero_grad(set_to_none=True)
-        raise DivergenceError(
-            f"the loss ({total}) or its gradient norm ({norm}) is not finite; the weights were not "
-            "touched. Remedy: a new run with a lower learn.learning_rate, its --model the model "
-            "folder of this run's last checkpoint."
-        )
-    for group in optimiser.param_groups:
-        group["lr"] = learning_rate
-    optimiser.step()
+    finite = math.isfinite(total) and math.isfinite(norm)
+    if finite:
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate
+        apply(optimiser.step)
     optimiser.zero_grad(set_to_none=True)
     means = {role: -value / count for role, (value, count) in sorted(sums.items())}
-    return UpdateStats(loss=total, role_loss=means, grad_norm=norm, tokens=tokens)
+    return UpdateStats(
+        loss=total, role_loss=means, grad_norm=norm, tokens=tokens, skipped=not finite
+    )
 
 
 def _loss(model: Any, batch: MicroBatch, config: LearnConfig) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,7 +13,9 @@ from typing import IO, Any
 from alive.config import Config
 from alive.errors import RunError
 
-_MAY_CHANGE = frozenset({"steps", "out", "checkpoint_every", "keep_checkpoints", "log"})
+_MAY_CHANGE = frozenset(
+    {"steps", "out", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "log"}
+)
 """Settings and sections a resume may change: how long and where to, not what is computed."""
 
 
