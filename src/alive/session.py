@@ -221,7 +221,10 @@ class Session(AbstractContextManager["Session"]):
             self._settle(stats)
             state.unwritten = step_metrics(played, trained, again, stats)
             state.step += 1
-        tokens = state.tokens_sampled + state.tokens_trained - tokens
+            tokens = state.tokens_sampled + state.tokens_trained - tokens
+            if not self._looks:
+                self.finish_step(episodes, tokens)
+        # A look takes a while, in which signals are answered.
         self.finish_step(episodes, tokens)
 
     def finish_step(self, episodes: Sequence[Episode] = (), tokens: int = 0) -> None:
@@ -237,11 +240,11 @@ class Session(AbstractContextManager["Session"]):
         Raises:
             DivergenceError: The step was left out, and so were those before it.
         """
-        state, every = self.state, self.config.evaluate.every
+        state = self.state
         if not state.unwritten:
             return
         values = dict(state.unwritten)
-        if every and self._suites and state.step % every == 0:
+        if self._looks:
             self.stage("look")
             with self._signals.at_rest():
                 values["held_out"] = measuring.look(
@@ -296,6 +299,12 @@ class Session(AbstractContextManager["Session"]):
         found["verdicts"] = verdicts(run)
         self.folder.write_json("summary.json", found)
         return found
+
+    @property
+    def _looks(self) -> bool:
+        """Whether the last step ends with a look at held-out problems."""
+        every = self.config.evaluate.every
+        return bool(every and self._suites and self.state.step % every == 0)
 
     @property
     def _whole(self) -> bool:
