@@ -106,7 +106,10 @@ _MORE: dict[str, tuple[str, dict[str, Any]]] = {
     "phimoe": ("PhimoeConfig", {**_LLAMA, "num_local_experts": 4, "num_experts_per_tok": 2}),
     "olmo": ("OlmoConfig", _LLAMA),
     "olmo2": ("Olmo2Config", _LLAMA),
-    "olmo3": ("Olmo3Config", {**_LLAMA, "sliding_window": WINDOW, "layer_types": [_SLIDING, _FULL]}),
+    "olmo3": (
+        "Olmo3Config",
+        {**_LLAMA, "sliding_window": WINDOW, "layer_types": [_SLIDING, _FULL]},
+    ),
     "olmoe": ("OlmoeConfig", {**_LLAMA, "num_experts": 4, "num_experts_per_tok": 2}),
     "cohere": ("CohereConfig", {**_LLAMA, "logit_scale": 0.25}),
     "cohere2": ("Cohere2Config", {**_WINDOWED, "logit_scale": 0.25}),
