@@ -10,6 +10,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from alive.arms.rehearsal import LEAST
 from alive.calibration import Rates, measure_rates
 from alive.config import Config
 from alive.engines.shape import ModelShape, read_shape
@@ -218,7 +219,7 @@ def _tokens(config: Config) -> tuple[int, int]:
     prompts = 2 * tasks * chunk + reviews * (chunk + sampling.solve_tokens)
     whole = chunk + sampling.solve_tokens + sampling.review_tokens
     prompts += revisions * whole
-    rehearsed = max(0, config.learn.least_reviews - reviews)
+    rehearsed = max(0, LEAST - reviews)
     return written, written + prompts + rehearsed * whole
 
 

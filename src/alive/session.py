@@ -24,13 +24,20 @@ from alive.report import read_run, verdicts
 from alive.state import State
 from alive.store import RunFolder
 from alive.trackers import exit_code, open_trackers, require_packages
-from alive.types import Document, Trained, TrainingKey, TrainingRecord, UpdateStats
+from alive.types import (
+    Document,
+    Policy,
+    Request,
+    Rollout,
+    Trained,
+    TrainingKey,
+    TrainingRecord,
+    UpdateStats,
+)
 from alive.watch import Display, Watch
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from alive.engines.local import LocalPolicy
 
 
 class Session(AbstractContextManager["Session"]):
@@ -48,7 +55,7 @@ class Session(AbstractContextManager["Session"]):
         self,
         config: Config,
         folder: RunFolder,
-        policy: LocalPolicy,
+        policy: Policy,
         renderer: Renderer,
         corpus: Corpus,
         suites: Sequence[Suite],
@@ -76,6 +83,7 @@ class Session(AbstractContextManager["Session"]):
         from rich.console import Console as RichConsole
 
         from alive.engines.local import load_policy
+        from alive.engines.probe import choose_threads
 
         require_packages(config.log)
         display = Display(console or RichConsole())
@@ -87,25 +95,26 @@ class Session(AbstractContextManager["Session"]):
         try:
             saved = folder.checkpoint.state() if folder.checkpoint else {}
             state = State.from_json(saved) if saved else State()
-            model = config.model.model_copy(
-                update={"threads": state.threads or config.model.threads}
-            )
+            state.threads = choose_threads(state.threads or config.model.threads)
+            model = config.model.model_copy(update={"threads": state.threads})
             policy, renderer = load_policy(model, config.learn, config.seed)
             folder.check_model({"model": policy.identity, "prompts": renderer.templates.digest})
-            state.threads = policy.threads
             if folder.checkpoint:
                 policy.restore(
                     folder.checkpoint.model,
                     folder.checkpoint.tensors(),
                     version=state.step + state.formats_learned,
                 )
-                policy.tokens_sampled = state.tokens_sampled
-                policy.tokens_trained = state.tokens_trained
+                policy.usage = replace(
+                    policy.usage,
+                    tokens_sampled=state.tokens_sampled,
+                    tokens_trained=state.tokens_trained,
+                )
             kept_out = [*suites, *later]
             held_out = [text for suite in kept_out for text in texts(suite)]
             corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
             trackers = open_trackers(config, folder, state.step)
-            watch = Watch(folder, display, trackers, policy.device_memory)
+            watch = Watch(folder, display, trackers, lambda: policy.usage.device_bytes)
         except BaseException:
             folder.abandon()
             raise
@@ -157,6 +166,18 @@ class Session(AbstractContextManager["Session"]):
             raise KeyboardInterrupt
         self._watch.stage(name)
 
+    async def sample(self, request: Request) -> list[Rollout]:
+        """Asks the policy, so that a run is the sampler of its own games, and tells of it.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed: whenever rollouts come back is a safe point.
+        """
+        rollouts = await self.policy.sample(request)
+        if self._stop:
+            raise KeyboardInterrupt
+        self._watch.sampled(request.prompt.role)
+        return rollouts
+
     @property
     def extent(self) -> tuple[int, int]:
         """What is done and what is to do: steps, or tokens where a budget ends the run."""
@@ -193,7 +214,7 @@ class Session(AbstractContextManager["Session"]):
         played: Sequence[Played],
         trained: Mapping[TrainingKey, Trained],
         records: Sequence[TrainingRecord],
-        again: Sequence[TrainingRecord],
+        replayed: Sequence[TrainingRecord],
         stats: UpdateStats,
     ) -> None:
         """Writes what a step played and learned, counts the step, saves when it is time."""
@@ -201,8 +222,8 @@ class Session(AbstractContextManager["Session"]):
         tokens = state.tokens_sampled + state.tokens_trained
         episodes = [one.episode for one in played]
         self.folder.write_episode(step, episodes, trained, self.renderer.show)
-        self.folder.write_records("step", step, records, again, self.renderer.show)
-        values = step_metrics(played, trained, again, stats)
+        self.folder.write_records("step", step, records, replayed, self.renderer.show)
+        values = step_metrics(played, trained, replayed, stats)
         every = self.config.evaluate.every
         if every and self._suites and (step + 1) % every == 0:
             self.stage("look")
@@ -256,13 +277,14 @@ class Session(AbstractContextManager["Session"]):
         stored = self.folder.read_json("before.json")
         if stored is None or when == "after":
             with self._measures(f"measuring, {when} training"):
+                used = self.policy.usage
                 result, stored = measuring.on_suites(
                     self.policy, self.renderer, self._suites, self.config, stored
                 )
+                # Measuring is no training; a resumed run may measure more or less often.
+                self.policy.usage = used
             self.folder.write_json(f"{when}.json", stored)
             self._watch.measured(when, self.state.step, result.notes, stored["result"])
-            # Measuring is no training; a resumed run may measure more or less often.
-            self.policy.tokens_sampled = self.state.tokens_sampled
         self._measured[when] = stored
 
     def summarise(self) -> dict[str, Any]:
@@ -277,8 +299,8 @@ class Session(AbstractContextManager["Session"]):
 
     def _settle(self) -> None:
         """Takes counts over at whole steps alone: what a resumed run does again counts once."""
-        self.state.tokens_sampled = self.policy.tokens_sampled
-        self.state.tokens_trained = self.policy.tokens_trained
+        self.state.tokens_sampled = self.policy.usage.tokens_sampled
+        self.state.tokens_trained = self.policy.usage.tokens_trained
         self.state.corpus = self._corpus.report.as_dict()
 
     @contextmanager
@@ -295,4 +317,6 @@ class Session(AbstractContextManager["Session"]):
         if self._stop or self._at_rest:
             raise KeyboardInterrupt
         self._stop = True
-        self._watch.display.say("stopping after this stage; press Ctrl-C again to stop at once")
+        self._watch.display.say(
+            "stopping at the next safe point; press Ctrl-C again to stop at once"
+        )

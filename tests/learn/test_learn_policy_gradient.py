@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,11 +17,11 @@ from alive.types import TrainingRecord
 
 
 def test_ratios_are_clipped_on_the_side_that_would_gain() -> None:
-    behaviour = torch.zeros(1, 4)
+    sampled = torch.zeros(1, 4)
     ratios = [1.5, 0.5, 1.5, 0.5]
     logprobs = torch.tensor([[math.log(r) for r in ratios]], requires_grad=True)
     weights = torch.tensor([[1.0, 1.0, -1.0, -1.0]])
-    loss = policy_gradient_loss(logprobs, behaviour, weights, 0.2, 0.28)
+    loss = policy_gradient_loss(logprobs, sampled, weights)
     # Gains stop at 1.28 and, for a negative advantage, at 0.8; losses count in full.
     assert loss.item() == pytest.approx(-(1.28 + 0.5 - 1.5 - 0.8))
     loss.backward()
@@ -28,8 +29,11 @@ def test_ratios_are_clipped_on_the_side_that_would_gain() -> None:
 
 
 def rewarded(completion: tuple[int, ...], weight: float) -> TrainingRecord:
-    behaviour = tuple(-0.1 * i - 1 for i in range(len(completion)))
-    return TrainingRecord("solve", (3, 4), completion, weight, "d", behaviour=behaviour)
+    sampled = tuple(-0.1 * i - 1 for i in range(len(completion)))
+    return TrainingRecord(
+        "solve", (3, 4), completion, weight, "d",
+        sampling_logprobs=sampled, loss="policy_gradient",
+    )  # fmt: skip
 
 
 def test_advantages_are_normalised_by_tokens_alone() -> None:
@@ -37,18 +41,26 @@ def test_advantages_are_normalised_by_tokens_alone() -> None:
     assert token_weights(made, {"solve": 1.0}) == [2.0 / 4, -0.5 / 4]
 
 
+def test_the_loss_says_what_is_done_not_the_presence_of_log_probabilities() -> None:
+    imitated = replace(rewarded((5, 6, 7), 2.0), loss="likelihood")
+    assert token_weights([imitated], {"solve": 1.0}) == [1 / 3]
+    (batch,) = micro_batches([imitated], {"solve": 1.0}, 0, 1000)
+    assert batch.sampling_logprobs is None
+
+
 def test_no_pass_mixes_advantages_with_likelihoods() -> None:
     made = [rewarded((5, 6, 7), 2.0), record((3, 4), (9, 9), 1.0, "pose"), rewarded((8,), -0.5)]
     found = list(micro_batches(made, {"solve": 1.0, "pose": 1.0}, 0, 1000))
-    assert [batch.behaviour is None for batch in found] == [True, False]
+    assert [batch.sampling_logprobs is None for batch in found] == [True, False]
     batch = found[1]
-    assert batch.behaviour is not None
+    assert batch.sampling_logprobs is not None
     kept = [
-        row[mask.bool()].tolist() for row, mask in zip(batch.behaviour, batch.mask, strict=True)
+        row[mask.bool()].tolist()
+        for row, mask in zip(batch.sampling_logprobs, batch.mask, strict=True)
     ]
     assert sorted(map(len, kept)) == [1, 3]
     assert max(kept, key=len) == pytest.approx([-1.0, -1.1, -1.2])
-    assert batch.behaviour[batch.mask == 0].abs().sum() == 0
+    assert batch.sampling_logprobs[batch.mask == 0].abs().sum() == 0
 
 
 def test_a_step_raises_what_had_an_advantage() -> None:
@@ -62,7 +74,15 @@ def test_a_step_raises_what_had_an_advantage() -> None:
 
     before = chance(5), chance(6)
     good, bad = (
-        TrainingRecord("solve", (3, 4), (token,), sign, "d", behaviour=(math.log(p),))
+        TrainingRecord(
+            "solve",
+            (3, 4),
+            (token,),
+            sign,
+            "d",
+            sampling_logprobs=(math.log(p),),
+            loss="policy_gradient",
+        )
         for token, sign, p in ((5, 1.0, before[0]), (6, -1.0, before[1]))
     )
     update(model, optimiser, [good, bad], learn, learning_rate=1e-2, pad_id=0)

@@ -155,7 +155,7 @@ class RunFolder:
         name: str,
         step: int,
         records: Sequence[TrainingRecord],
-        again: Sequence[TrainingRecord],
+        replayed: Sequence[TrainingRecord],
         decode: Decode,
     ) -> Path:
         """Writes what a step learned to ``records/NAME-000012.parquet``, a row a record.
@@ -164,11 +164,11 @@ class RunFolder:
             name: ``step``, or ``format`` for the steps before them.
             step: 0-based.
             records: The step's own records.
-            again: Earlier records that it learned again.
+            replayed: Earlier records that it learned again.
             decode: Turns token ids to text, special tokens shown.
         """
         folder = self.path / "records"
-        rows = record_rows(step, records, again, decode)
+        rows = record_rows(step, records, replayed, decode)
         with atomic.storage(folder, self._safe):
             return write_shard(folder, f"{name}-{step:06d}", rows, RECORD_COLUMNS)
 

@@ -6,6 +6,7 @@ None of it changes what is computed.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from alive.report import REPORT, render_report
 from alive.store import RunFolder
 from alive.trackers import Trackers
-from alive.types import Episode, UpdateStats
+from alive.types import Episode, Role, UpdateStats
 from alive.watch.display import Display
 from alive.watch.guard import Guard
 from alive.watch.journal import Journal
@@ -47,6 +48,7 @@ class Watch:
         self.display, self.journal = display, Journal(folder, device_memory)
         self._folder, self._trackers, self._report_due = folder, trackers, 0.0
         self._guard = Guard()
+        self._returned: Counter[Role] = Counter()
 
     def begin(self, step: int, threads: int) -> None:
         """Says that the run begins, or goes on, after so many steps, on so many threads."""
@@ -61,8 +63,14 @@ class Watch:
 
     def stage(self, name: str) -> None:
         """Says what begins."""
+        self._returned.clear()
         self.journal.stage(name)
         self.display.stage(name)
+
+    def sampled(self, role: Role) -> None:
+        """Tells that a request of this stage came back."""
+        self._returned[role] += 1
+        self.display.stage(f"{role} {self._returned[role]}")
 
     def formats(self, taken: int, done: int, stats: UpdateStats) -> None:
         """Tells of a format step."""
