@@ -184,7 +184,7 @@ def _memory(config: Config, shape: ModelShape) -> tuple[dict[str, int], int]:
     trained = trained_parameters(config, shape)
     longest = config.corpus.chunk_tokens + sampling.solve_tokens + sampling.review_tokens
     batch = max(config.learn.micro_batch_tokens, longest)
-    row = longest * shape.cache_numbers() * width
+    row = shape.cache_bytes(longest, width)
     # The engine decodes whole groups, as many as its cache and its rows allow.
     group = game.solutions_per_mask
     tasks = game.documents_per_step * game.masks_per_document
