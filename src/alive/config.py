@@ -19,6 +19,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+ComputeType = Literal["float32", "bfloat16"]
+"""What matrix products are computed in."""
+
 ARMS = ("alive", "rft", "grpo")
 """Arms that come along."""
 

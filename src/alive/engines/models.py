@@ -22,8 +22,8 @@ from transformers import (
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from alive.config import ComputeType
 from alive.engines.lora import ADAPTER_CONFIG, attach_adapters, base_name, merged
-from alive.engines.precision import ComputeType
 from alive.engines.quiet import quiet_transformers
 from alive.engines.refusals import check_quantised
 from alive.engines.smollm2 import smollm2_folder

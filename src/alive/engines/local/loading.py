@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 
-from alive.config import LearnConfig, ModelConfig
+from alive.config import ComputeType, LearnConfig, ModelConfig
 from alive.engines.local.policy import LocalPolicy
 from alive.engines.lora import with_lora
 from alive.engines.models import adapter_base, end_tokens, identity, load_model, read_config
-from alive.engines.precision import ComputeType
 from alive.engines.probe import choose_compute, choose_threads
 from alive.prompts import Renderer, make_renderer
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from alive.config import LearnConfig
+from alive.config import ComputeType, LearnConfig
 from alive.engines.checkpointing import can_recompute, recomputed
 from alive.engines.local.batches import cut, row_size
 from alive.engines.local.decode import Asked, Decoder, Drawn
@@ -19,7 +19,7 @@ from alive.engines.local.layout import Layout, choose_layout, probe_cache
 from alive.engines.lora import load_adapters, save_adapters
 from alive.engines.memory import activation_bytes, decode_budget, free_bytes, most_used
 from alive.engines.models import load_weights, save_folder
-from alive.engines.precision import ComputeType, Precision, refresh, sampling_copy
+from alive.engines.precision import Precision, refresh, sampling_copy
 from alive.engines.queue import RequestQueue
 from alive.engines.refusals import max_positions
 from alive.learn.loss import Forward
@@ -192,7 +192,9 @@ class LocalPolicy:
                 for (at, _), group in zip(batch, groups, strict=True):
                     drawn[possible[at]] += group
         for i, one in enumerate(asked):
-            drawn[i] += [Drawn((), (), False)] * (one.n - len(drawn[i]))  # a prompt that is too long
+            drawn[i] += [Drawn((), (), False)] * (
+                one.n - len(drawn[i])
+            )  # a prompt that is too long
         tokens = sum(len(row.ids) for rows in drawn for row in rows)
         self.usage = replace(
             self.usage,
