@@ -237,6 +237,7 @@ def _cheaper(config: Config) -> list[tuple[str, Config]]:
     longest = config.corpus.chunk_tokens + config.sampling.solve_tokens
     small = config.learn.model_copy(update={"micro_batch_tokens": longest, "checkpointing": "on"})
     lora = config.model.model_copy(update={"lora_rank": 16})
+    less = f"learn.micro_batch_tokens={longest} and learn.checkpointing=on"
     ways = [
         (
             f"learn.micro_batch_tokens={longest} learn.checkpointing=on",
@@ -244,7 +245,7 @@ def _cheaper(config: Config) -> list[tuple[str, Config]]:
         ),
         ("model.lora_rank=16", config.model_copy(update={"model": lora})),
         (
-            f"model.lora_rank=16 learn.micro_batch_tokens={longest} learn.checkpointing=on",
+            f"model.lora_rank=16, {less}",
             config.model_copy(update={"model": lora, "learn": small}),
         ),
     ]
