@@ -32,7 +32,7 @@ def train(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
                 *("--set", "model.threads=1", "--set", "evaluate.suites=[]"),
                 *("--set", "game.masks_per_document=1", "--set", "game.solutions_per_mask=2"),
                 *("--set", "sampling.solve_tokens=4", "--set", "sampling.review_tokens=4"),
-                *("--set", "corpus.min_chunk_tokens=1", "--corpus", str(corpus)),
+                *("--corpus", str(corpus)),
                 *arguments,
             ]
         )

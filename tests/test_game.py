@@ -45,6 +45,7 @@ def sampler(renderer):
             return ("12", "3")[index % 2]
         span = "12" if "has \\mask{} pens." in text else "3"
         if prompt.role == "solve":
+            index += 2 * (prompt.condition is None)  # the second half of a task's attempts
             return f"\\boxed{{{span if index % 2 else 99 + index}}}"
         if prompt.role == "review":
             return RIGHT if f"\\boxed{{{span}}}" in text else WRONG
@@ -89,7 +90,7 @@ def test_a_whole_game(game, sampler, renderer) -> None:
     assert [r.task_id for r in episode.revisions] == [task.id for task in episode.tasks]
     assert all(r.correct and r.index in (0, 2) for r in episode.revisions)
     # Per task 99, 101 and the right answer are reviewed, and one wrong attempt is revised.
-    assert sampler.roles == ["pose", *["solve"] * 2, *["review"] * 6, *["revise"] * 2]
+    assert sampler.roles == ["pose", *["solve"] * 4, *["review"] * 6, *["revise"] * 2]
 
 
 def test_each_role_gets_its_own_limits_and_each_request_its_own_seed(game, sampler) -> None:
@@ -111,27 +112,20 @@ def test_each_role_gets_its_own_limits_and_each_request_its_own_seed(game, sampl
     assert len({request.seed for request in sampler.calls}) == len(sampler.calls)
 
 
-def test_attempts_come_under_the_positive_words_where_they_are_trusted(game, sampler) -> None:
-    game()
-    assert {r.prompt.condition for r in asked_of(sampler, "solve")} == {"every step is right"}
-    sampler.calls.clear()
+def test_without_trust_in_words_attempts_are_plain(game, sampler) -> None:
     game(conditioned=False)
     assert {r.prompt.condition for r in asked_of(sampler, "solve")} == {None}
     assert {r.prompt.condition for r in asked_of(sampler, "pose")} == {"very hard"}
 
 
-def test_some_attempts_can_be_made_without_the_words(game, sampler) -> None:
-    config = with_game(plain_attempts=1)
-    played = game(config)
+def test_half_of_the_attempts_are_made_without_the_words(game, sampler) -> None:
+    played = game()
     asked = [(request.prompt.condition, request.n) for request in asked_of(sampler, "solve")]
-    assert Counter(asked) == {("every step is right", 3): 2, (None, 1): 2}
+    assert Counter(asked) == {("every step is right", 2): 2, (None, 2): 2}
     for attempts in played.episode.attempts:
         conditions = [attempt.rollout.prompt.condition for attempt in attempts]
-        assert conditions == ["every step is right"] * 3 + [None]
+        assert conditions == ["every step is right"] * 2 + [None] * 2
         assert [attempt.index for attempt in attempts] == [0, 1, 2, 3]
-    sampler.calls.clear()
-    game(config, conditioned=False)
-    assert [(r.prompt.condition, r.n) for r in asked_of(sampler, "solve")] == [(None, 4)] * 2
 
 
 def test_some_attempts_can_be_left_without_a_review(game) -> None:
@@ -183,7 +177,7 @@ def test_an_arm_without_reviews_ends_after_its_attempts(game, sampler) -> None:
     episode = game(reviewed=False).episode
     assert len(episode.attempts) == 2
     assert episode.reviews == episode.revisions == ()
-    assert sampler.roles == ["pose", "solve", "solve"]
+    assert sampler.roles == ["pose", *["solve"] * 4]
 
 
 def test_a_teacher_writes_the_reviews_instead(game, sampler) -> None:

@@ -74,7 +74,7 @@ def episode(step: int = 0) -> Episode:
 
 
 def test_a_step_is_summed_up_by_hand() -> None:
-    fates = {
+    outcomes = {
         ("a", 0, "solve"): Trained("w", 1.0, "", "challenging"),
         ("a", 1, "solve"): Trained(dropped="review deceptive", pose_words="challenging"),
         ("b", 0, "solve"): Trained(dropped="review unparsed", pose_words="not recoverable"),
@@ -86,8 +86,8 @@ def test_a_step_is_summed_up_by_hand() -> None:
         Played(Episode(0, DOCUMENT, (), (), ()), 0, 0, {"taken": 1, "empty": 1}),
     ]
     stats = UpdateStats(1.5, {"review": 0.25, "solve": 0.5}, 2.0, 40)
-    again = [TrainingRecord("review", (1,), (2,), 1.0, name) for name in ("y", "x", "y")]
-    found = step_metrics(played, fates, again, stats)
+    replayed = [TrainingRecord("review", (1,), (2,), 1.0, name) for name in ("y", "x", "y")]
+    found = step_metrics(played, outcomes, replayed, stats)
     expected = {
         "loss": 1.5,
         "loss_review": 0.25,
@@ -126,8 +126,8 @@ def test_the_posers_utility_is_a_mean_over_tasks() -> None:
     played = [Played(Episode(0, DOCUMENT, tasks, groups, reviews), 5, 0, {})]
     found = step_metrics(played, {}, (), UpdateStats(0.0, {}, 0.0, 0))
     assert found["poser_utility"] == pytest.approx((0.5 + 0.25) / 5)
-    mended = replace(played[0].episode, revisions=(attempt("2", 1, "3", True),))
-    found = step_metrics([Played(mended, 5, 0, {})], {}, (), UpdateStats(0.0, {}, 0.0, 0))
+    corrected = replace(played[0].episode, revisions=(attempt("2", 1, "3", True),))
+    found = step_metrics([Played(corrected, 5, 0, {})], {}, (), UpdateStats(0.0, {}, 0.0, 0))
     assert found["poser_utility"] == pytest.approx((0.5 + 1.0 + 0.25) / 5)
 
 
@@ -207,7 +207,7 @@ def test_an_example_is_the_most_telling_attempt_and_plain_text() -> None:
     assert "[bold]look[/bold]" in shown  # words of a model are never markup
 
 
-def test_an_attempt_that_its_review_mended_is_shown_first() -> None:
+def test_an_attempt_that_its_review_corrected_is_shown_first() -> None:
     display, out = shown_by()
     display.example(episode(4))
     shown = out.getvalue()

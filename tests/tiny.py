@@ -69,6 +69,7 @@ def policy(
     rank: int = 0,
     dtype: Any = "float32",
     model: Any = None,
+    choices: dict[str, Any] | None = None,
 ) -> Any:
     """A local policy around a tiny Llama or the given model; ``rank`` adds LoRA adapters."""
     from alive.engines.local import LocalPolicy
@@ -80,7 +81,9 @@ def policy(
         model = with_lora(model, rank, 8.0, seed)
     renderer = make_renderer(tokenizer)
     learn = learn or LearnConfig(learning_rate=1e-2)
-    return LocalPolicy(model, tokenizer, renderer, learn, dtype=dtype, base="tiny")
+    return LocalPolicy(
+        model, tokenizer, renderer, learn, dtype=dtype, base="tiny", choices=choices
+    )
 
 
 def sample(sampler: Any, *requests: Request) -> list[list[Rollout]]:

@@ -12,7 +12,7 @@ from alive.config import Config, ModelConfig, SamplingConfig
 from alive.errors import UserError
 from alive.publish import export
 from alive.seeding import derive, digest
-from alive.settings import build_config, load_config, preset_names
+from alive.settings import load_config, preset_names, stored_config
 from alive.types import Attempt, Review, Sampler, SamplingParams
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _settings_for(model: str) -> tuple[ModelConfig, SamplingConfig]:
     from alive.store import is_run, newest_model, read_config
 
     if is_run(model):
-        config = build_config([(f"{model}/config.json", read_config(model))])
+        config = stored_config(f"{model}/config.json", read_config(model))
         # A checkpoint's adapters are merged into its weights.
         update = {"id": str(newest_model(model)), "lora_rank": 0}
         return config.model.model_copy(update=update), config.sampling

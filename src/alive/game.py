@@ -150,9 +150,10 @@ async def _attempts(
     conditioned: bool,
     seed: int,
 ) -> tuple[Attempt, ...]:
-    """Attempts a task N times, most of them under the positive words if conditioned."""
+    """Attempts a task N times, half of them under the positive words if conditioned."""
     n = game.solutions_per_mask
-    plain = min(n, game.plain_attempts) if conditioned else n
+    # Half are made without words even so: what words know soon shows without them.
+    plain = n // 2 if conditioned else n
     words = positive_condition("solve", renderer.words)
     parts = await asyncio.gather(
         *(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from alive import aio, arms
-from alive.arms.rehearsal import rehearsed, remembered
+from alive.arms.rehearsal import LEAST, rehearsed, remembered
 from alive.config import Config
 from alive.game import Played, play_all
 from alive.roles.pose import blind_guesses
@@ -37,8 +37,9 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
 
     Raises:
         UserError: Settings, corpus, model, suite or folder are unusable; nothing was changed.
-        DivergenceError: The loss stopped being finite; the state before the step was saved.
-        KeyboardInterrupt: After the state was saved.
+        DivergenceError: The loss of several steps in a row was not finite; the state was saved.
+        KeyboardInterrupt: Ctrl-C, after the state was saved.
+        Terminated: SIGTERM or SIGHUP, after the state was saved.
     """
     arms.check(config)
     with Session.open(config, resume, console) as run:
@@ -48,6 +49,7 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
                 learn_formats(run)
         run.check_conditions()
         with run.bars("training", *run.extent):
+            run.finish_step()
             while run.progress < 1:
                 step(run)
         run.evaluate("after")
@@ -66,19 +68,19 @@ def step(run: Session) -> None:
     records: list[TrainingRecord] = []
     trained: dict[TrainingKey, Trained] = {}
     for one in played:
-        made, fates = arms.records(
+        made, outcomes = arms.records(
             one.episode, run.renderer, config, conditioned=conditioned, warm=warm
         )
         records += made
-        trained |= fates
+        trained |= outcomes
     run.stage("learn")
-    least = config.learn.least_reviews
-    again = rehearsed(state.reviews, records, least, derive(config.seed, "rehearsal", state.step))
+    seed = derive(config.seed, "rehearsal", state.step)
+    replayed = rehearsed(state.reviews, records, LEAST, seed)
     rate = learning_rate(config, state.step, run.progress)
-    stats = run.policy.update(records + again, rate)
+    stats = run.policy.update(records + replayed, rate)
     run.policy.publish()
-    state.reviews = remembered(state.reviews, records) if least else {}
-    run.record(played, trained, records, again, stats)
+    state.reviews = remembered(state.reviews, records)
+    run.record(played, trained, records, replayed, stats)
 
 
 async def play_documents(run: Session, conditioned: bool, warm: bool) -> list[Played]:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from alive import aio
-from alive.config import Config
+from alive.config import LOOKS, Config
 from alive.corpus import Corpus
 from alive.errors import CorpusError
 from alive.evaluation import EvaluationResult, FrozenAttempt, Suite, as_task, changes, evaluate
@@ -103,7 +103,7 @@ def look(policy: Policy, renderer: Renderer, suites: Sequence[Suite], config: Co
 
     It draws nothing at random and leaves no count behind: a run with looks equals one without.
     """
-    tasks = [as_task(item) for suite in suites for item in suite.items[: config.evaluate.looks]]
+    tasks = [as_task(item) for suite in suites for item in suite.items[:LOOKS]]
     used = policy.usage
     seed = derive(config.seed, "look")
     attempts = aio.run(greedy_attempts(policy, renderer, tasks, config.sampling, seed))
@@ -133,6 +133,7 @@ def summary(
         "tasks": total,
         "proposed_share": state.proposed / total if total else None,
         "format_losses": state.format_losses,
+        "skipped": state.skipped,
         "conditions": state.conditions,
         "corpus": state.corpus,
     }
@@ -156,5 +157,5 @@ async def _tasks(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Co
     raise CorpusError(
         f"no span to hide in {len(documents)} documents, such as {documents[0].source}: a task "
         "needs a number, a name or a key term that the rest of its text does not give away. "
-        "Give other text, or raise game.max_span_share."
+        "Give other text."
     )

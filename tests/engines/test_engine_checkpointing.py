@@ -75,7 +75,7 @@ def test_a_policy_that_recomputes_takes_the_same_step(seed_tokenizer, dtype) -> 
     for how in ("off", "on"):
         learn = LearnConfig(learning_rate=1e-3, checkpointing=how)
         learner = policy(seed_tokenizer, learn=learn, dtype=dtype)
-        assert learner.recomputes == (how == "on")
+        assert learner.choices["recomputes"] == (how == "on")
         ends.append((learner.update(records, 1e-3), learner.model.state_dict()))
     (kept, weights), (again, others) = ends
     close = 1e-4 if dtype == "float32" else 2e-2
@@ -90,7 +90,7 @@ def test_a_policy_that_recomputes_takes_the_same_step(seed_tokenizer, dtype) -> 
 def test_auto_recomputes_where_activations_would_not_fit(seed_tokenizer, monkeypatch) -> None:
     place = "alive.engines.local.policy.free_bytes"
     monkeypatch.setattr(place, lambda device: 1 << 40)
-    assert not policy(seed_tokenizer).recomputes
+    assert not policy(seed_tokenizer).choices["recomputes"]
     monkeypatch.setattr(place, lambda device: 1 << 20)
-    assert policy(seed_tokenizer).recomputes
-    assert not policy(seed_tokenizer, learn=LearnConfig(checkpointing="off")).recomputes
+    assert policy(seed_tokenizer).choices["recomputes"]
+    assert not policy(seed_tokenizer, learn=LearnConfig(checkpointing="off")).choices["recomputes"]

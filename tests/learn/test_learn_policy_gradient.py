@@ -21,7 +21,7 @@ def test_ratios_are_clipped_on_the_side_that_would_gain() -> None:
     ratios = [1.5, 0.5, 1.5, 0.5]
     logprobs = torch.tensor([math.log(r) for r in ratios], requires_grad=True)
     weights = torch.tensor([1.0, 1.0, -1.0, -1.0])
-    loss = policy_gradient_loss(logprobs, sampled, weights, 0.2, 0.28)
+    loss = policy_gradient_loss(logprobs, sampled, weights)
     # Gains stop at 1.28 and, for a negative advantage, at 0.8; losses count in full.
     assert loss.item() == pytest.approx(-(1.28 + 0.5 - 1.5 - 0.8))
     loss.backward()

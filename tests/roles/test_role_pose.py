@@ -154,7 +154,7 @@ def test_the_gate_looks_at_what_the_task_shows():
 
 def test_posed_tasks_carry_their_paragraph_alone():
     text = "\n\n".join(PARAGRAPHS)
-    game = GameConfig(masks_per_document=4, random_share=0.5, resamples=0, max_type_share=1.0,
+    game = GameConfig(masks_per_document=4, random_share=0.5, max_type_share=1.0,
                       context="paragraph")  # fmt: skip
     said = iter(["7", "15"])
     sampler = ScriptedSampler(lambda *_: next(said))
@@ -245,9 +245,9 @@ def test_after_the_resamples_random_spans_fill_everything():
 
 def test_no_span_type_takes_more_than_its_share():
     numbers = ["23", "14", "9", "3.5"]
-    game = GameConfig(masks_per_document=4, random_share=0.0, resamples=0)
-    posed, _ = run(numbers, game)
-    assert posed.reasons == (None, None, "type too common", "type too common")
+    game = GameConfig(masks_per_document=4, random_share=0.0)
+    posed, _ = run(numbers + ["nonsense"] * 4, game)
+    assert posed.reasons[:4] == (None, None, "type too common", "type too common")
     assert sum(task.span[0].isdigit() for task in posed.tasks) == 2 and len(posed.tasks) == 4
 
 
@@ -267,10 +267,10 @@ def test_fewer_tasks_only_where_the_document_has_no_more():
 
 
 def test_remembered_and_guessable_spans_are_refused():
-    game = GameConfig(masks_per_document=2, random_share=0.0, resamples=0)
+    game = GameConfig(masks_per_document=2, random_share=0.0)
     memory = {task_id(document(), "23")}
-    posed, _ = run(["23", "Paris"], game, memory=memory, guesses=("paris",))
-    assert posed.reasons == ("posed before", "guessable")
+    posed, _ = run(["23", "Paris"] * 3, game, memory=memory, guesses=("paris",))
+    assert posed.reasons == ("posed before", "guessable") * 3
     assert not {"23", "Paris"} & {task.span for task in posed.tasks}
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +58,7 @@ def with_lora(model: Any, rank: int, alpha: float, seed: int = 0) -> Any:
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        # PEFT still asks transformers for a property that transformers has renamed.
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+    with torch.random.fork_rng(), _quiet():
         torch.manual_seed(seed)
         try:
             return peft.get_peft_model(model, config, autocast_adapter_dtype=True)
@@ -84,11 +84,20 @@ def save_adapters(model: Any, folder: Path, base: str) -> None:
 
 
 def load_adapters(model: Any, folder: Path) -> None:
-    """Brings the adapters of a PEFT model back to what ``save_adapters`` wrote."""
+    """Brings the adapters of a PEFT model back to what ``save_adapters`` wrote.
+
+    Raises:
+        ModelError: They are another model's, or of another rank.
+    """
     from safetensors.torch import load_file
 
     state = load_file(folder / _WEIGHTS)
-    report = _peft().set_peft_model_state_dict(model, state)
+    try:
+        report = _peft().set_peft_model_state_dict(model, state)
+    except RuntimeError as error:
+        raise ModelError(
+            f"the adapters in {folder} do not belong to this model: {str(error).splitlines()[-1]}"
+        ) from error
     if report.unexpected_keys:
         raise ModelError(
             f"the adapters in {folder} do not belong to this model: it has no "
@@ -118,8 +127,7 @@ def attach_adapters(model: Any, folder: Path) -> Any:
         ModelError: PEFT is not installed, or the adapters do not belong to this base.
     """
     peft = _peft()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+    with _quiet():
         try:
             return peft.PeftModel.from_pretrained(model, folder).eval()
         except (RuntimeError, ValueError, KeyError) as error:
@@ -135,6 +143,18 @@ def merged(model: Any) -> Any:
     The model given is used up: call it on a copy that was loaded for this.
     """
     return model.merge_and_unload(progressbar=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences what PEFT says of itself, not of the model."""
+    with warnings.catch_warnings():
+        # It still asks transformers for a property that transformers has renamed.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        # Its own pattern for fused experts names a parameter, and it looks among modules alone.
+        unmatched = r"The following (rank|alpha)_pattern keys did not match"
+        warnings.filterwarnings("ignore", unmatched, RuntimeWarning)
+        yield
 
 
 def _peft() -> Any:

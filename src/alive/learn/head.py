@@ -1,8 +1,8 @@
 """From hidden states to values of the next token, without ever holding the logits of all.
 
 The logits of a pass are its largest tensor by far: 4,096 tokens of a vocabulary of 152,000 are
-2.5 GB in float32, and a loss holds several copies. Here a slice of the tokens is computed at a time,
-and computed again in the backward pass.
+2.5 GB in float32, and a loss holds several copies. Here they are computed a slice of the tokens at
+a time, and again in the backward pass.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Head", "decoder_of", "head_of", "target_logprobs"]
+__all__ = ["Head", "decoder_of", "head_of", "slice_bytes", "target_logprobs"]
 
 _SLICE_BYTES = {"cpu": 64 << 20, "cuda": 256 << 20}
-"""Float32 logits of one slice. Wider ones are no faster: their products fill the device already."""
+"""Wider slices are no faster: their products fill the device already."""
 
 Values = Callable[[Tensor, slice], Tensor]
 """Float32 logits of a slice of R tokens [r, V], and which slice -> one value for each, [r]."""
@@ -72,6 +72,11 @@ def target_logprobs(head: Head, hidden: Tensor, targets: Tensor) -> Tensor:
     return head.values(hidden, value)
 
 
+def slice_bytes(device: str) -> int:
+    """Float32 logits that are computed at a time on a device type."""
+    return _SLICE_BYTES.get(device, 64 << 20)
+
+
 def decoder_of(model: Any) -> Any:
     """The part of a causal LM that ends in hidden states, adapters included."""
     base = model.get_base_model() if hasattr(model, "peft_config") else model
@@ -100,10 +105,8 @@ def head_of(model: Any, dtype: torch.dtype) -> Head | None:
             head = Head(layer.weight, layer.bias, after, dtype)
             exact = Head(layer.weight, layer.bias, after, layer.weight.dtype)
             found = exact.logits(hidden)
-            close = found.shape == expected.shape and torch.allclose(
-                found, expected, atol=1e-2 if layer.weight.dtype == torch.bfloat16 else 1e-4, rtol=1e-2
-            )
-            if close:
+            rounding = 1e-4 if layer.weight.dtype == torch.float32 else 1e-2
+            if torch.allclose(found, expected, atol=rounding, rtol=rounding):
                 return head
     return None
 
@@ -171,5 +174,5 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 
 
 def _slices(hidden: Tensor, weight: Tensor) -> Iterator[slice]:
-    size = max(1, _SLICE_BYTES.get(hidden.device.type, 64 << 20) // (4 * weight.shape[0]))
+    size = max(1, slice_bytes(hidden.device.type) // (4 * weight.shape[0]))
     return (slice(at, at + size) for at in range(0, len(hidden), size))

@@ -102,9 +102,11 @@ def likelihood_loss(logprobs: Tensor, weights: Tensor) -> Tensor:
     return -(logprobs * weights).sum()
 
 
-def policy_gradient_loss(
-    logprobs: Tensor, sampled: Tensor, weights: Tensor, clip_low: float, clip_high: float
-) -> Tensor:
+CLIP_LOW, CLIP_HIGH = 0.2, 0.28
+"""DAPO's. One update a batch of fresh rollouts stays within them: they guard against staleness."""
+
+
+def policy_gradient_loss(logprobs: Tensor, sampled: Tensor, weights: Tensor) -> Tensor:
     """``-sum_t min(r_t w_t, clip(r_t, 1 - low, 1 + high) w_t)``, r the ratio to the sampler.
 
     With advantages over the number of tokens as weights this is GRPO's loss as DAPO normalises and
@@ -114,9 +116,7 @@ def policy_gradient_loss(
         logprobs: [R].
         sampled: [R], log-probabilities under the policy that sampled.
         weights: [R].
-        clip_low: Epsilon below 1.
-        clip_high: Epsilon above 1.
     """
     ratio = torch.exp(logprobs - sampled)
-    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
+    clipped = ratio.clamp(1 - CLIP_LOW, 1 + CLIP_HIGH)
     return -torch.minimum(ratio * weights, clipped * weights).sum()

@@ -15,6 +15,9 @@ from alive.learn.batch import MicroBatch, micro_batches
 from alive.learn.loss import Forward, likelihood_loss, policy_gradient_loss
 from alive.types import TrainingRecord, UpdateStats
 
+MAX_GRAD_NORM = 1.0
+"""Gradients are clipped to this norm, as is customary."""
+
 
 def role_weights(config: LearnConfig) -> dict[str, float]:
     """The weights lambda of the role losses."""
@@ -79,13 +82,13 @@ def update(
         batch = _to(cpu_batch, device)
         with autocast():
             logprobs = forward.logprobs(batch)
-        loss = _loss(logprobs, batch, config)
+        loss = _loss(logprobs, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()
         tokens += len(logprobs)
         _add_role_sums(sums, batch, logprobs.detach())
     trainable = [weight for group in optimiser.param_groups for weight in group["params"]]
-    norm = float(torch.nn.utils.clip_grad_norm_(trainable, config.max_grad_norm))
+    norm = float(torch.nn.utils.clip_grad_norm_(trainable, MAX_GRAD_NORM))
     finite = math.isfinite(total) and math.isfinite(norm)
     if finite:
         for group in optimiser.param_groups:
@@ -98,13 +101,12 @@ def update(
     )
 
 
-def _loss(logprobs: torch.Tensor, batch: MicroBatch, config: LearnConfig) -> torch.Tensor:
+def _loss(logprobs: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
     ahead = batch.mask.bool()
     weights = batch.weights[ahead]
     if batch.sampled is None:
         return likelihood_loss(logprobs, weights)
-    sampled = batch.sampled[ahead]
-    return policy_gradient_loss(logprobs, sampled, weights, config.clip_low, config.clip_high)
+    return policy_gradient_loss(logprobs, batch.sampled[ahead], weights)
 
 
 def _to(batch: MicroBatch, device: torch.device) -> MicroBatch:

@@ -13,7 +13,7 @@ from typing import Any
 from alive.config import Config
 from alive.errors import RunError, UserError
 from alive.publish.card import Card, write_card
-from alive.settings import build_config
+from alive.settings import stored_config
 from alive.store import Checkpoint, newest_checkpoint, read_config
 from alive.store.atomic import new_folder, storage
 
@@ -37,7 +37,7 @@ def export(run: str | Path, to: str | Path, *, adapters: bool = False) -> Path:
         StorageError: The disk refuses; nothing is left behind.
     """
     run, target = Path(run), Path(to).expanduser().resolve()
-    config = build_config([(f"{run}/config.json", read_config(run))])
+    config = stored_config(f"{run}/config.json", read_config(run))
     if adapters and not config.model.lora_rank:
         raise UserError(
             f"{run} trained all weights (model.lora_rank = 0), so there are no adapters; export "

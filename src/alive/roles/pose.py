@@ -39,6 +39,13 @@ __all__ = [
     "task_id",
 ]
 
+ROUNDS = 3
+"""Times a poser is asked, the first included: what is left open then is filled at random."""
+
+MAX_SPAN_WORDS = 10
+MAX_SPAN_SHARE = 0.15
+"""Of a document's characters."""
+
 MAX_OCCURRENCES = 7
 MIN_CONTEXT_WORDS = 5
 MIN_CONTEXT_SHARE = 0.5
@@ -90,7 +97,7 @@ async def pose(
         sampler: The policy.
         renderer: Renders the prompt.
         document: A raw text.
-        game: M, the random share, resamples and the gate's limits.
+        game: M, the random share and the gate's limits.
         params: How proposals are drawn.
         seed: Seed of what this is part of.
         memory: Ids of tasks (``task_id``) not to be posed again.
@@ -103,7 +110,7 @@ async def pose(
     board = _Board(document, game, memory, guesses)
     m = game.masks_per_document
     wanted = m - round(game.random_share * m)
-    for turn in range(game.resamples + 1):
+    for turn in range(ROUNDS):
         missing = wanted - len(board.tasks)
         if missing <= 0:
             break
@@ -174,7 +181,7 @@ def invalid_reason(
         return "empty"
     if span not in document_text:
         return "not in the text"
-    if len(words) > game.max_span_words or len(span) > game.max_span_share * len(document_text):
+    if len(words) > MAX_SPAN_WORDS or len(span) > MAX_SPAN_SHARE * len(document_text):
         return "too long"
     if not re.search(r"[^\W_]", span) or all(_bare(word) in STOP_WORDS for word in words):
         return "only stop-words or punctuation"

@@ -57,7 +57,7 @@ def test_neither_the_budget_nor_the_neighbours_change_a_rollout(seed_tokenizer) 
     sampler = policy(seed_tokenizer)
     prompts, params = prompts_of(sampler.renderer), SamplingParams(6)
     together = sampled(sampler, prompts, 3, params, seed=4)
-    sampler.budget = 1  # one row at a time
+    sampler = policy(seed_tokenizer, choices={"budget": 1})  # one row at a time
     assert ids_of(sampled(sampler, prompts, 3, params, seed=4)) == ids_of(together)
     alone = [sample(sampler, Request(p, 3, params, 4 + at))[0] for at, p in enumerate(prompts)]
     assert ids_of(alone) == ids_of(together)
@@ -186,6 +186,29 @@ def test_weights_and_version_change_under_the_guard(seed_tokenizer, monkeypatch)
     learner.update(records_of(learner.renderer), 1e-2)
     assert [version for version, _ in seen] == [0, 1]
     assert seen[0][1] == 1.0 != seen[1][1] == weight[0].item()
+
+
+def test_an_interrupted_step_is_not_the_old_version(seed_tokenizer, monkeypatch) -> None:
+    """Weights may have moved; nobody may take them for those of the step before."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    learner = policy(seed_tokenizer)
+    monkeypatch.setattr(learner._optimiser, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        learner.update(records_of(learner.renderer), 1e-2)
+    assert learner.version == 1
+
+
+def test_what_a_run_chose_is_not_chosen_again(seed_tokenizer) -> None:
+    """The rest is asked of the machine."""
+    chosen = policy(seed_tokenizer, dtype="bfloat16").choices
+    assert chosen.keys() == {"dtype", "budget", "recomputes"}
+    assert (chosen["dtype"], chosen["recomputes"]) == ("bfloat16", False)
+    resumed = policy(seed_tokenizer, choices={"budget": 12345, "recomputes": True})
+    assert resumed.choices == {"dtype": "float32", "budget": 12345, "recomputes": True}
+    assert policy(seed_tokenizer, choices={"budget": 9}).choices["recomputes"] is False
 
 
 def test_a_policy_without_learning_settings_only_samples(seed_tokenizer) -> None:
