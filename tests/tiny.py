@@ -81,9 +81,7 @@ def policy(
         model = with_lora(model, rank, 8.0, seed)
     renderer = make_renderer(tokenizer)
     learn = learn or LearnConfig(learning_rate=1e-2)
-    return LocalPolicy(
-        model, tokenizer, renderer, learn, dtype=dtype, base="tiny", choices=choices
-    )
+    return LocalPolicy(model, tokenizer, renderer, learn, dtype=dtype, base="tiny", choices=choices)
 
 
 def sample(sampler: Any, *requests: Request) -> list[list[Rollout]]:

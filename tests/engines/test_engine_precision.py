@@ -34,7 +34,9 @@ def test_a_sampling_copy_shares_all_but_the_matrices(make) -> None:
     head = "lm_head.weight"
     for name, weight in parameters(model).items():
         copied = parameters(twin)[name]
-        matrix = weight.ndim == 2 and "embed" not in name and ".wte" not in name and ".wpe" not in name
+        matrix = (
+            weight.ndim == 2 and "embed" not in name and ".wte" not in name and ".wpe" not in name
+        )
         if matrix or (make is gpt2 and name.endswith(".bias") and "ln_" not in name):
             assert copied.dtype == torch.bfloat16, name
             assert torch.equal(copied, weight.bfloat16())
@@ -79,7 +81,12 @@ def test_what_is_bfloat16_already_costs_nothing() -> None:
 
 RECORDS = [
     record((3, 4, 5, first), (6, 7, second, 9, 2), role=role)
-    for first, second, role in [(8, 1, "solve"), (9, 2, "solve"), (10, 3, "review"), (11, 4, "pose")]
+    for first, second, role in [
+        (8, 1, "solve"),
+        (9, 2, "solve"),
+        (10, 3, "review"),
+        (11, 4, "pose"),
+    ]
 ]
 
 
@@ -92,7 +99,9 @@ def test_small_steps_move_weights_whatever_is_computed_in(seed_tokenizer, rank) 
         before = {name: w.detach().clone() for name, w in learner._trainable()}
         for _ in range(30):
             learner.update(RECORDS, 1e-6)
-        linear = [(name, w) for name, w in learner._trainable() if w.ndim == 2 and "embed" not in name]
+        linear = [
+            (name, w) for name, w in learner._trainable() if w.ndim == 2 and "embed" not in name
+        ]
         moved = sum(int((w != before[name]).sum()) for name, w in linear)
         shares[dtype] = moved / sum(w.numel() for _, w in linear)
         for _, weight in learner._trainable():

@@ -124,7 +124,7 @@ def load_model(
             has no tokenizer, holds weights that are not numbers, or does not predict left to right.
     """
     where = resolve(id)
-    adapters = where if is_adapters(where) else None
+    adapters = Path(where) if is_adapters(where) else None
     if adapters is not None:
         where = resolve(adapter_base(id))
     if isinstance(where, Path):
@@ -180,8 +180,9 @@ def adapter_base(id: str) -> str:
     where = resolve(id)
     if is_adapters(where):
         return base_name(Path(where))
-    named = id in ("seed", "smollm2") or not isinstance(where, Path)
-    return id if named else str(where.absolute())
+    if id in ("seed", "smollm2") or not isinstance(where, Path):
+        return id
+    return str(where.absolute())
 
 
 def load_tokenizer(id: str) -> Any:

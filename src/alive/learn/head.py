@@ -58,8 +58,8 @@ class Head:
         Returns:
             [R].
         """
-        result: Tensor = _Sliced.apply(hidden, self.weight, self.bias, self, function)
-        return result
+        sliced: Callable[..., Tensor] = _Sliced.apply
+        return sliced(hidden, self.weight, self.bias, self, function)
 
 
 def target_logprobs(head: Head, hidden: Tensor, targets: Tensor) -> Tensor:

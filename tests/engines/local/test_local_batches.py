@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 
 import torch
 from hypothesis import given
@@ -85,12 +86,7 @@ def test_every_row_once_and_within_the_budget(made, budget: int, equal: bool) ->
 
 
 def test_recurrent_states_count_once_a_row() -> None:
-    class State:
-        keys = None
-        conv_states = {0: torch.zeros(1, 6, 4)}
-        recurrent_states = {0: torch.zeros(1, 2, 3, 5), 1: None}
-
-    class Cache:
-        layers = (State(),)
-
-    assert row_size(Cache(), 20, 8, 4) == RowSize(token=0, fixed=16 * 8 + 4 * 24 + 4 * 30)
+    states = {0: torch.zeros(1, 6, 4)}, {0: torch.zeros(1, 2, 3, 5), 1: None}
+    layer = SimpleNamespace(keys=None, conv_states=states[0], recurrent_states=states[1])
+    cache = SimpleNamespace(layers=[layer])
+    assert row_size(cache, 20, 8, 4) == RowSize(token=0, fixed=16 * 8 + 4 * 24 + 4 * 30)

@@ -279,7 +279,9 @@ rows = st.tuples(
 @given(st.lists(rows, min_size=1, max_size=6))
 def test_a_token_without_mass_is_never_drawn(made) -> None:
     """Whatever the random number, and whatever the rows beside it are."""
-    weights, temperature, top_p, uniform = (torch.tensor(column) for column in zip(*made, strict=True))
+    weights, temperature, top_p, uniform = (
+        torch.tensor(column) for column in zip(*made, strict=True)
+    )
     weights[:, 3] += weights.sum(-1) == 0  # something has mass
     logits = torch.log(weights)
     normaliser = torch.logsumexp(logits, -1)

@@ -55,9 +55,7 @@ def lfm2(size: int) -> Any:
 
 def mamba(size: int) -> Any:
     shape = {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8, "pad_token_id": 0}
-    return built(
-        hf.MambaConfig(vocab_size=size, bos_token_id=None, eos_token_id=None, **shape)
-    )
+    return built(hf.MambaConfig(vocab_size=size, bos_token_id=None, eos_token_id=None, **shape))
 
 
 SHARED, PADDED = {Layout.SHARED}, {Layout.PADDED}
@@ -95,9 +93,7 @@ def test_a_family_is_sampled_as_fast_as_it_allows_and_rightly(
 
 
 @pytest.mark.parametrize(("make", "layout"), [(llama, Layout.SHARED), (gemma3, Layout.PADDED)])
-def test_bfloat16_may_round_and_is_no_reason_for_a_slower_way(
-    seed_tokenizer, make, layout
-) -> None:
+def test_bfloat16_may_round_and_is_no_reason_for_a_slower_way(seed_tokenizer, make, layout) -> None:
     """The weights that train are float32; what matters is what they are computed in."""
     sampler = policy(seed_tokenizer, model=make(len(seed_tokenizer)), dtype="bfloat16")
     assert sampler._decoder.layout is layout

@@ -105,7 +105,7 @@ def test_a_stop_string_ends_a_completion(seed_tokenizer) -> None:
 
 
 def test_a_completion_ends_where_the_context_does(seed_tokenizer) -> None:
-    """A GPT-2 of 64 positions: whoever asks for more gets what fits, and nothing where none does."""
+    """A GPT-2 of 64 positions: who asks for more gets what fits, or nothing where none does."""
     sampler = policy(seed_tokenizer, model=gpt2(len(seed_tokenizer)))
     lengths = (10, 60, 63, 64, 80)
     prompts = [Prompt("solve", tuple(20 + at % 40 for at in range(n))) for n in lengths]
@@ -116,9 +116,7 @@ def test_a_completion_ends_where_the_context_does(seed_tokenizer) -> None:
     assert {(r.text, r.stop) for r in (*groups[3], *groups[4])} == {("", "length")}
     for prompt, group in zip(prompts[:3], groups[:3], strict=True):
         expected = plain_logprobs(sampler.model, prompt.ids, group[0].completion_ids)
-        torch.testing.assert_close(
-            torch.tensor(group[0].logprobs), expected, atol=1e-4, rtol=0
-        )
+        torch.testing.assert_close(torch.tensor(group[0].logprobs), expected, atol=1e-4, rtol=0)
 
 
 def test_tokens_that_the_tokenizer_does_not_know_are_never_written(seed_tokenizer) -> None:
