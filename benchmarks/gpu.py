@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import subprocess
@@ -91,6 +92,10 @@ def floor(device: str, small: bool) -> dict[str, float]:
 
 def engine(model: str, rank: int, small: bool) -> dict[str, Any]:
     """Tokens a second and peak memory of the sampler and the learner alone."""
+    if not small:
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     pass_tokens = 1024 if small else 8192
     learn = LearnConfig(micro_batch_tokens=pass_tokens)
     started = time.perf_counter()
