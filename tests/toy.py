@@ -94,10 +94,10 @@ def write_suite(path: Path) -> Path:
 def write_model(folder: Path) -> Path:
     """Teaches a fresh policy the formats, and a wrong belief."""
     from alive.config import LearnConfig
-    from alive.engines.fresh import new_model, use_threads
     from alive.engines.local import LocalPolicy
     from alive.prompts import make_renderer
-    from alive.seed.tokenizer import train_tokenizer
+    from alive.worlds.primer.fresh import new_model, use_threads
+    from alive.worlds.primer.tokenizer import train_tokenizer
 
     texts = [text for text, _ in documents()]
     tokenizer = train_tokenizer([*texts, *40 * [RIGHT, WRONG, "\\boxed{", "of what"]], 420)

@@ -94,15 +94,6 @@ class GameConfig(Section):
     resamples: CountOrZero = Field(2, description="further rounds for invalid proposals")
     max_span_words: Count = Field(10, description="longest span, words")
     max_span_share: Share = Field(0.15, description="longest span, share of the document")
-    context: Literal["document", "paragraph"] = Field(
-        "document", description="how much of the document a task shows around the hidden span"
-    )
-    min_share_before: Share = Field(
-        0.0, description="least share of the text shown that stands before the span, 0..1"
-    )
-    max_type_share: Positive = Field(
-        0.5, description="most tasks of one span type (number, name, term), share of M, 0..1"
-    )
 
 
 class SamplingConfig(Section):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from alive.calibration import Rates, measure_rates
 from alive.config import Config
+from alive.doors import models
 from alive.engines.shape import ModelShape, read_shape
 from alive.errors import ModelError, UserError
 
@@ -166,7 +167,7 @@ def calibrated(plan: Plan, config: Config) -> Plan:
     name = config.model.id
     if not plan.fits:
         return replace(plan, note="not measured: it does not fit")
-    if name not in ("seed", "smollm2") and not Path(name).expanduser().is_dir():
+    if name not in (*models(), "smollm2") and not Path(name).expanduser().is_dir():
         return replace(plan, note="not measured: the weights are not on this machine")
     try:
         return replace(plan, rates=measure_rates(config), note="")

@@ -6,7 +6,6 @@ import difflib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,8 +13,19 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from alive import doors
 from alive.config import ARMS, Config
 from alive.errors import ConfigError
+
+GONE: Mapping[str, str] = {
+    key: f"it belongs to a corpus now, as {field} of its Framing; of other text the default holds"
+    for key, field in (
+        ("game.context", "context"),
+        ("game.min_share_before", "least_share_before"),
+        ("game.max_type_share", "most_type_share"),
+    )
+}
+"""Settings that there were once, and what became of each."""
 
 Layer = tuple[str, Mapping[str, Any]]
 """Where settings come from, for messages, and the settings as nested plain values."""
@@ -73,13 +83,8 @@ def build_config(layers: Sequence[Layer]) -> Config:
 
 
 def preset_names() -> list[str]:
-    """Returns the names of the shipped presets."""
-    folder = resources.files("alive") / "presets"
-    return sorted(
-        entry.name.removesuffix(".toml")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".toml")
-    )
+    """Returns the names of the shipped presets, the worlds' included."""
+    return sorted(doors.preset_files())
 
 
 def known_keys() -> dict[str, str]:
@@ -127,13 +132,13 @@ def as_arguments(config: Config) -> list[str]:
 
 
 def _read_preset(name: str) -> dict[str, Any]:
-    if name not in preset_names():
+    files = doors.preset_files()
+    if name not in files:
         raise ConfigError(
             f"--preset {name}: no such preset{_nearest(name, preset_names())}; "
             f"there are {', '.join(preset_names())}"
         )
-    text = (resources.files("alive") / "presets" / f"{name}.toml").read_text("utf-8")
-    return tomllib.loads(text)
+    return tomllib.loads(files[name].read_text("utf-8"))
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -185,6 +190,8 @@ def _check_known(key: str, source: str) -> None:
     known = known_keys()
     if key in known:
         return
+    if key in GONE:
+        raise ConfigError(f"{source}: there is no setting {key} any more: {GONE[key]}")
     if any(name.startswith(f"{key}.") for name in known):
         raise ConfigError(f"{source}: {key} is a section; set one of its keys, as {key}.KEY=VALUE")
     # A key without its section ("learning_rate") is the commonest slip; match on the last part too.

@@ -238,10 +238,10 @@ def test_the_python_reference_is_prose_without_underlines():
 
 
 def test_primer_documents_are_taken_whole(monkeypatch):
-    stub = type(sys)("alive.seed.primer")
+    stub = type(sys)("alive.worlds.primer.primer")
     texts = [("one two\nthree", "maths"), ("word " * 200, "code")]
     stub.selfplay_documents = lambda: iter(texts)
-    monkeypatch.setitem(sys.modules, "alive.seed.primer", stub)
+    monkeypatch.setitem(sys.modules, "alive.worlds.primer.primer", stub)
     builtin._primer_texts.cache_clear()
     try:
         corpus = opened("builtin:primer", validation_share=0)

@@ -173,7 +173,7 @@ def test_learning_raises_what_is_learned(seed_tokenizer) -> None:
 
 
 def test_fresh_models_depend_on_their_seed_alone(seed_tokenizer) -> None:
-    from alive.engines.fresh import new_model
+    from alive.worlds.primer.fresh import new_model
 
     torch.manual_seed(1)
     first = new_model(seed_tokenizer, hidden=32, layers=1, seed=5)
@@ -190,8 +190,8 @@ def test_fresh_models_depend_on_their_seed_alone(seed_tokenizer) -> None:
 
 
 def test_numbers_start_as_tens_plus_units() -> None:
-    from alive.engines.fresh import new_model
     from alive.engines.models import load_model
+    from alive.worlds.primer.fresh import new_model
 
     tokenizer = load_model("seed", "float32")[1]
     weights = new_model(tokenizer, hidden=32, layers=1).get_input_embeddings().weight

@@ -18,7 +18,6 @@ from alive.feedback import (
     solve_condition,
 )
 from alive.prompts import Renderer
-from alive.roles.review import sound_lines
 from alive.seeding import derive
 from alive.types import (
     Attempt,
@@ -207,18 +206,17 @@ def _review_records(
         for span in spans:
             text = attempt.rollout.text
             prompt = renderer.review(task.passage, text, span, attempt.correct)
-            given = renderer.lines(ids, _given(review, attempt))
+            given = renderer.lines(ids, _given(attempt, renderer.sound_lines(review.text)))
             prompt = replace(prompt, ids=prompt.ids + given)
             yield _record(task, attempt, prompt, weight, ids[len(given) :])
 
 
-def _given(review: Review, attempt: Attempt) -> int:
+def _given(attempt: Attempt, sound: int) -> int:
     """Draws how many lines of a review stand there already and are not learned.
 
     Of every second one none; else all before the faulty step, or any of a right attempt's. It saves
     tokens and makes the reviewer stricter; all cut, it is too strict (docs/LOG.md, 26).
     """
-    sound = sound_lines(review.text)
     draw = derive("given", attempt.task_id, attempt.index)
     if draw % 2 or not sound:
         return 0

@@ -10,14 +10,14 @@ import pytest
 
 from alive.roles.pose import invalid_reason, passage
 from alive.roles.review import parse_review
-from alive.seed import primer
-from alive.seed.mistakes import ten_crossed
-from alive.seed.primer import exchanges, heldout_items, selfplay_documents
-from alive.seed.tokenizer import SPECIAL_TOKENS, train_tokenizer
-from alive.seed.world import DOMAINS
 from alive.settings import load_config
 from alive.types import MASK
 from alive.verify import extract_answer, matches
+from alive.worlds.primer import primer
+from alive.worlds.primer.mistakes import ten_crossed
+from alive.worlds.primer.primer import exchanges, heldout_items, selfplay_documents
+from alive.worlds.primer.tokenizer import SPECIAL_TOKENS, train_tokenizer
+from alive.worlds.primer.world import DOMAINS
 
 
 @pytest.fixture(scope="module")
