@@ -39,7 +39,7 @@ def settings_of(world: Path, out: Path) -> dict[str, Any]:
             "min_chunk_tokens": 4,
             "decontaminate_ngram": 40,
         },
-        "game": {"masks_per_document": M, "solutions_per_mask": N, "max_type_share": 1.0},
+        "game": {"masks_per_document": M, "solutions_per_mask": N},
         "sampling": {"pose_tokens": 6, "solve_tokens": 12, "review_tokens": 40},
         "learn": {"learning_rate": 5e-3},
         "warmup": {"steps": 1, "format_steps": 1},

@@ -8,11 +8,11 @@ from collections import Counter
 
 import pytest
 
-from alive.feedback import template_critique
 from alive.prompts import load_templates
 from alive.roles.review import parse_review
 from alive.types import MASK
 from alive.verify import extract_answer, matches
+from alive.worlds.primer.critique import template_critique
 from alive.worlds.primer.mistakes import (
     Working,
     first_ten_forgotten,
