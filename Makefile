@@ -59,7 +59,7 @@ format: $(DEV_STAMP)
 
 # Rebuilds the shipped model bit for bit on the same machine.
 seed: $(STAMP)
-	$(BIN)/python -m alive.seed.build
+	$(BIN)/python -m alive.worlds.primer.build
 
 bench: $(BENCH_STAMP)
 	$(BIN)/python benchmarks/startup.py

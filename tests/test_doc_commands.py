@@ -24,7 +24,7 @@ from documents import ROOT, blocks
 from alive import api, plan, settings
 from alive.cli import run
 from alive.compare import grid
-from alive.seed import primer
+from alive.worlds.primer import primer
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

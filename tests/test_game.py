@@ -13,9 +13,14 @@ from alive.config import Config, GameConfig, SamplingConfig
 from alive.game import Played, _hardest, play, play_all
 from alive.prompts import make_renderer
 from alive.roles.review import from_text
-from alive.types import Attempt, Document, Prompt, Request, Rollout
+from alive.types import Attempt, Document, Framing, Prompt, Request, Rollout
 
-DOCUMENT = Document("doc", "Ann has 3 pens and buys 4 more pens. Now Ann has 12 pens.", "here")
+DOCUMENT = Document(
+    "doc",
+    "Ann has 3 pens and buys 4 more pens. Now Ann has 12 pens.",
+    "here",
+    framing=Framing(most_type_share=1.0),
+)
 RIGHT = "1 ok\nSummary: every step is right\nVerdict: right\nScore: 10"
 WRONG = "1 wrong sum\nSummary: step 1 is wrong in the sum\nVerdict: wrong\nScore: 0"
 CONFIG = Config(
@@ -25,7 +30,6 @@ CONFIG = Config(
         solutions_per_mask=4,
         random_share=0.0,
         revisions_per_mask=1,
-        max_type_share=1.0,
     ),
     sampling=SamplingConfig(pose_tokens=3, solve_tokens=20, review_tokens=30, top_p=0.9),
 )

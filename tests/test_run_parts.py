@@ -153,7 +153,7 @@ def test_probe_tasks_are_posed_and_distinct() -> None:
     ]
     renderer = PlainRenderer()
     renderer.words = SimpleNamespace(pose_positive="hard")
-    game = GameConfig(masks_per_document=2, max_type_share=1.0)
+    game = GameConfig(masks_per_document=2)
 
     def found(documents: list[Document], seed: int) -> list[Task]:
         sampler = ScriptedSampler(lambda prompt, text, index: "held")

@@ -10,7 +10,7 @@ from alive.errors import ConfigError
 from alive.prompts import make_renderer
 from alive.roles.pose import mask
 from alive.teacher import EndpointTeacher
-from alive.types import Attempt, Document, Prompt, Rollout, Task
+from alive.types import Attempt, Document, Framing, Prompt, Rollout, Task
 from alive.warmup import format_records, make_critic
 
 TEXT = "Ann has 3 pens and buys 4 more pens. Bob finds 5 coins near the Old Mill in April."
@@ -92,8 +92,9 @@ def test_formats_are_masked_passages_with_their_spans(renderer) -> None:
 
 def test_formats_show_what_a_task_will(renderer) -> None:
     text = f"{TEXT}\n\nCleo sat in seat 9 on the way to York and Dan in seat 2 behind her."
-    game = GameConfig(masks_per_document=6, context="paragraph")
-    made = list(format_records(Document("two", text, "here"), game, renderer, seed=1))
+    game = GameConfig(masks_per_document=6)
+    document = Document("two", text, "here", framing=Framing(context="paragraph"))
+    made = list(format_records(document, game, renderer, seed=1))
     for solve, pose in zip(made[::2], made[1::2], strict=True):
         span = renderer.decode(pose.completion_ids)
         [paragraph] = [part for part in text.split("\n\n") if span in part]
@@ -126,7 +127,7 @@ def test_an_endpoints_words_are_read_like_the_policys(monkeypatch, renderer) -> 
 
     def critiques(self, prompts):
         asked.extend(prompts)
-        return ["1 wrong sum\nSummary: it is 7\nVerdict: wrong\nScore: 3", "what"]
+        return ["Step 1 is off.\nSummary: it is 7\nVerdict: wrong\nScore: 3", "what"]
 
     monkeypatch.setattr(EndpointTeacher, "critiques", critiques)
     config = WarmupConfig(teacher="http://127.0.0.1:9/v1", teacher_model="judge")

@@ -37,7 +37,7 @@ def settings_of(world: Path, out: Path) -> dict[str, Any]:
             "paths": [str(world / "corpus.jsonl")],
             "validation_share": 0.1,
         },
-        "game": {"masks_per_document": M, "solutions_per_mask": N, "max_type_share": 1.0},
+        "game": {"masks_per_document": M, "solutions_per_mask": N},
         "sampling": {"pose_tokens": 6, "solve_tokens": 12, "review_tokens": 40},
         "learn": {"learning_rate": 5e-3},
         "warmup": {"steps": 1, "format_steps": 1},
@@ -92,10 +92,10 @@ def write_suite(path: Path) -> Path:
 def write_model(folder: Path) -> Path:
     """Teaches a fresh policy the formats, and a wrong belief."""
     from alive.config import LearnConfig
-    from alive.engines.fresh import new_model, use_threads
     from alive.engines.local import LocalPolicy
     from alive.prompts import make_renderer
-    from alive.seed.tokenizer import train_tokenizer
+    from alive.worlds.primer.fresh import new_model, use_threads
+    from alive.worlds.primer.tokenizer import train_tokenizer
 
     texts = [text for text, _ in documents()]
     tokenizer = train_tokenizer([*texts, *40 * [RIGHT, WRONG, "\\boxed{", "of what"]], 420)

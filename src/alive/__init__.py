@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from alive.doors import register
+
 if TYPE_CHECKING:
     from alive.api import evaluate, export, solve
     from alive.loop import train
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "evaluate", "export", "solve", "train"]
+
+# The one place that names a world; it is imported when a name of its own is looked up.
+register("alive.worlds.primer:WORLD")
 
 
 def __getattr__(name: str) -> Any:

@@ -118,15 +118,6 @@ class GameConfig(Section):
     reviews_per_document: CountOrZero = Field(
         0, description="attempts at a document's tasks that are reviewed, hard tasks first; 0: all"
     )
-    context: Literal["document", "paragraph"] = Field(
-        "document", description="how much of the document a task shows around the hidden span"
-    )
-    min_share_before: Share = Field(
-        0.0, description="least share of the text shown that stands before the span, 0..1"
-    )
-    max_type_share: Positive = Field(
-        0.5, description="most tasks of one span type (number, name, term), share of M, 0..1"
-    )
 
 
 class SamplingConfig(Section):

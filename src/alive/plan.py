@@ -13,6 +13,7 @@ from pathlib import Path
 from alive.arms.rehearsal import LEAST
 from alive.calibration import Rates, measure_rates
 from alive.config import ComputeType, Config
+from alive.doors import models
 from alive.engines.footprint import Footprint
 from alive.engines.shape import ModelShape, read_shape
 from alive.errors import ModelError, UserError
@@ -164,7 +165,7 @@ def calibrated(plan: Plan, config: Config) -> Plan:
     name = config.model.id
     if not plan.fits:
         return replace(plan, note="not measured: it does not fit")
-    if name not in ("seed", "smollm2") and not Path(name).expanduser().is_dir():
+    if name not in (*models(), "smollm2") and not Path(name).expanduser().is_dir():
         return replace(plan, note="not measured: the weights are not on this machine")
     try:
         return replace(plan, rates=measure_rates(config), note="")

@@ -6,7 +6,6 @@ import difflib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from alive import doors
 from alive.config import ARMS, Config
 from alive.errors import ConfigError
 
@@ -37,6 +37,9 @@ GONE: Mapping[str, str] = {
     "game.max_span_words": "is gone: a span has at most 10 words",
     "game.max_span_share": "is gone: a span is at most 15 % of its document",
     "evaluate.looks": "is gone: the first 60 problems of a suite are looked at",
+    "game.context": "is now the corpus's own, as context of its Framing",
+    "game.min_share_before": "is now the corpus's own, as least_share_before of its Framing",
+    "game.max_type_share": "is now the corpus's own, as most_type_share of its Framing",
 }
 """Settings of earlier versions, and what became of each."""
 
@@ -115,13 +118,8 @@ def gone_in(values: Mapping[str, Any]) -> list[str]:
 
 
 def preset_names() -> list[str]:
-    """Returns the names of the shipped presets."""
-    folder = resources.files("alive") / "presets"
-    return sorted(
-        entry.name.removesuffix(".toml")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".toml")
-    )
+    """Returns the names of the shipped presets, the worlds' included."""
+    return sorted(doors.preset_files())
 
 
 def known_keys() -> dict[str, str]:
@@ -169,13 +167,13 @@ def as_arguments(config: Config) -> list[str]:
 
 
 def _read_preset(name: str) -> dict[str, Any]:
-    if name not in preset_names():
+    files = doors.preset_files()
+    if name not in files:
         raise ConfigError(
             f"--preset {name}: no such preset{_nearest(name, preset_names())}; "
             f"there are {', '.join(preset_names())}"
         )
-    text = (resources.files("alive") / "presets" / f"{name}.toml").read_text("utf-8")
-    return tomllib.loads(text)
+    return tomllib.loads(files[name].read_text("utf-8"))
 
 
 def _read_file(path: Path) -> dict[str, Any]:

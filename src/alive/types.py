@@ -35,6 +35,21 @@ MASK = r"\mask{}"
 
 
 @dataclass(frozen=True, slots=True)
+class Framing:
+    """How tasks show the documents of a corpus, and which spans suit them.
+
+    Attributes:
+        context: How much of the document a task shows around the hidden span.
+        least_share_before: Least share of the text shown that stands before the span, 0..1.
+        most_type_share: Most tasks of one span type (number, name, term), share of M.
+    """
+
+    context: Literal["document", "paragraph"] = "document"
+    least_share_before: float = 0.0
+    most_type_share: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A chunk of raw corpus text, cleaned and split.
 
@@ -43,12 +58,14 @@ class Document:
         text: The text itself, free of control characters.
         source: Where it came from, for people (file and line, or a builtin's name).
         domain: A label for reporting (``maths``, ``code``, ...); empty when unknown.
+        framing: How tasks show it.
     """
 
     id: str
     text: str
     source: str
     domain: str = ""
+    framing: Framing = Framing()
 
 
 @dataclass(frozen=True, slots=True)

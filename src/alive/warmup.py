@@ -1,7 +1,7 @@
 """Before the policy is on its own: a teacher's critiques, and the answer formats.
 
-Both come from the text alone: the default teacher is a template that knows whether the answer
-matches the hidden span, and the formats are masked passages with their spans.
+Both come from the text alone: the default teacher is the world's own, or one that knows whether
+the answer matches the hidden span; the formats are masked passages with their spans.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from alive.config import GameConfig, WarmupConfig
-from alive.feedback import template_critique
+from alive.feedback import generic_critique
 from alive.game import Critic
 from alive.prompts import Renderer, load_templates
 from alive.roles.pose import passage, random_spans
@@ -20,26 +20,23 @@ from alive.types import Attempt, Document, Review, Task, TrainingRecord
 
 
 def make_critic(config: WarmupConfig, renderer: Renderer) -> Critic:
-    """Returns the warm-up's teacher: templates, or an OpenAI-compatible endpoint.
+    """Returns the warm-up's teacher: the world's, a generic one, or an OpenAI-compatible endpoint.
 
     Raises:
         ConfigError: The endpoint's URL or model name is unusable.
     """
     if config.teacher != "template":
         return _endpoint(EndpointTeacher(config.teacher, config.teacher_model))
+    world = renderer.templates.world
 
     def critic(tasks: Sequence[Task], attempts: Sequence[Attempt]) -> list[Review]:
         return [
             from_text(
                 task,
                 attempt,
-                template_critique(
-                    attempt.rollout.text,
-                    task.span,
-                    attempt.correct,
-                    renderer.words,
-                    task.passage,
-                ),
+                world.teacher(task, attempt, renderer.words)
+                if world
+                else generic_critique(attempt.correct, renderer.words),
             )
             for task, attempt in zip(tasks, attempts, strict=True)
         ]
@@ -57,7 +54,7 @@ def format_records(
     """
     spans = random_spans(document, game, (), derive(seed, "formats", document.id))
     for span in spans[: game.masks_per_document]:
-        asked = renderer.solve(passage(document.text, span, game), None)
+        asked = renderer.solve(passage(document, span), None)
         answer = renderer.complete(rf"\boxed{{{span}}}")
         yield TrainingRecord("solve", asked.ids, answer, 1.0, document.id)
         asked = renderer.pose(document.text, None)

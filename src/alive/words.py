@@ -1,11 +1,10 @@
-"""The words of the game: what conditions, utilities and template critiques say.
+"""The words of the game: what conditions, utilities and the generic teacher say.
 
 They are loaded from a prompt set's ``words.toml``, so that a user can change them without code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -25,15 +24,10 @@ class Words:
         challenging: p <= 0.75.
         easy: p < 1.
         trivial: p = 1.
-        step_right: A checked step in a template critique; ``$step`` is its 1-based number and
-            ``$back`` (optional) its check, the step undone.
-        step_wrong: The first faulty step; ``$step``, ``$kind``, ``$back``.
-        faults: Summary for each kind of fault; ``$step`` is the faulty step.
-        all_right: Summary of a working without a fault.
-        generic_right: Analysis of a right attempt whose steps cannot be checked.
-        generic_wrong: Analysis of a wrong one.
-        generic_right_summary: Summary of a right attempt whose steps cannot be checked.
-        generic_wrong_summary: Summary of a wrong one.
+        generic_right: Analysis of a right attempt by a teacher that knows no more.
+        generic_wrong: Its analysis of a wrong one.
+        generic_right_summary: Its summary of a right attempt.
+        generic_wrong_summary: Its summary of a wrong one.
         outcome_right: What a privileged reviewer is told of an attempt that matches the text.
         outcome_wrong: And of one that does not.
         content_free: A review without content, the control of self-correction.
@@ -50,10 +44,6 @@ class Words:
     challenging: str
     easy: str
     trivial: str
-    step_right: str
-    step_wrong: str
-    faults: Mapping[str, str]
-    all_right: str
     generic_right: str
     generic_wrong: str
     generic_right_summary: str
@@ -65,14 +55,3 @@ class Words:
     def outcome(self, correct: bool) -> str:
         """What a privileged reviewer is told of an attempt."""
         return self.outcome_right if correct else self.outcome_wrong
-
-
-FAULT_KINDS = (
-    "wrong tens",
-    "wrong units",
-    "wrong sum",
-    "wrong order",
-    "wrong number",
-    "wrong answer",
-)
-"""What a template critique can say of the first faulty step."""

@@ -23,7 +23,7 @@ SHOWN = [block for block in blocks(ROOT / "docs/own-arm.md") if block.file == "m
 SMALL = (
     *("model.threads=1", "model.dtype=float32"),
     *("game.masks_per_document=2", "game.solutions_per_mask=4"),
-    *("game.max_type_share=1.0", "sampling.pose_tokens=6", "sampling.solve_tokens=12"),
+    *("sampling.pose_tokens=6", "sampling.solve_tokens=12"),
     *("sampling.review_tokens=40", "warmup.steps=0", "evaluate.suites=[]"),
 )
 

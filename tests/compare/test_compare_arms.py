@@ -41,7 +41,7 @@ def test_every_arm_is_budgeted_alike() -> None:
         as_written = SHARED.sampling.model_copy(update={"temperature": 1.0})
         assert found.sampling == (as_written if name.startswith("grpo") else SHARED.sampling)
         check(found)
-        same = ("documents_per_step", "masks_per_document", "solutions_per_mask", "context")
+        same = ("documents_per_step", "masks_per_document", "solutions_per_mask")
         assert all(getattr(found.game, key) == getattr(SHARED.game, key) for key in same)
 
 

@@ -34,7 +34,6 @@ def comparison(toy_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Com
                     "game": {
                         "masks_per_document": 2,
                         "solutions_per_mask": 4,
-                        "max_type_share": 1.0,
                     },
                     "sampling": {"pose_tokens": 6, "solve_tokens": 12, "review_tokens": 40},
                     "warmup": {"steps": 1, "format_steps": 0},

@@ -1,6 +1,5 @@
 import json
 import os
-import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -239,19 +238,3 @@ def test_the_python_reference_is_prose_without_underlines():
     whole = "".join(text for _, text, _ in found)
     assert len(whole) > 300_000 and "\n****" not in whole and "\n=====" not in whole
     assert builtin.strip_markup("a - b\n---\n ~~~~~\n x ** y\n") == "a - b\n---\n x ** y\n"
-
-
-def test_primer_documents_are_taken_whole(monkeypatch):
-    stub = type(sys)("alive.seed.primer")
-    texts = [("one two\nthree", "maths"), ("word " * 200, "code")]
-    stub.selfplay_documents = lambda: iter(texts)
-    monkeypatch.setitem(sys.modules, "alive.seed.primer", stub)
-    builtin._primer_texts.cache_clear()
-    try:
-        corpus = opened("builtin:primer", validation_share=0)
-        documents = corpus.documents("train")
-        two = {document.domain: document for document in (next(documents), next(documents))}
-    finally:
-        builtin._primer_texts.cache_clear()
-    assert two["maths"].text == "one two\nthree"
-    assert two["code"].text.split() == ["word"] * 200

@@ -9,8 +9,8 @@ import torch
 from tiny import gpt2, llama, policy, record
 
 from alive.config import LearnConfig
-from alive.engines.fresh import new_model
 from alive.engines.precision import Precision, refresh, sampling_copy
+from alive.worlds.primer.fresh import new_model
 
 
 def parameters(model: Any) -> dict[str, torch.nn.Parameter]:

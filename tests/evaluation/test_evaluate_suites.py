@@ -9,9 +9,9 @@ import pytest
 
 from alive.errors import SuiteError
 from alive.evaluation.suites import Suite, SuiteItem, as_task, load_suite, texts
-from alive.seed import primer
 from alive.types import MASK
 from alive.verify import matches
+from alive.worlds.primer import primer
 
 
 def write(path: Path, *rows: object) -> str:

@@ -42,9 +42,7 @@ def sampled(policy: LocalPolicy, n: int = 4, tokens: int = 24) -> list[Any]:
 
 
 def records(rollouts: list[Any]) -> list[TrainingRecord]:
-    return [
-        TrainingRecord("solve", r.prompt.ids, r.completion_ids, 1.0, "d") for r in rollouts
-    ]
+    return [TrainingRecord("solve", r.prompt.ids, r.completion_ids, 1.0, "d") for r in rollouts]
 
 
 def values(policy: LocalPolicy) -> dict[str, torch.Tensor]:

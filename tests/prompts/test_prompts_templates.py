@@ -16,7 +16,7 @@ def test_shipped_sets_load(name):
     # The relabelled words must be the very words that spans are sampled under.
     words = templates.words
     assert words.pose_positive in (words.challenging, words.very_hard)
-    assert templates.words.solve_positive == templates.words.all_right
+    assert words.solve_positive == words.generic_right_summary
 
 
 def test_seed_solve_segments():
@@ -73,7 +73,7 @@ def test_missing_folder_and_broken_encoding(tmp_path):
 def test_words_toml_needs_every_word(tmp_path):
     from importlib import resources
 
-    shipped = (resources.files("alive.prompts") / "seed" / "words.toml").read_text()
+    shipped = (resources.files("alive.worlds.primer") / "prompts" / "words.toml").read_text()
     (tmp_path / "words.toml").write_text(shipped.replace('trivial = "trivial"\n', ""))
     with pytest.raises(ConfigError, match=r"words\.toml \[words\]: the key 'trivial' is missing"):
         load_templates("seed", tmp_path)

@@ -21,9 +21,11 @@ from alive.roles.pose import (
     task_id,
 )
 from alive.roles.spans import occurrences, shown
-from alive.types import MASK, Document, SamplingParams
+from alive.types import MASK, Document, Framing, SamplingParams
 
 GAME = GameConfig()
+WHOLE = Framing()
+ANY_TYPE = Framing(most_type_share=1.0)
 PARAMS = SamplingParams(max_new_tokens=16)
 TEXT = (
     "Marie Curie bought 23 apples in Paris. She gave 14 apples to her sister Bronya, and the "
@@ -36,8 +38,8 @@ class Renderer(PlainRenderer):
     words = load_templates("seed").words
 
 
-def document(text=TEXT):
-    return Document("d1", text, "test", "maths")
+def document(text=TEXT, framing=WHOLE):
+    return Document("d1", text, "test", "maths", framing)
 
 
 @pytest.mark.parametrize(
@@ -67,28 +69,28 @@ def document(text=TEXT):
     ],
 )
 def test_gate_by_hand(span, reason):
-    assert invalid_reason(TEXT, span, GAME, ()) == reason
+    assert invalid_reason(document(TEXT), span, GAME, ()) == reason
 
 
 def test_gate_limits():
     long = " ".join(f"w{i}x" for i in range(200))
     ten, eleven = (" ".join(f"w{i}x" for i in range(n)) for n in (10, 11))
-    assert invalid_reason(long, ten, GAME, ()) is None
-    assert invalid_reason(long, eleven, GAME, ()) == "too long"
+    assert invalid_reason(document(long), ten, GAME, ()) is None
+    assert invalid_reason(document(long), eleven, GAME, ()) == "too long"
     frequent = "the fox ran far away today; " * 7 + "other words stand here in the end as well"
-    assert invalid_reason(frequent, "fox", GAME, ()) is None
-    assert invalid_reason(frequent + " fox", "fox", GAME, ()) == "too frequent"
-    assert invalid_reason("one two 33 four five six seven eight", "33", GAME, ()) is None
-    assert invalid_reason("1 22 333 4444 5555555555", "333", GAME, ()) == "too little context"
-    assert invalid_reason(r"the first \boxed{12} is boxed " * 3, r"\boxed{12}", GAME, ()) == (
-        "holds a marker"
-    )
+    assert invalid_reason(document(frequent), "fox", GAME, ()) is None
+    assert invalid_reason(document(frequent + " fox"), "fox", GAME, ()) == "too frequent"
+    assert invalid_reason(document("one two 33 four five six seven eight"), "33", GAME, ()) is None
+    few = document("1 22 333 4444 5555555555")
+    assert invalid_reason(few, "333", GAME, ()) == "too little context"
+    boxed = document(r"the first \boxed{12} is boxed " * 3)
+    assert invalid_reason(boxed, r"\boxed{12}", GAME, ()) == "holds a marker"
 
 
 @pytest.mark.parametrize("taken", ["Paris", "paris", '"Paris"'])
 def test_spans_of_a_document_are_distinct_once_normalised(taken):
-    assert invalid_reason(TEXT, "Paris", GAME, [taken]) == "taken"
-    assert invalid_reason(TEXT, "23", GAME, [taken]) is None
+    assert invalid_reason(document(TEXT), "Paris", GAME, [taken]) == "taken"
+    assert invalid_reason(document(TEXT), "23", GAME, [taken]) is None
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_spans_of_a_document_are_distinct_once_normalised(taken):
 def test_a_value_that_stays_in_the_text_in_another_form_is_refused(rest):
     text = f"The basket holds 23 apples and nobody ever counts them: {rest} it is said."
     expected = None if rest == r"\text{23}" else "still in the text"  # that one is masked too
-    assert invalid_reason(text, "23", GAME, ()) == expected
+    assert invalid_reason(document(text), "23", GAME, ()) == expected
 
 
 def test_mask_hides_whole_occurrences_and_breaks_the_texts_own_masks():
@@ -113,7 +115,7 @@ PARAGRAPHS = (
     "Bob has 19 eggs. Bob loses 4. Number of eggs now: 15.",
     "x = 10\nx -= 3\nprint(x)\n# 7",
 )
-ALONE = GameConfig(context="paragraph")
+ALONE = Framing(context="paragraph")
 
 
 @pytest.mark.parametrize(
@@ -136,29 +138,29 @@ def test_a_task_shows_the_paragraph_its_span_belongs_to(span, paragraph):
     assert shown(text, span, "paragraph") == expected
     assert shown(text, span, "document") == text
     if paragraph is not None:
-        assert passage(text, span, ALONE) == mask(PARAGRAPHS[paragraph], span)
-        assert passage(text, span, GAME) == mask(text, span)
+        assert passage(document(text, ALONE), span) == mask(PARAGRAPHS[paragraph], span)
+        assert passage(document(text), span) == mask(text, span)
 
 
 def test_the_gate_looks_at_what_the_task_shows():
     frequent = "\n\n".join(f"{i} Ann has 12 pens and {i + 20} eggs in a box" for i in range(8))
-    assert invalid_reason(frequent, "12", GAME, ()) == "too frequent"
-    assert invalid_reason(frequent, "12", ALONE, ()) is None
+    assert invalid_reason(document(frequent), "12", GAME, ()) == "too frequent"
+    assert invalid_reason(document(frequent, ALONE), "12", GAME, ()) is None
     spoken = f"{PARAGRAPHS[0]}\n\nBob has twelve eggs and finds five more of them."
-    assert invalid_reason(spoken, "12", GAME, ()) == "still in the text"
-    assert invalid_reason(spoken, "12", ALONE, ()) is None
+    assert invalid_reason(document(spoken), "12", GAME, ()) == "still in the text"
+    assert invalid_reason(document(spoken, ALONE), "12", GAME, ()) is None
     short = f"{TEXT}\n\nit was 88"
-    assert invalid_reason(short, "88", GAME, ()) is None
-    assert invalid_reason(short, "88", ALONE, ()) == "too little context"
+    assert invalid_reason(document(short), "88", GAME, ()) is None
+    assert invalid_reason(document(short, ALONE), "88", GAME, ()) == "too little context"
 
 
 def test_posed_tasks_carry_their_paragraph_alone():
     text = "\n\n".join(PARAGRAPHS)
-    game = GameConfig(masks_per_document=4, random_share=0.5, max_type_share=1.0,
-                      context="paragraph")  # fmt: skip
+    game = GameConfig(masks_per_document=4, random_share=0.5)
+    framing = Framing(context="paragraph", most_type_share=1.0)
     said = iter(["7", "15"])
     sampler = ScriptedSampler(lambda *_: next(said))
-    posed = asyncio.run(pose(sampler, Renderer(), document(text), game, PARAMS, 1))
+    posed = asyncio.run(pose(sampler, Renderer(), document(text, framing), game, PARAMS, 1))
     assert [task.passage for task in posed.tasks[:2]] == [
         "x = 10\nx -= 3\nprint(x)\n# \\mask{}",
         "Bob has 19 eggs. Bob loses 4. Number of eggs now: \\mask{}.",
@@ -178,7 +180,7 @@ def test_posed_tasks_carry_their_paragraph_alone():
     st.sampled_from(["7", "fox", "seven", "12 runs", "9.7", "Fox"]),
 )
 def test_a_valid_mask_gives_nothing_away_and_can_be_undone(text, span):
-    if invalid_reason(text, span, GAME, ()) is not None:
+    if invalid_reason(document(text), span, GAME, ()) is not None:
         return
     passage = mask(text, span)
     count = passage.count(MASK)
@@ -189,10 +191,10 @@ def test_a_valid_mask_gives_nothing_away_and_can_be_undone(text, span):
 
 @given(st.text(max_size=80), st.text(max_size=12))
 def test_the_gate_takes_any_text(text, span):
-    if invalid_reason(text, span, GAME, ()) is None:
+    if invalid_reason(document(text), span, GAME, ()) is None:
         assert span in text and MASK in mask(text, span)
     spans = random_spans(document(text), GAME, (), 0)
-    assert all(invalid_reason(text, s, GAME, ()) is None for s in spans)
+    assert all(invalid_reason(document(text), s, GAME, ()) is None for s in spans)
 
 
 def test_random_spans_are_valid_mixed_and_seeded():
@@ -204,18 +206,18 @@ def test_random_spans_are_valid_mixed_and_seeded():
     assert spans[0][0].isdigit() and spans[1][0].isupper() and spans[2].islower()
 
 
-def run(completions, game=GAME, **more):
+def run(completions, game=GAME, framing=WHOLE, **more):
     """Poses with a poser that says the given completions one after another."""
     left = iter(completions)
     sampler = ScriptedSampler(lambda prompt, text, index: next(left))
-    posed = asyncio.run(pose(sampler, Renderer(), document(), game, PARAMS, 1, **more))
+    posed = asyncio.run(pose(sampler, Renderer(), document(TEXT, framing), game, PARAMS, 1, **more))
     return posed, sampler
 
 
 def test_poser_proposes_resamples_and_random_fills_the_rest():
-    game = GameConfig(masks_per_document=4, random_share=0.25, max_type_share=1.0)
+    game = GameConfig(masks_per_document=4, random_share=0.25)
     said = ["23", "London", '"Paris"\nmore', "paris", "14", "never said"]
-    posed, sampler = run(said, game)
+    posed, sampler = run(said, game, ANY_TYPE)
     assert [(t.span, t.origin) for t in posed.tasks[:3]] == [
         ("23", "poser"),
         ("Paris", "poser"),

@@ -161,7 +161,7 @@ def test_a_torn_seed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     (tmp_path / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0torn")
     monkeypatch.setattr(models, "resolve", lambda name: tmp_path)
-    [finding] = doctor._seed()
+    [finding] = doctor._worlds()
     assert finding.state == "missing"
     assert finding.remedy == "pip install --force-reinstall alive-rl"
 

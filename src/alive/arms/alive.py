@@ -18,7 +18,6 @@ from alive.feedback import (
     solve_condition,
 )
 from alive.prompts import Renderer
-from alive.roles.review import sound_lines
 from alive.seeding import derive
 from alive.types import (
     Attempt,
@@ -204,7 +203,8 @@ def _review_records(
         for span in spans:
             text = attempt.rollout.text
             prompt = renderer.review(task.passage, text, span, attempt.correct)
-            prefilled = renderer.lines(ids, _prefilled_lines(review, attempt))
+            sound = renderer.sound_lines(review.text)
+            prefilled = renderer.lines(ids, _prefilled_lines(attempt, sound))
             prompt = replace(prompt, ids=prompt.ids + prefilled)
             lineage = task.document_id, task.id, attempt.index
             yield TrainingRecord(
@@ -214,13 +214,12 @@ def _review_records(
             )  # fmt: skip
 
 
-def _prefilled_lines(review: Review, attempt: Attempt) -> int:
+def _prefilled_lines(attempt: Attempt, sound: int) -> int:
     """Draws how many lines of a review stand there already and are not learned.
 
     Of every second one none; else all before the faulty step, or any of a right attempt's. It saves
     tokens and makes the reviewer stricter; all cut, it is too strict (docs/LOG.md, 26).
     """
-    sound = sound_lines(review.text)
     draw = derive("given", attempt.task_id, attempt.index)
     if draw % 2 or not sound:
         return 0

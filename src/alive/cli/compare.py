@@ -98,9 +98,10 @@ def compare_command(
     for suite in suites:
         load_suite(suite, limit, 0)  # a mistyped one should not cost a training run
     domains = [part.strip() for part in train_on.split(",") if part.strip()]
-    for name in domains:
-        builtin.check(f"builtin:primer-{name}")
-    corpora = [(name, f"builtin:primer-{name}") for name in domains] or [("all", "")]
+    [whole, *_] = shared.corpus.paths
+    corpora = [(name, f"{whole}-{name}") for name in domains] or [("all", "")]
+    for _, part in corpora if domains else ():
+        builtin.check(part)
     console = Console()
     comparison = Comparison(
         arms=chosen_arms(arms, ablate, shared),

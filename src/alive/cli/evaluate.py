@@ -93,12 +93,13 @@ def eval_command(
 
 def _usual(model: str) -> tuple[str, ...]:
     """The suites a model is measured on where none is named."""
+    from alive.doors import model_world
     from alive.errors import UserError
     from alive.store import is_run, read_config
 
     known = tuple(read_config(model)["evaluate"]["suites"]) if is_run(model) else ()
-    if model == "seed":
-        known = ("seed",)
+    if world := model_world(model):
+        known = tuple(world.suites)[:1]
     if not known:
         raise UserError(
             "on which problems? Name a suite: --suite seed, --suite reasoning-gym:NAME, or "

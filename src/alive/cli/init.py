@@ -51,7 +51,7 @@ def init_command(rest: tuple[str, ...], model: str, corpus: tuple[str, ...], for
         raise UserError(f"{file} is there already; name another file, or overwrite it with --force")
     if not file.parent.is_dir():
         raise UserError(f"{file}: there is no folder {file.parent}")
-    from alive.report.verdicts import SEED_ALONE, out_of_its_world
+    from alive.report.verdicts import out_of_its_world
     from alive.setup.starter import find_start
     from alive.store.atomic import storage, write_bytes
 
@@ -64,8 +64,8 @@ def init_command(rest: tuple[str, ...], model: str, corpus: tuple[str, ...], for
     with storage(file, "Nothing was written."):
         write_bytes(file, text)
     _show(start)
-    if out_of_its_world(model, paths):
-        click.echo(f"note: {SEED_ALONE}", err=True)
+    if limits := out_of_its_world(model, paths):
+        click.echo(f"note: {limits}", err=True)
     click.echo(f"written: {file}\nnext: {command}")
 
 

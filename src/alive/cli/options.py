@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,9 +36,9 @@ def newest_run() -> Path | None:
 
 def _presets(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
     """Names of presets for the Tab key, without the settings' own imports."""
-    files = (resources.files("alive") / "presets").iterdir()
-    names = sorted(file.name.removesuffix(".toml") for file in files)
-    return [name for name in names if name.startswith(begun)]
+    from alive.doors import preset_files
+
+    return sorted(name for name in preset_files() if name.startswith(begun))
 
 
 def settings_options(command: Command) -> Command:
@@ -115,7 +114,7 @@ def collect_settings(
 
     if more_corpus and not corpus:
         raise UserError(f"unexpected argument {more_corpus[0]}; name text with --corpus PATH")
-    # The quickstart's limits on a span are made for the primer; other text gets the defaults.
+    # The quickstart's sizes were chosen on the primer; other text gets the defaults.
     own_text = any(path != "builtin:primer" for path in (*corpus, *more_corpus))
     if preset is None and not files and base is None and not own_text:
         preset = "quickstart"

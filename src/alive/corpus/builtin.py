@@ -1,18 +1,15 @@
-"""Corpora that need no download: the Python reference, and the primer."""
+"""Corpora that need no download: the Python reference, and those of the worlds."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
 
+from alive import doors
 from alive.corpus.rows import Keep, Source
 from alive.errors import CorpusError
 
-NAMES = (
-    *("builtin:primer", "builtin:primer-maths", "builtin:primer-code", "builtin:primer-logic"),
-    "builtin:python-docs",
-)
+PYTHON_DOCS = "builtin:python-docs"
 
 # A line of one repeated mark under a title, and the heading Sphinx writes over footnotes.
 _UNDERLINE = re.compile(r"^[ \t]*(?:([*=~^#+-])\1{3,}|-\[ Footnotes \]-)[ \t]*\n", re.MULTILINE)
@@ -20,17 +17,28 @@ _UNDERLINE = re.compile(r"^[ \t]*(?:([*=~^#+-])\1{3,}|-\[ Footnotes \]-)[ \t]*\n
 _TABLE_RULE = re.compile(r"^[ \t]*[+|][-=+| \t]*[+|][ \t]*\n", re.MULTILINE)
 
 
+def names() -> list[str]:
+    """Returns the builtin corpora that there are."""
+    return [*doors.corpora(), PYTHON_DOCS]
+
+
 def check(name: str) -> None:
     """Raises CorpusError unless there is a builtin corpus of this name."""
-    if name not in NAMES:
-        raise CorpusError(f"no corpus named {name}. There are {', '.join(NAMES)}.")
+    if name not in names():
+        raise CorpusError(f"no corpus named {name}. There are {', '.join(names())}.")
 
 
 def read(name: str, key: str, keep: Keep) -> Iterator[Source]:
     """Yields the source documents of a builtin corpus in a fixed order."""
-    primer = name.startswith("builtin:primer")
-    documents = _primer(name, key) if primer else _python_docs(name, key)
+    corpus = doors.corpora().get(name)
+    documents = _of_world(corpus, name, key) if corpus else _python_docs(name, key)
     return (source for source in documents if keep(source.key))
+
+
+def _of_world(corpus: doors.Corpus, name: str, key: str) -> Iterator[Source]:
+    for text in corpus.read():
+        place, at = f"{name} {text.name}", f"{key}/{text.name}"
+        yield Source(place, at, [text.text], text.domain, whole=True, framing=corpus.framing)
 
 
 def _python_docs(name: str, key: str) -> Iterator[Source]:
@@ -46,19 +54,3 @@ def _python_docs(name: str, key: str) -> Iterator[Source]:
 def strip_markup(text: str) -> str:
     """Drops the lines of a rendered reST text that hold marks and no words."""
     return _TABLE_RULE.sub("", _UNDERLINE.sub("", text))
-
-
-@cache
-def _primer_texts() -> tuple[tuple[str, str], ...]:
-    # A few megabytes that take seconds to make, and are read again every epoch.
-    from alive.seed.primer import selfplay_documents
-
-    return tuple(selfplay_documents())
-
-
-def _primer(name: str, key: str) -> Iterator[Source]:
-    """Yields the self-play documents, or those of one domain alone."""
-    wanted = name.removeprefix("builtin:primer").removeprefix("-")
-    for index, (text, domain) in enumerate(_primer_texts()):
-        if wanted in ("", domain):
-            yield Source(f"{name} {index}", f"{key}/{index}", [text], domain, whole=True)

@@ -134,7 +134,7 @@ def _find(root: Path) -> tuple[list[Path], int]:
         if root.suffix.lower() not in _SUFFIXES:
             raise CorpusError(
                 f"{root}: cannot read this kind of file. Known are {', '.join(_SUFFIXES)}, "
-                "Hugging Face datasets saved to disk, and builtin:python-docs, builtin:primer."
+                f"Hugging Face datasets saved to disk, and {', '.join(builtin.names())}."
             )
         return [root], 0
     found: list[Path] = []

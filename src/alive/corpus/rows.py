@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from alive.corpus.clean import has_lone_surrogates
 from alive.errors import CorpusError
+from alive.types import Framing
 
 Keep = Callable[[str], bool]
 """Whether the source document with this key is wanted."""
@@ -40,6 +41,7 @@ class Source:
         blocks: Its text in pieces of any size, to be read once; None when it is not valid UTF-8.
         domain: Its label for reporting.
         whole: True when the text is one document as it stands, not to be chunked.
+        framing: How tasks show its documents.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Source:
     blocks: Iterable[str] | None
     domain: str = ""
     whole: bool = False
+    framing: Framing = field(default_factory=Framing)
 
 
 def source_of(row: object, place: str, key: str) -> Source:

@@ -206,7 +206,7 @@ class Corpus:
                 tally.lose("too_short", source.name)
                 continue
             name = digest("document", source.key, index, text)
-            yield Document(name, text, source.name, source.domain)
+            yield Document(name, text, source.name, source.domain, source.framing)
         if index < 0:
             tally.lose("empty", source.name)
 

@@ -8,7 +8,6 @@ import importlib.util
 import json
 import re
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from transformers import (
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from alive import doors
 from alive.config import ComputeType
 from alive.engines.lora import ADAPTER_CONFIG, attach_adapters, base_name, merged
 from alive.engines.quiet import quiet_transformers
@@ -60,8 +60,8 @@ def resolve(id: str) -> Path | str:
     """Finds the model a name stands for.
 
     Args:
-        id: ``seed``, ``smollm2`` (converted into the user's cache on first use), a folder, or a
-            hub id (``name`` or ``organisation/name``).
+        id: A world's model (``seed``), ``smollm2`` (converted into the user's cache on first use),
+            a folder, or a hub id (``name`` or ``organisation/name``).
 
     Returns:
         A folder, or the hub id when no such folder exists.
@@ -69,11 +69,12 @@ def resolve(id: str) -> Path | str:
     Raises:
         ModelError: The folder does not exist, is a file, or the name cannot be a hub id.
     """
-    if id == "seed":
-        folder = Path(str(resources.files("alive") / "data" / "seed"))
-        if not (folder / "config.json").is_file():
-            raise ModelError(f"the seed model is missing from {folder}; rebuild it: make seed")
-        return folder
+    if own := doors.models().get(id):
+        if not (own.folder / "config.json").is_file():
+            raise ModelError(
+                f"the model {id!r} is missing from {own.folder}; rebuild it: {own.rebuilt_by}"
+            )
+        return own.folder
     if id == "smollm2":
         return smollm2_folder()
     path = Path(id).expanduser()
@@ -92,7 +93,7 @@ def resolve(id: str) -> Path | str:
     # Before the hub is asked, which takes its time to say that there is no such model.
     if path.parent.name == "runs":
         raise ModelError(f"there is no run {id!r} here")
-    near = difflib.get_close_matches(id, ("seed", "smollm2"), n=1, cutoff=0.7)
+    near = difflib.get_close_matches(id, (*doors.models(), "smollm2"), n=1, cutoff=0.7)
     if near:
         raise ModelError(f"there is no model {id!r} (did you mean {near[0]}?)")
     return id

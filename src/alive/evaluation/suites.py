@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal
 
+from alive import doors
 from alive.errors import SuiteError
 from alive.seeding import digest
 from alive.types import MASK, Task
@@ -20,12 +20,7 @@ from alive.verify import final_answer
 
 __all__ = ["Suite", "SuiteItem", "as_task", "load_suite", "texts"]
 
-SEED_DOMAINS = ("maths", "code", "logic")
 GYM_PREFIX = "reasoning-gym:"
-_SEED_SPLITS: dict[str, Literal["test", "validation"]] = {
-    "seed": "test",
-    "seed-validation": "validation",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +59,9 @@ def load_suite(name_or_path: str, limit: int = 0, seed: int = 0) -> Suite:
     """Loads a suite by name or file.
 
     Args:
-        name_or_path: ``seed`` or ``seed-validation``, either with ``:maths``, ``:code`` or
-            ``:logic``; ``reasoning-gym:NAME``; or a JSONL file of objects with ``question`` and
-            ``answer`` (optional ``id``, ``domain``).
+        name_or_path: A world's suite such as ``seed``, alone or with ``:DOMAIN``;
+            ``reasoning-gym:NAME``; or a JSONL file of objects with ``question`` and ``answer``
+            (optional ``id``, ``domain``).
         limit: Items kept, the first of each domain in turn; 0 for all (500 of a generated suite).
         seed: Which items a generated suite draws. Suites of fixed items do not depend on it.
 
@@ -75,9 +70,9 @@ def load_suite(name_or_path: str, limit: int = 0, seed: int = 0) -> Suite:
     """
     note = ""
     head, _, domain = name_or_path.partition(":")
-    if head in _SEED_SPLITS:
+    if own := doors.suites().get(head):
         suite = name_or_path
-        items: Iterable[SuiteItem] = _seed_items(head, domain, suite)
+        items: Iterable[SuiteItem] = _world_items(own, head, domain)
     elif name_or_path.startswith(GYM_PREFIX):
         from alive.evaluation.gym import gym_items
 
@@ -133,17 +128,16 @@ def _limited(items: Iterable[SuiteItem], limit: int) -> tuple[SuiteItem, ...]:
     return tuple(turns)[:limit]
 
 
-def _seed_items(split: str, domain: str, suite: str) -> Iterator[SuiteItem]:
-    if domain and domain not in SEED_DOMAINS:
+def _world_items(suite: doors.Suite, name: str, domain: str) -> Iterator[SuiteItem]:
+    if domain and domain not in suite.domains:
         raise SuiteError(
-            f"suite '{suite}': no domain '{domain}'; the seed's are {', '.join(SEED_DOMAINS)}"
+            f"suite '{name}:{domain}': no domain '{domain}'; '{name}' has "
+            f"{', '.join(suite.domains) or 'none'}"
         )
-    from alive.seed.primer import heldout_items
-
-    # The id does not depend on the domains asked for: an item of "seed" keeps it in "seed:code".
-    for index, (question, answer, label) in enumerate(heldout_items(_SEED_SPLITS[split])):
-        if domain in ("", label):
-            yield SuiteItem(f"{split}/{index}", question, answer, label)
+    # The id does not depend on the domains asked for: an item of NAME keeps it in NAME:DOMAIN.
+    for index, item in enumerate(suite.read()):
+        if domain in ("", item.domain):
+            yield SuiteItem(f"{name}/{index}", item.question, item.answer, item.domain)
 
 
 def _file_items(path: Path, suite: str) -> Iterator[SuiteItem]:
@@ -195,7 +189,9 @@ def _text(row: dict[str, object], field: str, place: str) -> str:
 
 
 def _not_found(name: str) -> str:
-    known = [*_SEED_SPLITS, *(f"seed:{domain}" for domain in SEED_DOMAINS), f"{GYM_PREFIX}NAME"]
+    own = doors.suites()
+    parts = [f"{head}:{domain}" for head, suite in own.items() for domain in suite.domains]
+    known = [*own, *parts, f"{GYM_PREFIX}NAME"]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return (

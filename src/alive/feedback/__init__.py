@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from alive.feedback.critique import template_critique
+from alive.feedback.critique import generic_critique, write_critique
 from alive.feedback.leak import leaks, review_leaks
 from alive.types import Review
 from alive.words import Words
 
 __all__ = [
     "class_weights",
+    "generic_critique",
     "keep_review",
     "leaks",
     "negative_condition",
@@ -21,7 +22,7 @@ __all__ = [
     "positive_condition",
     "review_leaks",
     "solve_condition",
-    "template_critique",
+    "write_critique",
 ]
 
 MAX_CONDITION_CHARS = 240

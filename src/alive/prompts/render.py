@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from alive.doors import prompt_sets
 from alive.errors import ModelError
 from alive.prompts.chat import ChatTemplate
 from alive.prompts.neutral import ControlTokens, neutralise
@@ -34,7 +35,7 @@ def make_renderer(
     prompts_folder: str | Path = "",
     stop_ids: Sequence[int] = (),
 ) -> Renderer:
-    """Returns the renderer for a model: the seed's set where its role tokens exist, else chat.
+    """Returns the renderer for a model: a world's set where its own token exists, else chat.
 
     Args:
         tokenizer: The model's.
@@ -45,9 +46,9 @@ def make_renderer(
         ConfigError: A user's prompt file is wrong (see ``load_templates``).
         ModelError: The tokenizer has no token that could end a completion.
     """
-    seed = "<|solve|>" in tokenizer.get_added_vocab()
-    templates = load_templates("seed" if seed else "chat", prompts_folder)
-    return Renderer(tokenizer, templates, stop_ids)
+    tokens = tokenizer.get_added_vocab()
+    own = (name for name, world in prompt_sets().items() if world.prompts.marker in tokens)
+    return Renderer(tokenizer, load_templates(next(own, "chat"), prompts_folder), stop_ids)
 
 
 class Renderer:
@@ -158,6 +159,11 @@ class Renderer:
             else:
                 high = middle
         return tuple(ids[:low]) if count and low < len(ids) else ()
+
+    def sound_lines(self, review: str) -> int:
+        """Counts the first lines of a review that each find a step sound, where a world can."""
+        world = self.templates.world
+        return world.prompts.sound_lines(review) if world else 0
 
     def show(self, ids: Iterable[int]) -> str:
         """Decodes token ids with special tokens shown, for the record."""

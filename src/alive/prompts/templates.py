@@ -14,12 +14,13 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
-from typing import Literal
+from typing import Any, Literal
 
+from alive import doors
 from alive.errors import ConfigError
 from alive.prompts.neutral import neutralise
 from alive.seeding import digest
-from alive.words import FAULT_KINDS, Words
+from alive.words import Words
 
 __all__ = ["Segment", "Slot", "TemplateSet", "load_templates"]
 
@@ -49,7 +50,7 @@ class TemplateSet:
     """A loaded prompt set.
 
     Attributes:
-        version: The set's version line, e.g. ``seed-1``.
+        version: The set's version line, e.g. ``chat-1``.
         style: ``raw``: a template is the whole prompt; ``chat``: it is the user's message.
         end: Token that ends a completion; empty: the tokenizer's own.
         system: System message of a chat set.
@@ -57,6 +58,7 @@ class TemplateSet:
         templates: Segments of each template, with ``Slot("condition")`` not yet expanded.
         words: What conditions and critiques say.
         digest: Names the exact content, overrides included, for the run's record.
+        world: The world that the set is of; None for ``chat``.
     """
 
     version: str
@@ -67,6 +69,7 @@ class TemplateSet:
     templates: Mapping[str, tuple[Segment, ...]]
     words: Words
     digest: str
+    world: doors.World | None = None
 
     def segments(self, name: str, *, conditioned: bool) -> list[Segment]:
         """Returns a template with its condition said, or left out."""
@@ -95,18 +98,19 @@ class TemplateSet:
         ]
 
 
-def load_templates(name: Literal["chat", "seed"], folder: str | Path = "") -> TemplateSet:
+def load_templates(name: str, folder: str | Path = "") -> TemplateSet:
     """Loads a shipped set with a user's files on top.
 
     Args:
-        name: The shipped set.
+        name: ``chat``, or the name of a world's set.
         folder: Files of the same names replace the shipped ones; empty: none.
 
     Raises:
         ConfigError: The folder is missing; a file has an unknown name or is not UTF-8; a template
             lacks a placeholder or has an unknown one; ``words.toml`` is malformed.
     """
-    shipped = resources.files("alive.prompts") / name
+    world = doors.prompt_sets().get(name)
+    shipped = world.prompts.folder if world else resources.files("alive.prompts") / name
     known = sorted(file.name for file in shipped.iterdir() if file.is_file())
     overrides = _overrides(Path(folder), known) if folder else {}
     texts = {file: _read(overrides.get(file, shipped / file)) for file in known}
@@ -126,8 +130,9 @@ def load_templates(name: Literal["chat", "seed"], folder: str | Path = "") -> Te
         system=texts.get("system.txt", "").strip(),
         condition=_segments(table["condition"], paths["words.toml"], frozenset({"words"})),
         templates=templates,
-        words=_words(table, paths["words.toml"]),
+        words=Words(**table["words"]),
         digest=digest(*(part for file in known for part in (file, texts[file]))),
+        world=world,
     )
 
 
@@ -152,9 +157,7 @@ def _read(file: Path | Traversable) -> str:
     return text.removesuffix("\n")
 
 
-def _segments(
-    text: str, path: str, wanted: frozenset[str], optional: frozenset[str] = frozenset()
-) -> tuple[Segment, ...]:
+def _segments(text: str, path: str, wanted: frozenset[str]) -> tuple[Segment, ...]:
     segments: list[Segment] = []
     literal, end = "", 0
     for match in Template.pattern.finditer(text):
@@ -163,7 +166,7 @@ def _segments(
         name = match["named"] or match["braced"]
         if match["escaped"]:
             literal += "$"
-        elif name in wanted | optional:
+        elif name in wanted:
             segments += [literal, Slot(name)] if literal else [Slot(name)]
             literal = ""
         else:
@@ -179,18 +182,16 @@ def _segments(
     return tuple(segments)
 
 
-def _toml(text: str, path: str) -> dict[str, str]:
+def _toml(text: str, path: str) -> dict[str, Any]:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
-    required = ("version", "style", "condition", "words", "faults")
+    required = ("version", "style", "condition", "words")
     _check_keys(table, required, path, optional=("end",))
-    words = [field.name for field in fields(Words) if field.name != "faults"]
-    for section, keys in (("words", words), ("faults", list(FAULT_KINDS))):
-        if not isinstance(table[section], dict):
-            raise ConfigError(f"{path}: [{section}] must be a table")
-        _check_keys(table[section], keys, f"{path} [{section}]")
+    if not isinstance(table["words"], dict):
+        raise ConfigError(f"{path}: [words] must be a table")
+    _check_keys(table["words"], [field.name for field in fields(Words)], f"{path} [words]")
     return table
 
 
@@ -209,16 +210,6 @@ def _check_keys(
     for key in required:
         if key not in table:
             raise ConfigError(f"{where}: the key {key!r} is missing")
-
-
-def _words(table: Mapping[str, object], path: str) -> Words:
-    words, faults = table["words"], table["faults"]
-    assert isinstance(words, dict) and isinstance(faults, dict)
-    for key, wanted in (("step_right", {"step"}), ("step_wrong", {"step", "kind"})):
-        _segments(words[key], f"{path} {key}", frozenset(wanted), frozenset({"back"}))
-    for kind, phrase in faults.items():
-        _segments(phrase, f"{path} {kind!r}", frozenset({"step"}))
-    return Words(**words, faults=faults)
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from alive.config import Config
+from alive.doors import models
 from alive.store.atomic import write_bytes
 
 __all__ = ["Card", "write_card"]
@@ -40,9 +41,6 @@ _NEVER = frozenset(
     | {"warmup.teacher"}
 )
 """Settings that say nothing of the model, or are told elsewhere in the card."""
-
-_SHIPPED = {"seed": "", "smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct"}
-"""Models that come along, both Apache-2.0 -> their hub id; empty where there is none."""
 
 _LEARNED = {
     "alive": "posing problems on it, solving them, reviewing its own tries in words, and learning "
@@ -116,14 +114,19 @@ def render(card: Card) -> str:
         versions=card.versions,
         packages=card.versions.get("packages", {}),
         learned=_LEARNED.get(card.config.arm, _OWN),
-        shipped=_SHIPPED,
+        shipped=_shipped(),
         settings=list(_settings(card.config)),
         figures=list(_figures(card.summary)) if card.measured else [],
         verdicts=card.summary.get("verdicts", ()) if card.measured else (),
         few=card.measured and card.summary["after"]["n"] < _FEW,
-        unread_by_llama_cpp=_cut_like_the_seed(card.tokenizer),
+        unread_by_llama_cpp=_unread_by_llama_cpp(card.tokenizer),
     )
     return f"---\n{_head(card)}---\n\n{body.strip()}\n"
+
+
+def _shipped() -> dict[str, str]:
+    """Models that come along, all Apache-2.0 -> their hub id; empty where there is none."""
+    return dict.fromkeys(models(), "") | {"smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
 
 def _head(card: Card) -> str:
@@ -132,11 +135,12 @@ def _head(card: Card) -> str:
     model = card.config.model.id
     # A folder on somebody's disk is no base model to a reader; a hub id is.
     on_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", model) and not Path(model).expanduser().is_dir()
-    base = _SHIPPED.get(model, model if on_hub else "")
+    shipped = _shipped()
+    base = shipped.get(model, model if on_hub else "")
     head: str = ModelCardData(
         base_model=base or None,
         library_name="peft" if card.adapters else "transformers",
-        license="apache-2.0" if model in _SHIPPED else None,
+        license="apache-2.0" if model in shipped else None,
         pipeline_tag="text-generation",
         tags=["alive-rl", "self-play", "reinforcement-learning"],
     ).to_yaml()
@@ -206,8 +210,8 @@ def _cell(text: object) -> str:
     return _code(text).replace("|", r"\|")
 
 
-def _cut_like_the_seed(tokenizer: Mapping[str, Any]) -> bool:
-    """Whether a tokenizer cuts text as the seed's does, which llama.cpp's converter rejects."""
-    file = resources.files("alive") / "data" / "seed" / "tokenizer.json"
-    seed = json.loads(file.read_text("utf-8"))
-    return bool(tokenizer) and tokenizer.get("pre_tokenizer") == seed["pre_tokenizer"]
+def _unread_by_llama_cpp(tokenizer: Mapping[str, Any]) -> bool:
+    """Whether a tokenizer cuts text as that of a world's model which the converter rejects."""
+    files = [own.folder / "tokenizer.json" for own in models().values() if not own.llama_cpp]
+    ways = [json.loads(file.read_text("utf-8"))["pre_tokenizer"] for file in files]
+    return bool(tokenizer) and tokenizer.get("pre_tokenizer") in ways

@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from alive import doors
 from alive.report.gather import Run
 from alive.report.text import percent
 
-__all__ = ["SEED_ALONE", "out_of_its_world", "verdicts"]
+__all__ = ["out_of_its_world", "verdicts"]
 
 _FEW, _MOST = 0.01, 0.99
 _UNREAD = 0.5
-_SEED_TEXT = "builtin:primer"
 
 
-SEED_ALONE = (
-    "The seed model knows nothing but the little world it was built on; of other text it can learn "
-    "next to nothing. Take smollm2 or a model of yours."
-)
-
-
-def out_of_its_world(model: str, paths: Iterable[str]) -> bool:
-    """Whether the seed is to learn from text that is not its own."""
-    return model == "seed" and any(not path.startswith(_SEED_TEXT) for path in paths)
+def out_of_its_world(model: str, paths: Iterable[str]) -> str:
+    """Says what a world's model cannot do, where it is to learn from text that is not its own."""
+    world = doors.model_world(model)
+    return world.model.limits if world and world.model and doors.is_stranger(world, paths) else ""
 
 
 def verdicts(run: Run) -> list[str]:
@@ -35,8 +30,8 @@ def _of_training(run: Run) -> Iterator[str]:
     later = run.metrics[len(run.metrics) // 2 :]
     if not later:
         return
-    if out_of_its_world(run.config["model"]["id"], run.config["corpus"]["paths"]):
-        yield SEED_ALONE
+    if limits := out_of_its_world(run.config["model"]["id"], run.config["corpus"]["paths"]):
+        yield limits
     if skipped := sum(bool(row.get("skipped")) for row in run.metrics):
         yield (
             f"{skipped} of {run.steps} steps were skipped, as their loss or gradient was not "
@@ -65,10 +60,10 @@ def _of_training(run: Run) -> Iterator[str]:
 def _of_measuring(run: Run) -> Iterator[str]:
     suites = run.config["evaluate"]["suites"]
     paths = run.config["corpus"]["paths"]
-    foreign = all(not path.startswith(_SEED_TEXT) for path in paths)
-    if foreign and suites and all(suite.startswith("seed") for suite in suites):
+    measured = doors.suite_worlds(suites)
+    if measured and all(world and not any(map(world.holds, paths)) for world in measured):
         yield (
-            "What was measured are the seed's own problems, which say nothing of this text; give "
+            "What was measured are problems of another world, which say nothing of this text; give "
             "questions about it: --set 'evaluate.suites=[\"questions.jsonl\"]'."
         )
     if not (run.before and run.after and run.summary):

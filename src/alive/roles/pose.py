@@ -155,22 +155,22 @@ def mask(text: str, span: str) -> str:
     return MASK.join(map(neutralise_mask, parts))
 
 
-def passage(document_text: str, span: str, game: GameConfig) -> str:
+def passage(document: Document, span: str) -> str:
     """Returns what a task shows: the document, or its paragraph, with the span hidden.
 
     Raises:
         ValueError: The span does not stand in the text as whole words.
     """
-    return mask(shown(document_text, span, game.context), span)
+    return mask(shown(document.text, span, document.framing.context), span)
 
 
 def invalid_reason(
-    document_text: str, span: str, game: GameConfig, taken: Collection[str]
+    document: Document, span: str, game: GameConfig, taken: Collection[str]
 ) -> str | None:
     """Applies the validity gate; returns why a span is refused, or None where it is valid.
 
     Args:
-        document_text: The whole text.
+        document: The text, and how tasks show it.
         span: The proposal, exactly as it would be hidden.
         game: The gate's limits.
         taken: Spans already posed on this document; the new one must differ from all, once
@@ -179,19 +179,19 @@ def invalid_reason(
     words = span.split()
     if not words or span != span.strip():
         return "empty"
-    if span not in document_text:
+    if span not in document.text:
         return "not in the text"
-    if len(words) > MAX_SPAN_WORDS or len(span) > MAX_SPAN_SHARE * len(document_text):
+    if len(words) > MAX_SPAN_WORDS or len(span) > MAX_SPAN_SHARE * len(document.text):
         return "too long"
     if not re.search(r"[^\W_]", span) or all(_bare(word) in STOP_WORDS for word in words):
         return "only stop-words or punctuation"
     if _holds_marker(span):
         return "holds a marker"
-    text = shown(document_text, span, game.context)
+    text = shown(document.text, span, document.framing.context)
     places = occurrences(text, span)
     if not places:
         return "not whole words"
-    if places[0][0] < game.min_share_before * len(text):
+    if places[0][0] < document.framing.least_share_before * len(text):
         return "too little before it"
     if len(places) > MAX_OCCURRENCES:
         return "too frequent"
@@ -215,7 +215,7 @@ def random_spans(
     """
     found: list[str] = []
     for span in candidates(document.text, seed):
-        if invalid_reason(document.text, span, game, [*taken, *found]) is None:
+        if invalid_reason(document, span, game, [*taken, *found]) is None:
             found.append(span)
     return found
 
@@ -257,14 +257,14 @@ class _Board:
 
     def _refuse(self, span: str) -> str | None:
         taken = self._spans()
-        reason = invalid_reason(self.document.text, span, self.game, taken)
+        reason = invalid_reason(self.document, span, self.game, taken)
         if reason is not None:
             return reason
         if task_id(self.document, span) in self.memory:
             return "posed before"
         if any(matches(guess, span) for guess in self.guesses):
             return "guessable"
-        most = max(1, int(self.game.max_type_share * self.game.masks_per_document))
+        most = max(1, int(self.document.framing.most_type_share * self.game.masks_per_document))
         same = sum(span_type(other) == span_type(span) for other in taken)
         return "type too common" if same >= most else None
 
@@ -276,7 +276,7 @@ class _Board:
         return Task(
             id=task_id(document, span),
             document_id=document.id,
-            passage=passage(document.text, span, self.game),
+            passage=passage(document, span),
             span=span,
             origin=origin,
             domain=document.domain,

@@ -16,20 +16,10 @@ from alive.prompts import REVIEW_LINE, Renderer
 from alive.seeding import derive
 from alive.types import Attempt, Request, Review, Rollout, Sampler, SamplingParams, Task
 
-__all__ = [
-    "ParsedReview",
-    "from_text",
-    "none",
-    "parse_review",
-    "review",
-    "review_each",
-    "sound_lines",
-]
+__all__ = ["ParsedReview", "from_text", "none", "parse_review", "review", "review_each"]
 
 _VERDICT = re.compile(r"(right|wrong)[ \t*_.]*", re.IGNORECASE)
 _SCORE = re.compile(r"(\d{1,2}(?:\.\d+)?)(?:[ \t]*/[ \t]*10)?[ \t*_.]*")
-_LISTED = re.compile(r"^[ \t]*(\d{1,3})[ \t]+(?:[-+=\d]+ )?wrong\b", re.IGNORECASE | re.MULTILINE)
-_CHECKED = re.compile(r"[ \t]*\d{1,3}[ \t]")
 _NAMED = re.compile(r"\bstep[ \t]+(\d{1,3})\b", re.IGNORECASE)
 
 
@@ -68,20 +58,9 @@ def parse_review(text: str) -> ParsedReview:
     score = float(number[1]) if number and float(number[1]) <= 10 else None
     faulty = None
     if verdict is False:
-        found = _LISTED.search("\n".join(analysis)) or _NAMED.search(one["summary"])
-        found = found or _NAMED.search("\n".join(analysis))
+        found = _NAMED.search(one["summary"]) or _NAMED.search("\n".join(analysis))
         faulty = int(found[1]) if found else None
     return ParsedReview(one["summary"], verdict, faulty, score)
-
-
-def sound_lines(text: str) -> int:
-    """Counts the lines with which a review begins that each find a numbered step sound."""
-    count = 0
-    for line in text.split("\n"):
-        if not _CHECKED.match(line) or _LISTED.match(line):
-            break
-        count += 1
-    return count
 
 
 async def review(

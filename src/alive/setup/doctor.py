@@ -62,7 +62,7 @@ def examine(out: str = "runs") -> Iterator[Finding]:
         ("torch", _torch),
         ("quickstart", lambda: _quickstart(out)),
         ("run folder", lambda: _writable(out)),
-        ("seed model", _seed),
+        ("models of worlds", _worlds),
         ("SmolLM2 weights", _smollm2),
     )
     for subject, look in looks:
@@ -188,18 +188,19 @@ def _writable(out: str) -> Iterator[Finding]:
     yield Finding("run folder", "ok", f"{out} can be written")
 
 
-def _seed() -> Iterator[Finding]:
+def _worlds() -> Iterator[Finding]:
     from safetensors import SafetensorError, safe_open
 
+    from alive.doors import models
     from alive.engines.models import resolve
 
-    try:
-        with safe_open(Path(resolve("seed")) / "model.safetensors", framework="numpy") as file:
-            yield Finding("seed model", "ok", f"{len(file.keys())} tensors")
-    except (AliveError, SafetensorError) as error:
-        yield Finding(
-            "seed model", "missing", str(error), f"pip install --force-reinstall {PACKAGE}"
-        )
+    for name in models():
+        what = f"{name} model"
+        try:
+            with safe_open(Path(resolve(name)) / "model.safetensors", framework="numpy") as file:
+                yield Finding(what, "ok", f"{len(file.keys())} tensors")
+        except (AliveError, SafetensorError) as error:
+            yield Finding(what, "missing", str(error), f"pip install --force-reinstall {PACKAGE}")
 
 
 def _smollm2() -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from alive.config import Config
 from alive.corpus.survey import Survey, survey
+from alive.doors import is_stranger, model_world
 from alive.errors import UserError
 from alive.plan import Plan, calibrated, make_plan, remedy
 from alive.settings import Layer, build_config, config_layers
@@ -118,7 +119,7 @@ def find_start(model: str, paths: Sequence[str]) -> Start:
         choices["learn.learning_rate"] = _rate(shape, bool(choices["model.lora_rank"].value))
     config = _config(choices)
     plan = calibrated(make_plan(config, shape), config)
-    if preset != "quickstart":  # whose length was measured
+    if not model_world(model) or not preset:  # of a world's own preset the length was measured
         choices |= _length(config, plan, seen)
     plan = replace(make_plan(_config(choices), shape), rates=plan.rates, note=plan.note)
     return Start(choices, plan, seen, on_gpu)
@@ -135,8 +136,9 @@ def _config(choices: Choices) -> Config:
 
 def _preset_for(model: str, paths: Sequence[str]) -> str | None:
     """The preset that knows this model on this corpus."""
-    if model == "seed" and all(path.startswith("builtin:primer") for path in paths):
-        return "quickstart"
+    world = model_world(model)
+    if world and world.preset and not is_stranger(world, paths):
+        return world.preset.name.removesuffix(".toml")
     return "smollm2" if model == "smollm2" else None
 
 

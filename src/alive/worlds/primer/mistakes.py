@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from alive.seed.world import Problem
+from alive.worlds.primer.world import Problem
 
 _STEP = re.compile(r"(\d+)([+-])(\d+)=(\d+)")
 

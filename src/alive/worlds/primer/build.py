@@ -1,4 +1,4 @@
-"""Builds the seed model from the primer: ``python -m alive.seed.build`` (or ``make seed``).
+"""Builds the seed model: ``python -m alive.worlds.primer.build``, or ``make seed``.
 
 The same machine builds the same bytes. What it starts from and how long it learns is fixed here;
 ``docs/seed.md`` says why.
@@ -10,7 +10,6 @@ import argparse
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 from itertools import islice
 from pathlib import Path
 
@@ -18,10 +17,12 @@ from rich.console import Console
 from rich.progress import track
 
 from alive.config import LearnConfig
-from alive.engines.fresh import new_model, use_threads
 from alive.engines.local import LocalPolicy
 from alive.prompts import Renderer, make_renderer
-from alive.seed.primer import (
+from alive.types import Prompt, TrainingRecord
+from alive.worlds.primer import MODEL_FOLDER
+from alive.worlds.primer.fresh import new_model, use_threads
+from alive.worlds.primer.primer import (
     CHECKS,
     CHOOSING,
     LONGER,
@@ -34,8 +35,7 @@ from alive.seed.primer import (
     Exchange,
     exchanges,
 )
-from alive.seed.tokenizer import train_tokenizer
-from alive.types import Prompt, TrainingRecord
+from alive.worlds.primer.tokenizer import train_tokenizer
 
 BATCH = 64
 VOCABULARY = 640
@@ -142,8 +142,7 @@ def _prompt(exchange: Exchange, renderer: Renderer) -> Prompt:
 def main() -> None:
     """Rebuilds the shipped model, or writes one elsewhere with ``--to``."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    shipped = Path(str(resources.files("alive") / "data" / "seed"))
-    parser.add_argument("--to", type=Path, default=shipped, help="folder to write")
+    parser.add_argument("--to", type=Path, default=MODEL_FOLDER, help="folder to write")
     build(parser.parse_args().to)
 
 

@@ -8,10 +8,12 @@ from collections import Counter
 
 import pytest
 
-from alive.feedback import template_critique
 from alive.prompts import load_templates
 from alive.roles.review import parse_review
-from alive.seed.mistakes import (
+from alive.types import MASK
+from alive.verify import extract_answer, matches
+from alive.worlds.primer.critique import template_critique
+from alive.worlds.primer.mistakes import (
     Working,
     first_ten_forgotten,
     forgetful,
@@ -20,9 +22,7 @@ from alive.seed.mistakes import (
     ten_crossed,
     wrong,
 )
-from alive.seed.world import DOMAINS, Chain, Problem, draw_problem
-from alive.types import MASK
-from alive.verify import extract_answer, matches
+from alive.worlds.primer.world import DOMAINS, Chain, Problem, draw_problem
 
 WORDS = load_templates("seed").words
 

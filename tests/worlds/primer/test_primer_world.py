@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from alive.seed.world import (
+from alive.worlds.primer.world import (
     DOMAINS,
     LARGEST,
     LARGEST_CHANGE,

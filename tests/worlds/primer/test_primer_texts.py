@@ -10,14 +10,14 @@ import pytest
 
 from alive.roles.pose import invalid_reason, passage
 from alive.roles.review import parse_review
-from alive.seed import primer
-from alive.seed.mistakes import ten_crossed
-from alive.seed.primer import exchanges, heldout_items, selfplay_documents
-from alive.seed.tokenizer import SPECIAL_TOKENS, train_tokenizer
-from alive.seed.world import DOMAINS
 from alive.settings import load_config
-from alive.types import MASK
+from alive.types import MASK, Document
 from alive.verify import extract_answer, matches
+from alive.worlds.primer import FRAMING, primer
+from alive.worlds.primer.mistakes import ten_crossed
+from alive.worlds.primer.primer import exchanges, heldout_items, selfplay_documents
+from alive.worlds.primer.tokenizer import SPECIAL_TOKENS, train_tokenizer
+from alive.worlds.primer.world import DOMAINS
 
 
 @pytest.fixture(scope="module")
@@ -170,11 +170,12 @@ def test_selfplay_documents_can_be_posed_on() -> None:
     """As the quickstart does: what a task shows is the one problem that its span belongs to."""
     game = load_config("quickstart").game
     for text, _ in islice(selfplay_documents(), 60):
+        document = Document("d", text, "primer", framing=FRAMING)
         numbers = set(re.findall(r"(?<![\w.])\d+(?!\w)", text))
-        valid = [span for span in numbers if invalid_reason(text, span, game, ()) is None]
+        valid = [span for span in numbers if invalid_reason(document, span, game, ()) is None]
         assert len(valid) >= game.masks_per_document
         for span in valid:
-            shown = passage(text, span, game)
+            shown = passage(document, span)
             assert MASK in shown
             assert shown.replace(MASK, span) in text.split("\n\n")
 

@@ -1,4 +1,4 @@
-"""The template teacher finds the first faulty step, and says nothing it should not."""
+"""The primer's teacher finds the first faulty step, and says nothing it should not."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alive.feedback import leaks, review_leaks, template_critique
+from alive.feedback import leaks, review_leaks
 from alive.prompts import load_templates
 from alive.roles.review import parse_review
 from alive.types import MASK
+from alive.worlds.primer.critique import sound_lines, template_critique
 
 WORDS = load_templates("seed").words
 PASSAGE = rf"Tom has 23 pens. Tom finds 14. Tom sells 9. Number of pens now: {MASK}."
@@ -70,12 +71,6 @@ def test_first_faulty_step(lines, said, noun, score):
     assert (parsed.verdict, parsed.faulty_step, parsed.score) == (False, at, score)
 
 
-def test_words_that_do_not_ask_for_the_undone_step_do_not_get_it():
-    words = load_templates("chat").words
-    text = template_critique("23+14=47\n\\boxed{47}", "37", False, words, PASSAGE)
-    assert text.startswith("Step 1: wrong tens.\nSummary: Step 1 is wrong in the tens digit.\n")
-
-
 @pytest.mark.parametrize(("span", "told"), [("36", False), ("34", True), ("35", True)])
 def test_an_undone_step_that_would_state_the_span_is_not_written(span, told):
     """42-6=36 states a hidden 36; a 34 is the attempt's own and gives nothing away."""
@@ -106,17 +101,30 @@ def test_general_text_gets_a_critique_from_e_alone(attempt, correct):
     assert parsed.verdict is correct and parsed.summary and not review_leaks(text, "Paris")
 
 
-@pytest.mark.parametrize("name", ["seed", "chat"])
 @given(
     lines=st.lists(st.from_regex(r"\d{1,3}[+\-*><]\d{1,3}(=\d{1,4})?", fullmatch=True), max_size=5),
     answer=st.integers(0, 99),
     correct=st.booleans(),
 )
-def test_every_critique_parses_and_keeps_the_span(name, lines, answer, correct):
-    words = load_templates(name).words
+def test_every_critique_parses_and_keeps_the_span(lines, answer, correct):
     attempt = "\n".join([*lines, rf"\boxed{{{answer}}}"])
-    text = template_critique(attempt, "28", correct, words)
+    text = template_critique(attempt, "28", correct, WORDS)
     parsed = parse_review(text)
     assert parsed.verdict is correct and parsed.summary
     assert parsed.score is not None and (parsed.score == 10) <= correct
     assert leaks(attempt, "28") or not review_leaks(text, "28")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("1 2-1=1 ok\n2 4-1=3 ok\nSummary: every step is right\nVerdict: right", 2),
+        ("1 2-1=1 ok\n2 4-1=3 wrong units\nSummary: step 2 is wrong\nVerdict: wrong", 1),
+        ("1 wrong number\nSummary: step 1 is wrong\nVerdict: wrong", 0),
+        ("The sum is off.\n1 2-1=1 ok\nVerdict: wrong", 0),
+        ("1 2-1=1 ok\n\n2 4-1=3 ok\nVerdict: right", 1),
+        ("", 0),
+    ],
+)
+def test_sound_lines_are_those_before_a_fault(text: str, count: int) -> None:
+    assert sound_lines(text) == count

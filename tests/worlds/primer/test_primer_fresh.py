@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from alive.engines.fresh import new_model
 from alive.engines.models import load_model
+from alive.worlds.primer.fresh import new_model
 
 
 def test_fresh_models_depend_on_their_seed_alone(seed_tokenizer) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from alive.seed import build
+from alive.worlds.primer import build
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from string import Template
 from typing import Literal
 
-from alive.feedback import template_critique
 from alive.prompts import load_templates
-from alive.seed.mistakes import Working, first_ten_forgotten, forgetful, right, wrong
-from alive.seed.world import DOMAINS, Problem, draw_problem
 from alive.seeding import derive
 from alive.types import MASK, Role
+from alive.worlds.primer.critique import FAULTS, template_critique
+from alive.worlds.primer.mistakes import Working, first_ten_forgotten, forgetful, right, wrong
+from alive.worlds.primer.world import DOMAINS, Problem, draw_problem
 
 PRIMER_LENGTHS = {1: 0.25, 2: 0.35, 3: 0.25, 4: 0.1, 5: 0.05}
 PLAY_LENGTHS = {1: 0.1, 2: 0.25, 3: 0.3, 4: 0.25, 5: 0.1}
@@ -229,7 +229,7 @@ def _solve(rng: random.Random, chapter: Chapter) -> Exchange:
         fault = first_ten_forgotten(working)
         if wanted in (None, fault is None):
             break
-    said = WORDS.faults["wrong tens"] if fault else WORDS.all_right
+    said = FAULTS["wrong tens"] if fault else WORDS.solve_positive
     words = None if wanted is None else Template(said).substitute(step=str(fault))
     return Exchange("solve", working.text, _passage(rng, problem), words)
 
