@@ -162,7 +162,7 @@ def test_every_setting_is_described() -> None:
 @pytest.mark.parametrize("key", sorted(GONE))
 def test_a_setting_that_is_gone_says_what_became_of_it(key: str, tmp_path: Path) -> None:
     assert key not in known_keys()
-    sentence = f"{key} {GONE[key]}"
+    sentence = f"the setting {key} {GONE[key]}"
     with pytest.raises(ConfigError) as caught:
         load_config(overrides=[f"{key}=1"])
     assert str(caught.value) == f"--set {key}=1: {sentence}"

@@ -63,9 +63,6 @@ class ModelConfig(Section):
         description="compute type; auto: bfloat16 where a probe finds it faster, else float32; "
         "weights that train are float32 always",
     )
-    base_bits: Literal[16, 4] = Field(
-        16, description="4: the frozen base of LoRA in 4 bits, by bitsandbytes on a GPU"
-    )
     threads: CountOrZero = Field(0, description="CPU threads; 0: chosen by a probe")
     lora_rank: CountOrZero = Field(0, description="rank of the LoRA adapters; 0: train all weights")
     lora_alpha: Positive = Field(32.0, description="scale of the LoRA adapters")

@@ -11,7 +11,7 @@ from alive.state import State
 from alive.store import RunFolder
 
 if TYPE_CHECKING:
-    from alive.engines.local import LocalPolicy
+    from alive.types import Policy
 
 __all__ = ["Saver"]
 
@@ -23,7 +23,7 @@ class Saver:
         self,
         config: Config,
         folder: RunFolder,
-        policy: LocalPolicy,
+        policy: Policy,
         state: State,
         note: Callable[[str, int], None],
     ) -> None:

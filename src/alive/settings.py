@@ -226,7 +226,7 @@ def _check_known(key: str, source: str) -> None:
     if key in known:
         return
     if key in GONE:
-        raise ConfigError(f"{source}: {key} {GONE[key]}")
+        raise ConfigError(f"{source}: the setting {key} {GONE[key]}")
     if any(name.startswith(f"{key}.") for name in known):
         raise ConfigError(f"{source}: {key} is a section; set one of its keys, as {key}.KEY=VALUE")
     # A key without its section ("learning_rate") is the commonest slip; match on the last part too.

@@ -111,7 +111,7 @@ def test_no_run_reads_what_it_is_measured_on(comparison: Comparison, tmp_path: P
         measuring=replace(comparison.measuring, suites=(str(suite),)),
         out=tmp_path / "out",
     )
-    with pytest.raises(CorpusError, match="160 shared with a suite"):
+    with pytest.raises(CorpusError, match=r"[1-9]\d* shared with a suite"):
         do(other)
 
 

@@ -136,7 +136,7 @@ def test_any_text_at_all_can_be_trained_on(tmp_path, share):
 
 def test_too_short_is_counted_and_named_when_nothing_is_left(tmp_path):
     (tmp_path / "a.txt").write_text("two words")
-    with pytest.raises(CorpusError, match=r"1 too short \(.*a.txt\)\. Give more text, or lower"):
+    with pytest.raises(CorpusError, match=r"1 too short \(.*a.txt\)\. Give more text; a document"):
         opened(tmp_path)
 
 

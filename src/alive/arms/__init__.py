@@ -68,7 +68,7 @@ def records(
         arm = own.load(config.arm)
         returned = arm(episode, renderer, config, conditioned=conditioned, warm=warm)
         made, outcomes = own.checked(returned, config.arm)
-        if any(record.behaviour for record in made):
+        if any(record.loss == "policy_gradient" for record in made):
             _check_sampling(config)
         return made, outcomes
     return alive.records(

@@ -60,7 +60,7 @@ def records(
     Returns:
         The records, and the outcome of each attempt.
     """
-    made: list[TrainingRecord] = []
+    training: list[TrainingRecord] = []
     outcomes: dict[TrainingKey, Trained] = {}
     for task, attempts, reviews in zip(
         episode.tasks, episode.attempts, episode.reviews, strict=True
@@ -68,13 +68,13 @@ def records(
         rate = sum(attempt.correct for attempt in attempts) / len(attempts)
         revised = [r for r in episode.revisions if r.task_id == task.id]
         corrected = [revision for revision in revised if revision.correct]
-        said = ""
+        pose_words = ""
         # Where others are revised, of a span neither solved nor revised nothing can be said.
         if rate or revised or not episode.revisions:
-            said = pass_rate_words(
+            pose_words = pass_rate_words(
                 True, rate, len(attempts), renderer.words, corrected=bool(corrected)
             )
-            made.append(_pose_record(episode, task, said, renderer))
+            training.append(_pose_record(episode, task, pose_words, renderer))
         learned = _Learned(task, attempts, len(corrected), renderer, learn, conditioned)
         for attempt, review in zip(attempts, reviews, strict=True):
             outcome, solved = (
@@ -82,17 +82,19 @@ def records(
                 if attempt.correct
                 else learned.wrong(attempt, review)
             )
-            outcomes[task.id, attempt.index, "solve"] = replace(outcome, pose_words=said)
-            made += solved
-        made += [learned.corrected(revision) for revision in corrected if learn.corrected_weight]
-    made += _review_records(episode, renderer, privileged_too)
+            outcomes[task.id, attempt.index, "solve"] = replace(outcome, pose_words=pose_words)
+            training += solved
+        training += [
+            learned.corrected(revision) for revision in corrected if learn.corrected_weight
+        ]
+    training += _review_records(episode, renderer, privileged_too)
     for revision in episode.revisions:
         outcome = Trained(weight=1.0) if revision.correct else Trained(dropped="still wrong")
         outcomes[revision.task_id, revision.index, "revise"] = outcome
         if outcome.weight:
             task = next(task for task in episode.tasks if task.id == revision.task_id)
-            made.append(_record(task, revision, revision.rollout.prompt, 1.0))
-    return made, outcomes
+            training.append(_record(task, revision, revision.rollout.prompt, 1.0))
+    return training, outcomes
 
 
 class _Learned:
@@ -162,9 +164,11 @@ def _unusable(review: Review, attempt: Attempt) -> str:
     return "" if solve_condition(review) else "review leaks or says nothing"
 
 
-def _pose_record(episode: Episode, task: Task, said: str, renderer: Renderer) -> TrainingRecord:
+def _pose_record(
+    episode: Episode, task: Task, pose_words: str, renderer: Renderer
+) -> TrainingRecord:
     """The poser hears what became of its span: hindsight words, no score."""
-    prompt = renderer.pose(episode.document.text, said)
+    prompt = renderer.pose(episode.document.text, pose_words)
     lineage = task.document_id, task.id
     if task.pose is None:
         return TrainingRecord("pose", prompt.ids, renderer.complete(task.span), 1.0, *lineage)

@@ -88,7 +88,7 @@ def _of_revising(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -
     rates = [one["corrected"] / one["n_wrong"] for one in (old, new)]
     if rates[1] < rates[0] and new["n_wrong"] < old["n_wrong"]:
         yield (
-            f"Revising mends {percent(rates[1])} of wrong first attempts, {percent(rates[0])} "
+            f"Revising corrects {percent(rates[1])} of wrong first attempts, {percent(rates[0])} "
             f"before: there are {new['n_wrong']:,} of them now and there were {old['n_wrong']:,}, "
             "and of those that are left the reviewer overlooks more."
         )
