@@ -214,9 +214,9 @@ def test_a_hostile_text_forges_nothing(train, tmp_path: Path, model: Path) -> No
     asked = []
     true_sample = LocalPolicy.sample
 
-    def watched(self, prompts, *rest):
-        asked.extend(prompts)
-        return true_sample(self, prompts, *rest)
+    async def watched(self, request):
+        asked.append(request.prompt)
+        return await true_sample(self, request)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LocalPolicy, "sample", watched)

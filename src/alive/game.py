@@ -105,27 +105,25 @@ async def play(
     groups = await asyncio.gather(
         *(_attempts(sampler, renderer, t, game, solving, conditioned, seed) for t in posed.tasks)
     )
+    owners = [task for task, group in zip(posed.tasks, groups, strict=True) for _ in group]
+    attempts = list(chain.from_iterable(groups))
     reviews: list[Review] = []
     revisions: list[Attempt] = []
     if reviewed:
-        owners = [task for task, group in zip(posed.tasks, groups, strict=True) for _ in group]
-        attempts = list(chain.from_iterable(groups))
         judged = _hardest(groups, game.reviews_per_document)
         asked = [owners[i] for i in judged], [attempts[i] for i in judged]
-        written = (
-            critic(*asked)
-            if critic
-            else await review.review_each(sampler, renderer, *asked, True, judging, seed)
-        )
-        by_place = dict(zip(judged, written, strict=True))
-        reviews = [
-            by_place.get(i) or review.none(owners[i], attempt) for i, attempt in enumerate(attempts)
-        ]
+        if critic is not None:
+            written = critic(*asked)
+        else:
+            written = await review.review_each(sampler, renderer, *asked, True, judging, seed)
+        given = dict(zip(judged, written, strict=True))
+        reviews = [given.get(i) or review.none(owners[i], a) for i, a in enumerate(attempts)]
         drawn = derive(seed, "choose", document.id)
+        chosen = _to_revise(attempts, reviews, game.revisions_per_mask, drawn)
         revisions = await asyncio.gather(
             *(
                 solve.revise(sampler, renderer, owners[i], attempts[i], reviews[i], solving, seed)
-                for i in _to_revise(attempts, reviews, game.revisions_per_mask, drawn)
+                for i in chosen
             )
         )
     n = game.solutions_per_mask
