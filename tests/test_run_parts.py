@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from fakes import PlainRenderer, ScriptedSampler
 from rich.console import Console
 
 from alive.config import Config, GameConfig
+from alive.errors import DivergenceError
 from alive.evaluation.separation import probe_tasks
 from alive.game import Played
 from alive.loop import learning_rate
@@ -93,6 +95,7 @@ def test_a_step_is_summed_up_by_hand() -> None:
         "loss_review": 0.25,
         "loss_solve": 0.5,
         "grad_norm": 2.0,
+        "skipped": False,
         "tokens_trained": 40,
         "tokens_sampled": 2 + 2 + 5 + 2 + 4 + 3 + 3,
         "tasks": 2,
@@ -112,6 +115,25 @@ def test_a_step_is_summed_up_by_hand() -> None:
     }
     assert {key: found[key] for key in expected} == expected
     assert json.loads(json.dumps(found)) == found
+
+
+def test_a_step_that_was_skipped_has_no_numbers() -> None:
+    stats = UpdateStats(math.nan, {"solve": math.inf}, math.nan, 40, skipped=True)
+    found = step_metrics([Played(episode(), 1, 1, {})], {}, (), stats)
+    nothing = {"loss": None, "loss_solve": None, "grad_norm": None, "skipped": True}
+    assert {key: found[key] for key in nothing} == nothing
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_skipped_steps_are_counted_and_three_in_a_row_are_too_many() -> None:
+    state = State()
+    for skipped in (True, True, False, True, True):
+        state.count(UpdateStats(0.0, {}, 0.0, 0, skipped=skipped))
+        state.check_skips()
+    assert (state.skipped, state.skipped_in_a_row) == (4, 2)
+    state.count(UpdateStats(0.0, {}, 0.0, 0, skipped=True))
+    with pytest.raises(DivergenceError, match="in 3 steps in a row"):
+        state.check_skips()
 
 
 def test_the_posers_utility_is_a_mean_over_tasks() -> None:

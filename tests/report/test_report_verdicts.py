@@ -44,6 +44,14 @@ def test_attempts_none_or_all_of_which_are_right_teach_little() -> None:
     assert told(metrics=(metrics(0, {}, pass_rate=0.0), metrics(1, {}, pass_rate=0.5))) == ""
 
 
+def test_steps_that_were_skipped_are_counted() -> None:
+    rows = [metrics(step, {}, skipped=step == 0) for step in range(4)]
+    assert told(metrics=tuple(rows)) == (
+        "1 of 4 steps were skipped, as their loss or gradient was not finite: nothing was learned "
+        "in them."
+    )
+
+
 def test_reviews_that_nobody_can_read() -> None:
     unread = metrics(0, {}, reviews_unparsed=0.75, reviews_honest=0.25)
     assert told(metrics=(unread,)) == "75.0 % of the reviews could not be read, and trained nobody."
