@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from alive.engines.cache import make_room
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicSlidingWindowLayer
-
-from alive.engines.cache import make_room
 
 U, H, P, W = 3, 2, 5, 4
 """Rows, heads, tokens, width."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from alive.engines.sampling import SHED, Drawn, _nucleus, choose, draw
 from tiny import gpt2, llama
 
-from alive.engines.sampling import SHED, Drawn, _nucleus, choose, draw
 from alive.learn import prefix
 from alive.types import SamplingParams
 

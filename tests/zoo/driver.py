@@ -16,13 +16,15 @@ from alive.types import Prompt, Request, Rollout, SamplingParams, TrainingRecord
 
 Ids = tuple[int, ...]
 
+RATE = 1e-3
+
 
 class Driver:
     """A policy loaded the user's way, from a model folder, in float32 on one thread."""
 
     def __init__(self, folder: Path, rank: int = 0, seed: int = 0) -> None:
         model = ModelConfig(id=str(folder), dtype="float32", lora_rank=rank, threads=1)
-        self.policy, _ = load_policy(model, LearnConfig(learning_rate=1e-2), seed)
+        self.policy, _ = load_policy(model, LearnConfig(learning_rate=RATE), seed)
 
     def sample(
         self, prompts: Sequence[Ids], n: int, tokens: int, stop: tuple[str, ...] = ()
@@ -45,7 +47,7 @@ class Driver:
             TrainingRecord("solve", one.prompt.ids, one.completion_ids, 1.0, "d")
             for one in rollouts
         ]
-        stats = self.policy.update(records, 1e-2)
+        stats = self.policy.update(records, RATE)
         self.policy.publish()
         return stats
 
