@@ -19,6 +19,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+ComputeType = Literal["float32", "bfloat16"]
+"""What matrix products are computed in."""
+
 ARMS = ("alive", "rft", "grpo")
 """Arms that come along."""
 
@@ -220,8 +223,7 @@ class Config(Section):
     out: str = Field("", description="run folder; empty: runs/<date>-<model>")
     checkpoint_every: Count = Field(20, description="steps between checkpoints")
     checkpoint_minutes: CountOrZero = Field(
-        15,
-        description="minutes between checkpoints, beside checkpoint_every; 0: by steps alone",
+        15, description="minutes between checkpoints, beside checkpoint_every; 0: by steps alone"
     )
     keep_checkpoints: Count = Field(2, description="newest checkpoints kept")
     model: ModelConfig = ModelConfig()

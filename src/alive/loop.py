@@ -37,8 +37,9 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
 
     Raises:
         UserError: Settings, corpus, model, suite or folder are unusable; nothing was changed.
-        DivergenceError: The loss stopped being finite; the state before the step was saved.
-        KeyboardInterrupt: After the state was saved.
+        DivergenceError: The loss of several steps in a row was not finite; the state was saved.
+        KeyboardInterrupt: Ctrl-C, after the state was saved.
+        Terminated: SIGTERM or SIGHUP, after the state was saved.
     """
     arms.check(config)
     with Session.open(config, resume, console) as run:
@@ -48,6 +49,7 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
                 learn_formats(run)
         run.check_conditions()
         with run.bars("training", *run.extent):
+            run.finish_step()
             while run.progress < 1:
                 step(run)
         run.evaluate("after")

@@ -133,6 +133,7 @@ def summary(
         "tasks": total,
         "proposed_share": state.proposed / total if total else None,
         "format_losses": state.format_losses,
+        "skipped": state.skipped,
         "conditions": state.conditions,
         "corpus": state.corpus,
     }

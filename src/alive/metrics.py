@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +27,8 @@ def step_metrics(
         stats: What the optimiser step did.
 
     Returns:
-        JSON values. Nothing in it depends on the clock: the same run gives the same lines.
+        JSON values, null for what is not finite. Nothing in it depends on the clock: the same run
+        gives the same lines.
     """
     episodes = [one.episode for one in played]
     attempts = [a for e in episodes for group in e.attempts for a in group]
@@ -53,9 +55,10 @@ def step_metrics(
         for group in e.attempts
     ]
     return {
-        "loss": stats.loss,
-        **{f"loss_{role}": loss for role, loss in stats.role_loss.items()},
-        "grad_norm": stats.grad_norm,
+        "loss": _finite(stats.loss),
+        **{f"loss_{role}": _finite(loss) for role, loss in stats.role_loss.items()},
+        "grad_norm": _finite(stats.grad_norm),
+        "skipped": stats.skipped,
         "tokens_trained": stats.tokens,
         "tokens_sampled": sum(len(a.rollout.completion_ids) for a in (*attempts, *revisions))
         + sum(len(r.rollout.completion_ids) for r in reviews if r.rollout),
@@ -82,6 +85,10 @@ def _solved(episodes: Sequence[Episode]) -> dict[str, int]:
     """Counts the tasks by how many of their attempts are right."""
     found = Counter(sum(a.correct for a in group) for e in episodes for group in e.attempts)
     return {str(right): found[right] for right in sorted(found)}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _mean(flags: Sequence[bool]) -> float:

@@ -11,7 +11,8 @@ T completion tokens, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -340,11 +341,16 @@ class Policy(Sampler, Learner, Protocol):
         version: Optimiser steps taken.
         identity: Digest of the weights it started from.
         usage: What it has cost; whoever measures without training puts the earlier one back.
+        choices: What it chose by what it found on this machine (``dtype``, what it computes in,
+            among them); a resumed run is loaded with the same.
+        guard: Entered around the moment in which weights and version change together.
     """
 
     version: int
     identity: str
     usage: Usage
+    choices: Mapping[str, Any]
+    guard: Callable[[], AbstractContextManager[Any]]
 
     def publish(self) -> None:
         """Lets new weights reach the sampler; until then it may sample from earlier ones."""

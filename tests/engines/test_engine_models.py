@@ -9,8 +9,10 @@ import tiny_models
 import torch
 from transformers import AutoModelForCausalLM, LlamaModel
 
+from alive.config import ModelConfig
+from alive.engines.local import load_policy
 from alive.engines.lora import with_lora
-from alive.engines.models import identity, load_model, resolve, save_pretrained_folder
+from alive.engines.models import end_tokens, identity, load_model, resolve, save_pretrained_folder
 from alive.errors import ModelError
 
 IDS = torch.tensor([[1, 5, 9, 4, 7, 2]])
@@ -258,3 +260,32 @@ def test_a_slip_is_told_without_asking_the_hub(name: str, told: str) -> None:
     with pytest.raises(ModelError, match=re.escape(told)):
         resolve(name)
     assert resolve("seedling/model") == "seedling/model"
+
+
+@pytest.mark.parametrize(
+    ("ids", "found"),
+    [
+        (2, (2,)),
+        ([2, 1], (2, 1)),
+        ([2, 5], (2, 5)),  # named beside others: somebody meant it
+        (5, ()),  # an ordinary word: the default of an architecture
+        (None, ()),
+    ],
+)
+def test_end_tokens_are_those_of_the_models_settings(ids, found, tmp_path):
+    made = tiny_models.llama()
+    made.generation_config.eos_token_id = ids
+    made.config.eos_token_id = None
+    save_pretrained_folder(made, tiny_models.tokenizer(), tmp_path / "m")
+    model, tokenizer = load(tmp_path / "m")
+    assert end_tokens(model, tokenizer) == found
+    assert end_tokens(with_lora(model, 2, 4.0, 0), tokenizer) == found
+
+
+def test_a_policy_stops_at_every_end_token(tmp_path):
+    made = tiny_models.llama()
+    made.generation_config.eos_token_id = [2, 1]
+    save_pretrained_folder(made, tiny_models.tokenizer(), tmp_path / "m")
+    policy, renderer = load_policy(ModelConfig(id=str(tmp_path / "m"), threads=1))
+    assert renderer.stop_ids == (2, 1)
+    del policy

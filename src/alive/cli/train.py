@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from alive.cli.options import collect_settings, newest_run, settings_options
-from alive.errors import RunError
+from alive.errors import RunError, Terminated
 
 _EXAMPLES = """
 \b
@@ -65,7 +65,7 @@ def train_command(
     console = Console()
     try:
         summary = train(config, resume, console)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         click.echo(f"\nstopped; go on with: alive train --resume --out {folder}", err=True)
         raise
     if "before" in summary and "after" in summary:

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import json
 import re
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from transformers import (
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from alive.config import ComputeType
 from alive.engines.lora import ADAPTER_CONFIG, attach_adapters, base_name, merged
-from alive.engines.precision import ComputeType
 from alive.engines.quiet import quiet_transformers
 from alive.engines.refusals import check_quantised
 from alive.engines.smollm2 import smollm2_folder
@@ -31,6 +32,7 @@ from alive.errors import ModelError
 __all__ = [
     "adapter_base",
     "base_of",
+    "end_tokens",
     "identity",
     "load_model",
     "load_tokenizer",
@@ -221,6 +223,19 @@ def identity(model: Any, tokenizer: Any) -> str:
         flat = tensor.detach().contiguous().cpu().flatten()
         digest.update(memoryview(flat.view(torch.uint8).numpy()))
     return digest.hexdigest()
+
+
+def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    """Returns the ids at which a model's own settings end a completion.
+
+    A lone id that is an ordinary piece of text is a default that nobody chose: an architecture's
+    own, for a vocabulary that is not this one.
+    """
+    ids = getattr(getattr(base_of(model), "generation_config", None), "eos_token_id", None)
+    if isinstance(ids, Sequence):
+        return tuple(int(one) for one in ids)
+    special = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
+    return (int(ids),) if ids is not None and ids in special else ()
 
 
 def base_of(model: Any) -> Any:

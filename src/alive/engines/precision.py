@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from transformers.pytorch_utils import Conv1D
 
-__all__ = ["ComputeType", "Precision", "refresh", "sampling_copy"]
+from alive.config import ComputeType
 
-ComputeType = Literal["float32", "bfloat16"]
+__all__ = ["Precision", "refresh", "sampling_copy"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from alive.engines.precision import ComputeType
+from alive.config import ComputeType
 
 __all__ = ["choose_compute", "choose_threads", "usable_cpus"]
 

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Head", "decoder_of", "head_of", "target_logprobs"]
+__all__ = ["Head", "decoder_of", "head_of", "slice_bytes", "target_logprobs"]
 
 _SLICE_BYTES = {"cpu": 64 << 20, "cuda": 256 << 20}
-"""Float32 logits of one slice. Wider ones are no faster: their products fill the device already."""
+"""Wider slices are no faster: their products fill the device already."""
 
 Values = Callable[[Tensor, slice], Tensor]
 """Float32 logits of a slice of R tokens [r, V], and which slice -> one value for each, [r]."""
@@ -70,6 +70,11 @@ def target_logprobs(head: Head, hidden: Tensor, targets: Tensor) -> Tensor:
         return chosen - torch.logsumexp(logits, -1)
 
     return head.values(hidden, value)
+
+
+def slice_bytes(device: str) -> int:
+    """Float32 logits that are computed at a time on a device type."""
+    return _SLICE_BYTES.get(device, 64 << 20)
 
 
 def decoder_of(model: Any) -> Any:
@@ -169,5 +174,5 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 
 
 def _slices(hidden: Tensor, weight: Tensor) -> Iterator[slice]:
-    size = max(1, _SLICE_BYTES.get(hidden.device.type, 64 << 20) // (4 * weight.shape[0]))
+    size = max(1, slice_bytes(hidden.device.type) // (4 * weight.shape[0]))
     return (slice(at, at + size) for at in range(0, len(hidden), size))

@@ -37,6 +37,11 @@ def _of_training(run: Run) -> Iterator[str]:
         return
     if out_of_its_world(run.config["model"]["id"], run.config["corpus"]["paths"]):
         yield SEED_ALONE
+    if skipped := sum(bool(row.get("skipped")) for row in run.metrics):
+        yield (
+            f"{skipped} of {run.steps} steps were skipped, as their loss or gradient was not "
+            "finite: nothing was learned in them."
+        )
     right = _mean(later, "pass_rate")
     if right < _FEW:
         yield (

@@ -247,15 +247,17 @@ class RunFolder:
         self.notices += [f"checkpoint passed over, {fault}" for fault in faults]
         if self.checkpoint is None:
             self.notices.append("no sound checkpoint yet: the run starts again from step 0")
-        step = self.checkpoint.step if self.checkpoint else 0
+        step = lines = self.checkpoint.step if self.checkpoint else 0
         if self.checkpoint:
             self._note_safe(step)
+            # A run that stopped in between has a step but not its line, which it writes once.
+            lines -= bool(self.checkpoint.state().get("unwritten"))
         with atomic.storage(self.path, self._safe):
             for leftover in root.glob(".tmp-*"):
                 shutil.rmtree(leftover)
             for name in ("episodes", "records"):
                 drop_shards(self.path / name, step)
-            _keep_lines(self.path / "metrics.jsonl", lambda row: row["step"] < step)
+            _keep_lines(self.path / "metrics.jsonl", lambda row: row["step"] < lines)
             _keep_lines(self.path / "journal.jsonl", lambda row: True)
             for name in ("after.json", "summary.json"):
                 (self.path / name).unlink(missing_ok=True)

@@ -240,9 +240,7 @@ class _Rows:
     def drawn(self) -> list[Drawn]:
         return [
             Drawn(tuple(ids), tuple(logprobs), stopped)
-            for ids, logprobs, stopped in zip(
-                self._ids, self._logprobs, self._stopped, strict=True
-            )
+            for ids, logprobs, stopped in zip(self._ids, self._logprobs, self._stopped, strict=True)
         ]
 
     def _says_stop(self, place: int) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
-from alive.config import LearnConfig, ModelConfig
+from alive.config import ComputeType, LearnConfig, ModelConfig
 from alive.engines.local.policy import LocalPolicy
 from alive.engines.lora import with_lora
-from alive.engines.models import adapter_base, identity, load_model, read_config
-from alive.engines.precision import ComputeType
+from alive.engines.models import adapter_base, end_tokens, identity, load_model, read_config
 from alive.engines.probe import choose_compute, choose_threads
 from alive.prompts import Renderer, make_renderer
 
@@ -16,7 +18,10 @@ __all__ = ["load_policy"]
 
 
 def load_policy(
-    model: ModelConfig, learn: LearnConfig | None = None, seed: int = 0
+    model: ModelConfig,
+    learn: LearnConfig | None = None,
+    seed: int = 0,
+    choices: Mapping[str, Any] | None = None,
 ) -> tuple[LocalPolicy, Renderer]:
     """Loads a policy and the renderer of its prompts.
 
@@ -24,6 +29,7 @@ def load_policy(
         model: Which model, what it computes in, threads and adapters.
         learn: Settings of the optimiser; None for a policy that only samples.
         seed: Run seed, for the adapters' first values.
+        choices: Those of the run that goes on, as ``Policy.choices`` says; None chooses anew.
 
     Raises:
         ModelError: The model cannot be used.
@@ -32,8 +38,8 @@ def load_policy(
     if device == "cpu":
         # With several threads the sums of some backward passes would depend on their timing.
         torch.use_deterministic_algorithms(True)
-    threads = choose_threads(model.threads)
-    compute = compute_type(model, device)
+    choose_threads(model.threads)
+    compute = (choices or {}).get("dtype") or compute_type(model, device)
     # Weights that train are float32; a base that is frozen needs no more than is computed in.
     trains = learn is not None and not model.lora_rank
     weights, tokenizer = load_model(
@@ -46,11 +52,17 @@ def load_policy(
     name = identity(weights, tokenizer) if learn is not None else ""
     if model.lora_rank and learn is not None:
         weights = with_lora(weights, model.lora_rank, model.lora_alpha, seed)
-    renderer = make_renderer(tokenizer, model.prompts)
+    renderer = make_renderer(tokenizer, model.prompts, end_tokens(weights, tokenizer))
     policy = LocalPolicy(
-        weights, tokenizer, renderer, learn, dtype=compute, base=adapter_base(model.id), identity=name
+        weights,
+        tokenizer,
+        renderer,
+        learn,
+        dtype=compute,
+        base=adapter_base(model.id),
+        identity=name,
+        choices=choices,
     )
-    policy.threads = threads
     return policy, renderer
 
 

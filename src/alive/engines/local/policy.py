@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from alive.config import LearnConfig
+from alive.config import ComputeType, LearnConfig
 from alive.engines.checkpointing import can_recompute, recomputed
 from alive.engines.local.batches import cut, row_size
 from alive.engines.local.decode import Asked, Decoder, Drawn
@@ -19,7 +19,7 @@ from alive.engines.local.layout import Layout, choose_layout, probe_cache
 from alive.engines.lora import load_adapters, save_adapters
 from alive.engines.memory import activation_bytes, decode_budget, free_bytes, most_used
 from alive.engines.models import load_weights, save_folder
-from alive.engines.precision import ComputeType, Precision, refresh, sampling_copy
+from alive.engines.precision import Precision, refresh, sampling_copy
 from alive.engines.queue import RequestQueue
 from alive.engines.refusals import max_positions
 from alive.learn.loss import Forward
@@ -37,10 +37,8 @@ class LocalPolicy:
         model: The transformers model, in PEFT's wrapper when adapters train.
         version: Optimiser steps taken.
         identity: Digest of the weights it started from; empty if it only samples.
-        threads: CPU threads in use.
-        dtype: What is computed in.
-        budget: Bytes that one batch of completions may fill.
-        recomputes: Whether activations are computed again in the backward pass.
+        choices: ``dtype``, what is computed in; ``budget``, bytes that one batch of completions may
+            fill; ``recomputes``, whether activations are computed again in the backward pass.
         usage: What was sampled and trained so far, and what it took.
         guard: Entered around the moment in which weights and version change together.
     """
@@ -55,7 +53,7 @@ class LocalPolicy:
         dtype: ComputeType = "float32",
         base: str = "",
         identity: str = "",
-        budget: int = 0,
+        choices: Mapping[str, Any] | None = None,
     ) -> None:
         """Takes over a loaded model.
 
@@ -67,10 +65,10 @@ class LocalPolicy:
             dtype: What is computed in.
             base: What adapters call the model they belong to.
             identity: See the class.
-            budget: See the class; 0 asks the machine.
+            choices: Those of the run that goes on; what is missing is asked of the machine.
         """
         self.model, self.renderer, self.learn = model, renderer, learn
-        self.identity, self.dtype, self.threads = identity, dtype, torch.get_num_threads()
+        self.identity = identity
         self.version = self._published = 0
         self.guard: Callable[[], AbstractContextManager[Any]] = nullcontext
         self._tokenizer, self._base = tokenizer, base
@@ -91,12 +89,10 @@ class LocalPolicy:
             self._decoder.layout = choose_layout(self._sampling, self._try)
         self._queue = RequestQueue(self._complete)
         self._optimiser: torch.optim.Optimizer | None = None
-        self.recomputes = False
         if learn is not None:
             self._optimiser = make_optimiser(model, learn)
             self._forward = Forward.of(model, self._precision.dtype)
-            self.recomputes = self._must_recompute(learn)
-        self.budget = budget or decode_budget(free_bytes(model.device.type) - self._to_come())
+        self.choices: Mapping[str, Any] = {"dtype": dtype} | dict(choices or self._chosen())
 
     async def sample(self, request: Request) -> list[Rollout]:
         """Completes a prompt; requests that wait at the same time are decoded side by side."""
@@ -116,7 +112,8 @@ class LocalPolicy:
         if self.learn is None or self._optimiser is None:
             raise ValueError("this policy was loaded for sampling only")
         started = time.perf_counter()
-        with recomputed(self.model) if self.recomputes else nullcontext():
+        again = self.choices["recomputes"]
+        with recomputed(self.model) if again else nullcontext():
             stats = update(
                 self._forward,
                 self._optimiser,
@@ -124,7 +121,7 @@ class LocalPolicy:
                 self.learn,
                 learning_rate=learning_rate,
                 pad_id=self.renderer.pad_id,
-                share=not self.recomputes and self._shares(),
+                share=not again and self._shares(),
                 autocast=self._precision.autocast,
                 apply=self._apply,
             )
@@ -188,14 +185,16 @@ class LocalPolicy:
         drawn: list[list[Drawn]] = [[] for _ in requests]
         possible = [i for i, one in enumerate(asked) if one.params.max_new_tokens > 0]
         equal = self._decoder.layout is Layout.EQUAL
-        batches = cut([asked[i] for i in possible], self._row, self.budget, equal=equal)
+        batches = cut([asked[i] for i in possible], self._row, self.choices["budget"], equal=equal)
         with self._precision.autocast():
             for batch in batches:
                 groups = self._decoder.draw([part for _, part in batch])
                 for (at, _), group in zip(batch, groups, strict=True):
                     drawn[possible[at]] += group
         for i, one in enumerate(asked):
-            drawn[i] += [Drawn((), (), False)] * (one.n - len(drawn[i]))  # a prompt that is too long
+            drawn[i] += [Drawn((), (), False)] * (
+                one.n - len(drawn[i])
+            )  # a prompt that is too long
         tokens = sum(len(row.ids) for rows in drawn for row in rows)
         self.usage = replace(
             self.usage,
@@ -240,23 +239,25 @@ class LocalPolicy:
 
     def _apply(self, step: Callable[[], Any]) -> None:
         with self.guard():
-            step()
+            # First: weights that a fault leaves half changed must not pass for the old version.
             self.version += 1
+            step()
 
     def _sampling_model(self) -> Any:
         """What the sampler reads: the model itself, or its copy with matrices in bfloat16."""
         return sampling_copy(self.model) if self._precision.low and self.learn else self.model
 
-    def _must_recompute(self, learn: LearnConfig) -> bool:
-        """Whether the activations of a micro-batch would not fit, or the settings say so."""
-        if learn.checkpointing != "auto" or not can_recompute(self.model):
-            return learn.checkpointing == "on"
-        kept = activation_bytes(self.model, self._precision.autocast()) * learn.micro_batch_tokens
-        return kept > (free_bytes(self.model.device.type) - self._to_come()) / 2
-
-    def _to_come(self) -> int:
-        """Bytes of gradients and moments, which are not there before the first step."""
-        return 12 * sum(weight.numel() for _, weight in self._trainable()) if self.learn else 0
+    def _chosen(self) -> dict[str, Any]:
+        """What fits into the memory that is free once gradients and moments are there."""
+        free = free_bytes(self.model.device.type)
+        if self.learn is None:
+            return {"budget": decode_budget(free), "recomputes": False}
+        free -= 12 * sum(weight.numel() for _, weight in self._trainable())
+        recomputes = self.learn.checkpointing == "on"
+        if self.learn.checkpointing == "auto" and can_recompute(self.model):
+            kept = activation_bytes(self.model, self._precision.autocast())
+            recomputes = kept * self.learn.micro_batch_tokens > free / 2
+        return {"budget": decode_budget(free), "recomputes": recomputes}
 
     def _shares(self) -> bool:
         return self._decoder.layout in (Layout.SHARED, Layout.PADDED)
