@@ -174,7 +174,7 @@ def _settings_for(model: str) -> tuple[ModelConfig, SamplingConfig]:
 
     if is_run(model):
         config = stored_config(f"{model}/config.json", read_config(model))
-        # A checkpoint's adapters are merged into its weights.
+        # A checkpoint of adapters names its base.
         update = {"id": str(newest_model(model)), "lora_rank": 0}
         return config.model.model_copy(update=update), config.sampling
     known = {load_config(name).model.id: load_config(name) for name in preset_names()}

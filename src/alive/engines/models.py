@@ -40,6 +40,7 @@ __all__ = [
     "read_config",
     "resolve",
     "save_folder",
+    "write_merged",
 ]
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -254,6 +255,21 @@ def save_folder(model: Any, tokenizer: Any, path: Path) -> None:
     with quiet_transformers():
         model.save_pretrained(path)
         tokenizer.save_pretrained(path)
+
+
+def write_merged(adapters: Path, path: Path) -> None:
+    """Writes the whole model that a folder of adapters stands for.
+
+    Adapters are merged on the CPU, layer by layer, in the type in which the base is stored.
+
+    Raises:
+        ModelError: The base is gone, or is not the adapters' own.
+        OSError: The disk refused.
+    """
+    stored = getattr(read_config(str(adapters)), "dtype", None)
+    dtype: ComputeType = "bfloat16" if stored == torch.bfloat16 else "float32"
+    model, tokenizer = load_model(str(adapters), dtype, whole=True)
+    save_folder(model, tokenizer, path)
 
 
 def _check_folder(folder: Path) -> None:

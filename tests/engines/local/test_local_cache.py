@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from alive.engines.cache import make_room
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicSlidingWindowLayer
 
-<<<<<<< HEAD:tests/engines/local/test_local_cache.py
 from alive.engines.local.cache import make_room, select_rows
 
-=======
->>>>>>> zoo:tests/engines/test_engine_cache.py
 U, H, P, W = 3, 2, 5, 4
 """Rows, heads, tokens, width."""
 
