@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from transformers import AutoModelForCausalLM, LlamaModel
 from alive.engines.lora import with_lora
 from alive.engines.models import identity, load_model, resolve, save_pretrained_folder
 from alive.errors import ModelError
+from alive.worlds.primer import WORLD
 
 IDS = torch.tensor([[1, 5, 9, 4, 7, 2]])
 
@@ -216,11 +218,12 @@ def test_lora_seed_decides_the_first_values_and_leaves_the_global_stream_alone()
 
 
 def test_a_missing_seed_model_names_its_remedy(monkeypatch, tmp_path):
-    monkeypatch.setattr("alive.engines.models.resources.files", lambda package: tmp_path)
+    moved = replace(WORLD.model, folder=tmp_path / "model")
+    monkeypatch.setattr("alive.doors._guests", [replace(WORLD, model=moved)])
     with pytest.raises(ModelError, match="make seed"):
         resolve("seed")
-    tiny_models.save(tiny_models.llama(), tmp_path / "data" / "seed")
-    assert resolve("seed") == tmp_path / "data" / "seed"
+    tiny_models.save(tiny_models.llama(), tmp_path / "model")
+    assert resolve("seed") == tmp_path / "model"
 
 
 def test_smollm2_says_how_to_install_it(monkeypatch, tmp_path):
