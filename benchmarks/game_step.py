@@ -14,12 +14,12 @@ from itertools import islice
 
 from timing import matmul_rate, now
 
-from alive import arms
+from alive import aio, arms
 from alive.config import Config
 from alive.corpus import open_corpus
 from alive.engines.local import LocalPolicy, load_policy
 from alive.engines.probe import usable_cpus
-from alive.game import Played, play
+from alive.game import Played, play_all
 from alive.prompts import Renderer
 from alive.settings import load_config
 from alive.types import Document
@@ -40,13 +40,15 @@ def race(
     for step in range(steps + 1):
         chosen = documents[step * size : (step + 1) * size]
         for apart in (step % 2, 1 - step % 2):
-            began, before = now()[0], policy.tokens_sampled
+            began, before = now()[0], policy.usage.tokens_sampled
             groups = [[document] for document in chosen] if apart else [chosen]
-            played = [one for g in groups for one in play(g, step, policy, renderer, config)]
+            played = [
+                one for g in groups for one in aio.run(play_all(g, step, policy, renderer, config))
+            ]
             if step:
                 seconds[apart].append(now()[0] - began)
             if step and not apart:
-                last, drawn = played, drawn + policy.tokens_sampled - before
+                last, drawn = played, drawn + policy.usage.tokens_sampled - before
     return *seconds, last, drawn
 
 

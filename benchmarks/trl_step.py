@@ -10,6 +10,7 @@ after an untimed first one. A completion that ends itself is shorter, so rates a
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import io
 import os
@@ -99,19 +100,28 @@ def prompt_words(index: int) -> list[int]:
 
 def alive_stepper(folder: Path, threads: int) -> Callable[[int], int]:
     """Returns ALIVE's step: it samples, learns everything it sampled, and counts the tokens."""
+    from alive import aio
     from alive.config import LearnConfig, ModelConfig
     from alive.engines.local import load_policy
-    from alive.types import Prompt, SamplingParams, TrainingRecord
+    from alive.seeding import derive
+    from alive.types import Prompt, Request, Rollout, SamplingParams, TrainingRecord
 
     settings = ModelConfig(id=str(folder), dtype="float32", threads=threads)
     policy, _ = load_policy(settings, LearnConfig())
     params = SamplingParams(max_new_tokens=NEW_TOKENS)
 
-    def step(number: int) -> int:
-        prompts = [
+    async def sample(number: int) -> list[list[Rollout]]:
+        prompts = (
             Prompt("solve", tuple(prompt_words(number * PROMPTS + index)))
             for index in range(PROMPTS)
-        ]
+        )
+        requests = (
+            Request(prompt, GROUP, params, derive(number, index))
+            for index, prompt in enumerate(prompts)
+        )
+        return await asyncio.gather(*map(policy.sample, requests))
+
+    def step(number: int) -> int:
         records = [
             TrainingRecord(
                 role="solve",
@@ -120,7 +130,7 @@ def alive_stepper(folder: Path, threads: int) -> Callable[[int], int]:
                 weight=1.0,
                 document_id="d",
             )
-            for group in policy.sample(prompts, GROUP, params, seed=number)
+            for group in aio.run(sample(number))
             for rollout in group
         ]
         policy.update(records, learning_rate=1e-4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from alive.types import Prompt, Role, Rollout, SamplingParams
+from alive.types import Prompt, Request, Role, Rollout
 
 Script = Callable[[Prompt, str, int], str]
 """(prompt, its text, index in the group) -> completion."""
@@ -22,23 +22,26 @@ def decode(ids: Sequence[int]) -> str:
 
 @dataclass
 class ScriptedSampler:
-    """Completes prompts by a script; remembers every call.
+    """Completes prompts by a script; remembers every request.
 
     Attributes:
         script: Writes the completions.
         read: Turns a prompt's ids into the text the script sees; bytes unless told otherwise.
-        calls: (prompts, n, params, seed) of each call.
+        calls: The requests, in order.
     """
 
     script: Script
     read: Callable[[Sequence[int]], str] = decode
-    calls: list[tuple[tuple[Prompt, ...], int, SamplingParams, int]] = field(default_factory=list)
+    calls: list[Request] = field(default_factory=list)
 
-    def sample(
-        self, prompts: Sequence[Prompt], n: int, params: SamplingParams, seed: int
-    ) -> list[list[Rollout]]:
-        self.calls.append((tuple(prompts), n, params, seed))
-        return [[self._rollout(prompt, index) for index in range(n)] for prompt in prompts]
+    @property
+    def roles(self) -> list[Role]:
+        """The roles asked for, in order."""
+        return [request.prompt.role for request in self.calls]
+
+    async def sample(self, request: Request) -> list[Rollout]:
+        self.calls.append(request)
+        return [self._rollout(request.prompt, index) for index in range(request.n)]
 
     def _rollout(self, prompt: Prompt, index: int) -> Rollout:
         text = self.script(prompt, self.read(prompt.ids), index)

@@ -44,13 +44,8 @@ def test_solve_stops_when_called_right() -> None:
     assert [attempt.answer for attempt in solution.attempts] == ["4", "5"]
     assert [review.verdict for review in solution.reviews] == [False, True]
     assert not any(review.privileged for review in solution.reviews)
-    assert [call[0][0].role for call in asked.sampler.calls] == [
-        "solve",
-        "review",
-        "revise",
-        "review",
-    ]
-    assert {call[2].temperature for call in asked.sampler.calls} == {0.0}
+    assert asked.sampler.roles == ["solve", "review", "revise", "review"]
+    assert {call.params.temperature for call in asked.sampler.calls} == {0.0}
 
 
 def test_solve_without_revision_still_reviews() -> None:

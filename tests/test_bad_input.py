@@ -32,7 +32,7 @@ def train(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
                 *("--set", "model.threads=1", "--set", "evaluate.suites=[]"),
                 *("--set", "game.masks_per_document=1", "--set", "game.solutions_per_mask=2"),
                 *("--set", "sampling.solve_tokens=4", "--set", "sampling.review_tokens=4"),
-                *("--set", "corpus.min_chunk_tokens=1", "--corpus", str(corpus)),
+                *("--corpus", str(corpus)),
                 *arguments,
             ]
         )
@@ -214,9 +214,9 @@ def test_a_hostile_text_forges_nothing(train, tmp_path: Path, model: Path) -> No
     asked = []
     true_sample = LocalPolicy.sample
 
-    def watched(self, prompts, *rest):
-        asked.extend(prompts)
-        return true_sample(self, prompts, *rest)
+    async def watched(self, request):
+        asked.append(request.prompt)
+        return await true_sample(self, request)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LocalPolicy, "sample", watched)

@@ -30,9 +30,9 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 SMALL = (
     *("model.threads=1", "game.documents_per_step=1", "game.masks_per_document=2"),
-    *("game.solutions_per_mask=2", "game.plain_attempts=1", "game.revisions_per_mask=1"),
+    *("game.solutions_per_mask=2", "game.revisions_per_mask=1"),
     *("game.reviews_per_document=2", "sampling.pose_tokens=4", "sampling.solve_tokens=8"),
-    *("sampling.review_tokens=8", "corpus.min_chunk_tokens=4", "evaluate.limit=2"),
+    *("sampling.review_tokens=8", "evaluate.limit=2"),
     *("evaluate.samples=0", "evaluate.condition_tasks=2"),
 )
 SET = tuple(word for text in SMALL for word in ("--set", text))

@@ -1,15 +1,19 @@
-"""One document's game with a scripted policy: who is asked what, in which order and how."""
+"""A document's game with a scripted policy: who is asked what, in which order and how."""
 
 from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 from fakes import ScriptedSampler
 
 from alive.config import Config, GameConfig, SamplingConfig
-from alive.game import _hardest, play
+from alive.game import Played, _hardest, play, play_all
 from alive.prompts import make_renderer
 from alive.roles.review import from_text
-from alive.types import Attempt, Document, Framing, Prompt, Rollout
+from alive.types import Attempt, Document, Framing, Prompt, Request, Rollout
 
 DOCUMENT = Document(
     "doc",
@@ -45,6 +49,7 @@ def sampler(renderer):
             return ("12", "3")[index % 2]
         span = "12" if "has \\mask{} pens." in text else "3"
         if prompt.role == "solve":
+            index += 2 * (prompt.condition is None)  # the second half of a task's attempts
             return f"\\boxed{{{span if index % 2 else 99 + index}}}"
         if prompt.role == "review":
             return RIGHT if f"\\boxed{{{span}}}" in text else WRONG
@@ -55,17 +60,23 @@ def sampler(renderer):
 
 @pytest.fixture
 def game(sampler, renderer):
-    def of_one(**more):
-        return play([DOCUMENT], 7, sampler, renderer, CONFIG, **more)[0]
+    def of_one(config: Config = CONFIG, step: int = 7, **more) -> Played:
+        return asyncio.run(play(DOCUMENT, step, sampler, renderer, config, **more))
 
     return of_one
 
 
+def with_game(**changes) -> Config:
+    return CONFIG.model_copy(update={"game": CONFIG.game.model_copy(update=changes)})
+
+
+def asked_of(sampler: ScriptedSampler, role: str) -> list[Request]:
+    return [request for request in sampler.calls if request.prompt.role == role]
+
+
 def test_a_whole_game(game, sampler, renderer) -> None:
-    stages: list[str] = []
-    played = game(stage=stages.append)
+    played = game()
     episode = played.episode
-    assert stages == ["pose", "solve", "review", "revise"]
     assert (episode.step, episode.document) == (7, DOCUMENT)
     assert [task.span for task in episode.tasks] == ["12", "3"]
     assert (played.proposed, played.filled, played.refused) == (2, 0, {})
@@ -82,62 +93,52 @@ def test_a_whole_game(game, sampler, renderer) -> None:
         assert all(review.privileged and not review.leaks for review in reviews)
     assert [r.task_id for r in episode.revisions] == [task.id for task in episode.tasks]
     assert all(r.correct and r.index in (0, 2) for r in episode.revisions)
-    assert [call[0][0].role for call in sampler.calls] == ["pose", "solve", "review", "revise"]
+    # Per task 99, 101 and the right answer are reviewed, and one wrong attempt is revised.
+    assert sampler.roles == ["pose", *["solve"] * 4, *["review"] * 6, *["revise"] * 2]
 
 
-def test_each_role_gets_its_own_limits_and_seed(game, sampler) -> None:
+def test_each_role_gets_its_own_limits_and_each_request_its_own_seed(game, sampler) -> None:
     game()
-    params = [
-        (call[2].max_new_tokens, call[2].temperature, call[2].top_p) for call in sampler.calls
-    ]
-    assert params == [(3, 1.0, 0.9), (20, 1.0, 0.9), (30, 0.0, 1.0), (20, 1.0, 0.9)]
-    assert len({call[3] for call in sampler.calls}) == 4
+    params = {
+        request.prompt.role: (
+            request.params.max_new_tokens,
+            request.params.temperature,
+            request.params.top_p,
+        )
+        for request in sampler.calls
+    }
+    assert params == {
+        "pose": (3, 1.0, 0.9),
+        "solve": (20, 1.0, 0.9),
+        "review": (30, 0.0, 1.0),
+        "revise": (20, 1.0, 0.9),
+    }
+    assert len({request.seed for request in sampler.calls}) == len(sampler.calls)
 
 
-def test_attempts_come_under_the_positive_words_where_they_are_trusted(game, sampler) -> None:
-    game()
-    assert {prompt.condition for prompt in sampler.calls[1][0]} == {"every step is right"}
-    sampler.calls.clear()
+def test_without_trust_in_words_attempts_are_plain(game, sampler) -> None:
     game(conditioned=False)
-    assert {prompt.condition for prompt in sampler.calls[1][0]} == {None}
-    assert {prompt.condition for prompt in sampler.calls[0][0]} == {"very hard"}
+    assert {r.prompt.condition for r in asked_of(sampler, "solve")} == {None}
+    assert {r.prompt.condition for r in asked_of(sampler, "pose")} == {"very hard"}
 
 
-def test_some_attempts_can_be_made_without_the_words(sampler, renderer) -> None:
-    game = CONFIG.game.model_copy(update={"plain_attempts": 1})
-    config = CONFIG.model_copy(update={"game": game})
-    [played] = play([DOCUMENT], 7, sampler, renderer, config)
-    calls = [call for call in sampler.calls if call[0][0].role == "solve"]
-    assert [(call[0][0].condition, call[1]) for call in calls] == [
-        ("every step is right", 3),
-        (None, 1),
-    ]
-    assert calls[0][3] != calls[1][3]
+def test_half_of_the_attempts_are_made_without_the_words(game, sampler) -> None:
+    played = game()
+    asked = [(request.prompt.condition, request.n) for request in asked_of(sampler, "solve")]
+    assert Counter(asked) == {("every step is right", 2): 2, (None, 2): 2}
     for attempts in played.episode.attempts:
-        asked = [attempt.rollout.prompt.condition for attempt in attempts]
-        assert asked == ["every step is right"] * 3 + [None]
+        conditions = [attempt.rollout.prompt.condition for attempt in attempts]
+        assert conditions == ["every step is right"] * 2 + [None] * 2
         assert [attempt.index for attempt in attempts] == [0, 1, 2, 3]
-    sampler.calls.clear()
-    play([DOCUMENT], 7, sampler, renderer, config, conditioned=False)
-    [call] = [call for call in sampler.calls if call[0][0].role == "solve"]
-    assert (call[0][0].condition, call[1]) == (None, 4)
 
 
-def test_identical_attempts_are_reviewed_once(game, sampler) -> None:
-    game()
-    roles = {call[0][0].role: call for call in sampler.calls}
-    assert len(roles["review"][0]) == 6  # per task 99, 101 and the right answer
-
-
-def test_some_attempts_can_be_left_without_a_review(sampler, renderer) -> None:
-    game = CONFIG.game.model_copy(update={"reviews_per_document": 4})
-    config = CONFIG.model_copy(update={"game": game})
-    for episode in (one.episode for one in play([DOCUMENT] * 2, 7, sampler, renderer, config)):
-        # Of each task one right answer, which two attempts share, and the first of two wrong ones.
-        for reviews in episode.reviews:
-            assert [review.given for review in reviews] == [True, True, False, True]
-            assert [review.verdict for review in reviews] == [False, True, None, True]
-        assert {r.index for r in episode.revisions} == {0}
+def test_some_attempts_can_be_left_without_a_review(game) -> None:
+    episode = game(with_game(reviews_per_document=4)).episode
+    # Of each task one right answer, which two attempts share, and the first of two wrong ones.
+    for reviews in episode.reviews:
+        assert [review.given for review in reviews] == [True, True, False, True]
+        assert [review.verdict for review in reviews] == [False, True, None, True]
+    assert {r.index for r in episode.revisions} == {0}
 
 
 def of_texts(*groups: str) -> list[list[Attempt]]:
@@ -180,7 +181,7 @@ def test_an_arm_without_reviews_ends_after_its_attempts(game, sampler) -> None:
     episode = game(reviewed=False).episode
     assert len(episode.attempts) == 2
     assert episode.reviews == episode.revisions == ()
-    assert [call[0][0].role for call in sampler.calls] == ["pose", "solve"]
+    assert sampler.roles == ["pose", *["solve"] * 4]
 
 
 def test_a_teacher_writes_the_reviews_instead(game, sampler) -> None:
@@ -192,17 +193,15 @@ def test_a_teacher_writes_the_reviews_instead(game, sampler) -> None:
 
     episode = game(critic=critic).episode
     assert seen == [(8, 8)]
-    assert "review" not in [call[0][0].role for call in sampler.calls]
+    assert not asked_of(sampler, "review")
     assert all(review.rollout is None for group in episode.reviews for review in group)
     # Called right, though wrong: a deceptive review is nothing to revise by.
     assert episode.revisions == ()
 
 
-def test_revisions_follow_the_setting(game, sampler, renderer) -> None:
+def test_revisions_follow_the_setting(game) -> None:
     for count, expected in ((0, 0), (1, 2), (2, 4), (9, 4)):
-        update = {"revisions_per_mask": count}
-        config = CONFIG.model_copy(update={"game": CONFIG.game.model_copy(update=update)})
-        episode = play([DOCUMENT], 7, sampler, renderer, config)[0].episode
+        episode = game(with_game(revisions_per_mask=count)).episode
         assert len(episode.revisions) == expected
         assert len({(r.task_id, r.index) for r in episode.revisions}) == expected
 
@@ -217,18 +216,54 @@ def test_memory_and_guesses_reach_the_poser(game) -> None:
     assert guessed.refused["guessable"] >= 1
 
 
-def test_the_same_step_is_the_same_game_and_another_is_not(game, sampler, renderer) -> None:
+def test_the_same_step_is_the_same_game_and_another_is_not(game, sampler) -> None:
     assert game() == game()
-    seeds = [call[3] for call in sampler.calls]
-    assert seeds[:4] == seeds[4:]
-    play([DOCUMENT], 8, sampler, renderer, CONFIG)
-    assert not set(seeds) & {call[3] for call in sampler.calls[8:]}
+    seeds = [request.seed for request in sampler.calls]
+    half = len(seeds) // 2
+    assert seeds[:half] == seeds[half:]
+    game(step=8)
+    assert not set(seeds) & {request.seed for request in sampler.calls[2 * half :]}
 
 
-def test_a_document_without_a_span_is_an_empty_game(sampler, renderer) -> None:
+def test_a_document_is_played_the_same_whatever_is_played_beside_it(
+    game, sampler, renderer
+) -> None:
+    alone = game()
+    requests = list(sampler.calls)
+    sampler.calls.clear()
+    others = [replace(DOCUMENT, id=name) for name in ("before", "after")]
+    documents = [others[0], DOCUMENT, others[1]]
+    played = asyncio.run(play_all(documents, 7, sampler, renderer, CONFIG))
+    assert [one.episode.document for one in played] == documents
+    assert played[1] == alone
+    assert not Counter(requests) - Counter(sampler.calls)
+    assert len({request.seed for request in sampler.calls}) == 3 * len(requests)
+
+
+def test_documents_do_not_wait_for_one_another(renderer) -> None:
+    """Of two documents the quick one is revised before the slow one has a task."""
+    slow = replace(DOCUMENT, id="slow", text=DOCUMENT.text.replace("Ann", "Bob"))
+    script = {"pose": "12", "solve": "\\boxed{99}", "review": WRONG, "revise": "\\boxed{12}"}
+    seen: list[tuple[str, bool]] = []
+
+    class Late(ScriptedSampler):
+        async def sample(self, request: Request) -> list[Rollout]:
+            held_up = "Bob" in self.read(request.prompt.ids)
+            for _ in range(50 if held_up else 1):
+                await asyncio.sleep(0)
+            seen.append((request.prompt.role, held_up))
+            return await super().sample(request)
+
+    sampler = Late(lambda prompt, text, index: script[prompt.role], read=renderer.show)
+    config = with_game(masks_per_document=1)
+    asyncio.run(play_all([slow, DOCUMENT], 7, sampler, renderer, config))
+    assert seen.index(("revise", False)) < seen.index(("pose", True))
+
+
+def test_a_document_without_a_span_is_an_empty_game(renderer) -> None:
     bare = Document("bare", "and so it was, and so it is, and so it will be", "here")
     mute = ScriptedSampler(lambda *_: "and", read=renderer.show)
-    (played,) = play([bare], 0, mute, renderer, CONFIG)
+    played = asyncio.run(play(bare, 0, mute, renderer, CONFIG))
     assert played.episode.tasks == ()
     assert played.episode.attempts == played.episode.reviews == played.episode.revisions == ()
-    assert [call[0][0].role for call in mute.calls] == ["pose"] * 3  # the first try, two resamples
+    assert mute.roles == ["pose"] * 3  # the first try, two resamples

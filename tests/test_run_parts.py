@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,6 +14,7 @@ from fakes import PlainRenderer, ScriptedSampler
 from rich.console import Console
 
 from alive.config import Config, GameConfig
+from alive.errors import DivergenceError
 from alive.evaluation.separation import probe_tasks
 from alive.game import Played
 from alive.loop import learning_rate
@@ -73,7 +76,7 @@ def episode(step: int = 0) -> Episode:
 
 
 def test_a_step_is_summed_up_by_hand() -> None:
-    fates = {
+    outcomes = {
         ("a", 0, "solve"): Trained("w", 1.0, "", "challenging"),
         ("a", 1, "solve"): Trained(dropped="review deceptive", pose_words="challenging"),
         ("b", 0, "solve"): Trained(dropped="review unparsed", pose_words="not recoverable"),
@@ -85,13 +88,14 @@ def test_a_step_is_summed_up_by_hand() -> None:
         Played(Episode(0, DOCUMENT, (), (), ()), 0, 0, {"taken": 1, "empty": 1}),
     ]
     stats = UpdateStats(1.5, {"review": 0.25, "solve": 0.5}, 2.0, 40)
-    again = [TrainingRecord("review", (1,), (2,), 1.0, name) for name in ("y", "x", "y")]
-    found = step_metrics(played, fates, again, stats)
+    replayed = [TrainingRecord("review", (1,), (2,), 1.0, name) for name in ("y", "x", "y")]
+    found = step_metrics(played, outcomes, replayed, stats)
     expected = {
         "loss": 1.5,
         "loss_review": 0.25,
         "loss_solve": 0.5,
         "grad_norm": 2.0,
+        "skipped": False,
         "tokens_trained": 40,
         "tokens_sampled": 2 + 2 + 5 + 2 + 4 + 3 + 3,
         "tasks": 2,
@@ -113,6 +117,25 @@ def test_a_step_is_summed_up_by_hand() -> None:
     assert json.loads(json.dumps(found)) == found
 
 
+def test_a_step_that_was_skipped_has_no_numbers() -> None:
+    stats = UpdateStats(math.nan, {"solve": math.inf}, math.nan, 40, skipped=True)
+    found = step_metrics([Played(episode(), 1, 1, {})], {}, (), stats)
+    nothing = {"loss": None, "loss_solve": None, "grad_norm": None, "skipped": True}
+    assert {key: found[key] for key in nothing} == nothing
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_skipped_steps_are_counted_and_three_in_a_row_are_too_many() -> None:
+    state = State()
+    for skipped in (True, True, False, True, True):
+        state.count(UpdateStats(0.0, {}, 0.0, 0, skipped=skipped))
+        state.check_skips()
+    assert (state.skipped, state.skipped_in_a_row) == (4, 2)
+    state.count(UpdateStats(0.0, {}, 0.0, 0, skipped=True))
+    with pytest.raises(DivergenceError, match="in 3 steps in a row"):
+        state.check_skips()
+
+
 def test_the_posers_utility_is_a_mean_over_tasks() -> None:
     """N = 4: half right is worth 1/2, all or none nothing, one in four may be luck."""
     rights = ((1, 1, 0, 0), (1, 1, 1, 1), (0, 0, 0, 0), (1, 0, 0, 0), (1, 1, 1, 0))
@@ -125,8 +148,8 @@ def test_the_posers_utility_is_a_mean_over_tasks() -> None:
     played = [Played(Episode(0, DOCUMENT, tasks, groups, reviews), 5, 0, {})]
     found = step_metrics(played, {}, (), UpdateStats(0.0, {}, 0.0, 0))
     assert found["poser_utility"] == pytest.approx((0.5 + 0.25) / 5)
-    mended = replace(played[0].episode, revisions=(attempt("2", 1, "3", True),))
-    found = step_metrics([Played(mended, 5, 0, {})], {}, (), UpdateStats(0.0, {}, 0.0, 0))
+    corrected = replace(played[0].episode, revisions=(attempt("2", 1, "3", True),))
+    found = step_metrics([Played(corrected, 5, 0, {})], {}, (), UpdateStats(0.0, {}, 0.0, 0))
     assert found["poser_utility"] == pytest.approx((0.5 + 1.0 + 0.25) / 5)
 
 
@@ -138,7 +161,7 @@ def test_a_step_without_a_task_is_summed_up_too() -> None:
 
 
 def test_the_state_survives_json() -> None:
-    reviews = {"a": [TrainingRecord("review", (1, 2), (3,), 0.5, "a", "t", 1, (-0.25,))]}
+    reviews = {"a": [TrainingRecord("review", (1, 2), (3,), 0.5, "a", "t", 1, (-0.25,), 4)]}
     state = State(step=3, memory={"b", "a"}, reviews=reviews, conditions={"gap": 0.1}, seconds=1.25)
     saved = json.loads(json.dumps(state.as_json()))
     assert saved["memory"] == ["a", "b"]
@@ -157,7 +180,7 @@ def test_probe_tasks_are_posed_and_distinct() -> None:
     def found(documents: list[Document], seed: int) -> list[Task]:
         sampler = ScriptedSampler(lambda prompt, text, index: "held")
         params = SamplingParams(4)
-        return probe_tasks(sampler, renderer, documents, 7, game, params, seed)
+        return asyncio.run(probe_tasks(sampler, renderer, documents, 7, game, params, seed))
 
     tasks = found([*documents, *documents], 0)
     assert [one.document_id for one in tasks] == ["0", "0", "1", "1", "2", "2", "3"]
@@ -181,11 +204,11 @@ def test_conditions_separate_only_where_they_change_the_answers(heeds: bool) -> 
     renderer.words = SimpleNamespace(solve_positive="well", solve_negative="badly")
     tasks = [task(str(i), "3") for i in range(10)]
     sampler = ScriptedSampler(script)
-    found = check_separation(sampler, renderer, tasks, 4, SamplingParams(8), seed=0)
+    found = asyncio.run(check_separation(sampler, renderer, tasks, 4, SamplingParams(8), seed=0))
     assert found.separates is heeds
     assert (found.positive, found.negative) == ((1.0, 0.0) if heeds else (0.5, 0.5))
     assert found.as_dict()["gap"] == (1.0 if heeds else 0.0)
-    assert len({call[3] for call in sampler.calls}) == 2
+    assert len({request.seed for request in sampler.calls}) == 20
 
 
 def shown_by(terminal: bool = False) -> tuple[Display, io.StringIO]:
@@ -206,7 +229,7 @@ def test_an_example_is_the_most_telling_attempt_and_plain_text() -> None:
     assert "[bold]look[/bold]" in shown  # words of a model are never markup
 
 
-def test_an_attempt_that_its_review_mended_is_shown_first() -> None:
+def test_an_attempt_that_its_review_corrected_is_shown_first() -> None:
     display, out = shown_by()
     display.example(episode(4))
     shown = out.getvalue()

@@ -8,7 +8,7 @@ import pytest
 
 from alive.config import Config
 from alive.errors import ConfigError
-from alive.settings import known_keys, load_config, preset_names
+from alive.settings import GONE, gone_in, known_keys, load_config, preset_names, stored_config
 
 
 def test_later_layers_win(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_later_layers_win(tmp_path: Path) -> None:
         ('out="runs/x"', "out", "runs/x"),
         ("model.id=org/name", "model.id", "org/name"),
         ("learn.learning_rate=2e-5", "learn.learning_rate", 2e-5),
-        ("learn.max_grad_norm=1", "learn.max_grad_norm", 1.0),
+        ("learn.weight_decay=1", "learn.weight_decay", 1.0),
         ("evaluate.self_correct=false", "evaluate.self_correct", False),
         ('corpus.paths=["a","b.txt"]', "corpus.paths", ("a", "b.txt")),
         ("log.to=wandb", "log.to", ("wandb",)),
@@ -90,6 +90,10 @@ def test_override_values(override: str, key: str, value: object) -> None:
             "log.to=tensorbord",
             "log.to must be one of 'tensorboard', 'wandb', 'trackio', not 'tensorbord'",
         ),
+        ("model.base_bits=8", "model.base_bits must be one of 16, 4, not 8"),
+        ("model.base_bits=4", "model.base_bits = 4 needs adapters"),
+        ("checkpoint_minutes=-1", "checkpoint_minutes must be at least 0, not -1"),
+        ("learn.checkpointing=yes", "learn.checkpointing must be one of 'auto', 'on', 'off'"),
         ("log.to=3", 'log.to must be a list, such as ["a", "b"], not 3'),
     ],
 )
@@ -122,8 +126,8 @@ def test_file_mistakes(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"torn\.toml: not a TOML file: .*line 1"):
         load_config(None, [torn])
     unknown = tmp_path / "unknown.toml"
-    unknown.write_text("[gane]\nresamples = 1\n")
-    with pytest.raises(ConfigError, match=r"unknown\.toml: unknown setting gane.resamples .did"):
+    unknown.write_text("[gane]\nrandom_share = 1\n")
+    with pytest.raises(ConfigError, match=r"unknown\.toml: unknown setting gane.random_share .did"):
         load_config(None, [unknown])
 
 
@@ -153,3 +157,41 @@ def test_group_sizes_are_the_papers_and_smaller_ones(preset: str, sizes: tuple[i
 
 def test_every_setting_is_described() -> None:
     assert [key for key, text in known_keys().items() if not text] == []
+
+
+@pytest.mark.parametrize("key", sorted(GONE))
+def test_a_setting_that_is_gone_says_what_became_of_it(key: str, tmp_path: Path) -> None:
+    assert key not in known_keys()
+    sentence = f"the setting {key} {GONE[key]}"
+    with pytest.raises(ConfigError) as caught:
+        load_config(overrides=[f"{key}=1"])
+    assert str(caught.value) == f"--set {key}=1: {sentence}"
+    section, _, leaf = key.rpartition(".")
+    file = tmp_path / "old.toml"
+    file.write_text(f"[{section}]\n{leaf} = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(files=[file])
+    assert str(caught.value) == f"{file}: {sentence}"
+
+
+def test_a_new_name_is_a_setting() -> None:
+    renamed = [said.removeprefix("is now ") for said in GONE.values() if said.startswith("is now ")]
+    assert renamed == ["learn.corrected_weight"]
+    assert set(renamed) <= set(known_keys())
+
+
+def test_the_settings_of_an_earlier_version_can_be_looked_at() -> None:
+    old = {"seed": 3, "learn": {"repair_weight": 1.0, "min_right": 2, "learning_rate": 0.5}}
+    assert gone_in(old) == [
+        "learn.repair_weight is now learn.corrected_weight",
+        "learn.min_right is gone: every right attempt trains",
+    ]
+    config = stored_config("old/config.json", old)
+    assert (config.seed, config.learn.learning_rate) == (3, 0.5)
+    with pytest.raises(ConfigError, match=r"old/config\.json: unknown setting sede"):
+        stored_config("old/config.json", {"sede": 1})
+
+
+def test_a_base_of_four_bits_takes_adapters() -> None:
+    overrides = ["model.base_bits=4", "model.lora_rank=8"]
+    assert load_config(overrides=overrides).model.base_bits == 4

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import torch
 
+from alive import aio
 from alive.config import LearnConfig
-from alive.types import TrainingRecord
+from alive.types import Request, Rollout, TrainingRecord
 
 
 def llama(vocabulary: int = 32, seed: int = 0, layers: int = 2) -> Any:
@@ -49,17 +51,46 @@ def gpt2(vocabulary: int = 32, seed: int = 0) -> Any:
     return _seeded(GPT2LMHeadModel, config, seed)
 
 
-def policy(tokenizer: Any, seed: int = 0, learn: LearnConfig | None = None, rank: int = 0) -> Any:
-    """A local policy around a tiny Llama; ``rank`` adds LoRA adapters."""
+def built(config: Any, seed: int = 0) -> Any:
+    """A model of any configuration, in float32."""
+    from transformers import AutoModelForCausalLM
+
+    config.get_text_config(decoder=True).initializer_range = 0.3
+    make: Any = AutoModelForCausalLM.from_config
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return make(config).eval()
+
+
+def policy(
+    tokenizer: Any,
+    seed: int = 0,
+    learn: LearnConfig | None = None,
+    rank: int = 0,
+    dtype: Any = "float32",
+    model: Any = None,
+    choices: dict[str, Any] | None = None,
+) -> Any:
+    """A local policy around a tiny Llama or the given model; ``rank`` adds LoRA adapters."""
     from alive.engines.local import LocalPolicy
     from alive.engines.lora import with_lora
     from alive.prompts import make_renderer
 
-    model = llama(len(tokenizer), seed)
+    model = llama(len(tokenizer), seed) if model is None else model
     if rank:
         model = with_lora(model, rank, 8.0, seed)
     renderer = make_renderer(tokenizer)
-    return LocalPolicy(model, tokenizer, renderer, learn or LearnConfig(learning_rate=1e-2))
+    learn = learn or LearnConfig(learning_rate=1e-2)
+    return LocalPolicy(model, tokenizer, renderer, learn, dtype=dtype, base="tiny", choices=choices)
+
+
+def sample(sampler: Any, *requests: Request) -> list[list[Rollout]]:
+    """The rollouts of requests that are made at the same time."""
+
+    async def together() -> list[list[Rollout]]:
+        return await asyncio.gather(*(sampler.sample(request) for request in requests))
+
+    return aio.run(together())
 
 
 def record(

@@ -36,8 +36,6 @@ def settings_of(world: Path, out: Path) -> dict[str, Any]:
         "corpus": {
             "paths": [str(world / "corpus.jsonl")],
             "validation_share": 0.1,
-            "min_chunk_tokens": 4,
-            "decontaminate_ngram": 40,
         },
         "game": {"masks_per_document": M, "solutions_per_mask": N},
         "sampling": {"pose_tokens": 6, "solve_tokens": 12, "review_tokens": 40},

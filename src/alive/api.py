@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alive import aio
 from alive.config import Config, ModelConfig, SamplingConfig
 from alive.errors import UserError
 from alive.publish import export
 from alive.seeding import derive, digest
-from alive.settings import build_config, load_config, preset_names
+from alive.settings import load_config, preset_names, stored_config
 from alive.types import Attempt, Review, Sampler, SamplingParams
 
 if TYPE_CHECKING:
@@ -107,13 +108,15 @@ def evaluate(
     # Suites first: a mistyped one should not cost the loading of a model.
     loaded = [load_suite(name, limit, seed) for name in suites]
     policy = model if isinstance(model, Policy) else open_policy(model, max_tokens)
-    return measure(
-        policy.sampler,
-        policy.renderer,
-        loaded,
-        policy.sampling,
-        seed,
-        with_self_correction=self_correct,
+    return aio.run(
+        measure(
+            policy.sampler,
+            policy.renderer,
+            loaded,
+            policy.sampling,
+            seed,
+            with_self_correction=self_correct,
+        )
     )
 
 
@@ -137,29 +140,31 @@ def solve(
     Raises:
         UserError: The problem is empty, or the model cannot be used.
     """
-    from alive.evaluation import SuiteItem, as_task
-    from alive.roles.review import review
-    from alive.roles.solve import revise as write_revision
-    from alive.roles.solve import solve as attempt_tasks
-
     if not problem.strip():
         raise UserError("the problem is empty; write it in quotes after the model's name")
     policy = model if isinstance(model, Policy) else open_policy(model, max_tokens)
+    return aio.run(_solve(policy, problem, revise, seed))
+
+
+async def _solve(policy: Policy, problem: str, revisions: int, seed: int) -> Solution:
+    from alive.evaluation import SuiteItem, as_task
+    from alive.roles.review import review
+    from alive.roles.solve import revise
+    from alive.roles.solve import solve as attempt
+
     sampler, renderer = policy.sampler, policy.renderer
     thinking = SamplingParams(policy.sampling.solve_tokens, temperature=0.0)
     judging = SamplingParams(policy.sampling.review_tokens, temperature=0.0)
     task = as_task(SuiteItem(digest("problem", problem), problem.strip(), "", ""))
-    first = attempt_tasks(sampler, renderer, [task], 1, thinking, None, derive(seed, "solve"))
-    attempts = [first[0][0]]
+    attempts = list(await attempt(sampler, renderer, task, 1, thinking, None, seed))
     reviews: list[Review] = []
-    for turn in range(max(revise, 1)):
+    for turn in range(max(revisions, 1)):
         draw = derive(seed, "turn", turn)
-        reviews += review(sampler, renderer, [task], attempts[-1:], False, judging, draw)
-        if reviews[-1].verdict or turn >= revise:
+        last = attempts[-1]
+        reviews.append(await review(sampler, renderer, task, last, False, judging, draw))
+        if reviews[-1].verdict or turn >= revisions:
             break
-        attempts += write_revision(
-            sampler, renderer, [task], attempts[-1:], reviews[-1:], thinking, draw
-        )
+        attempts.append(await revise(sampler, renderer, task, last, reviews[-1], thinking, draw))
     return Solution(tuple(attempts), tuple(reviews))
 
 
@@ -168,8 +173,8 @@ def _settings_for(model: str) -> tuple[ModelConfig, SamplingConfig]:
     from alive.store import is_run, newest_model, read_config
 
     if is_run(model):
-        config = build_config([(f"{model}/config.json", read_config(model))])
-        # A checkpoint's adapters are merged into its weights.
+        config = stored_config(f"{model}/config.json", read_config(model))
+        # A checkpoint of adapters names its base.
         update = {"id": str(newest_model(model)), "lora_rank": 0}
         return config.model.model_copy(update=update), config.sampling
     known = {load_config(name).model.id: load_config(name) for name in preset_names()}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alive import aio
 from alive.config import Config
 from alive.seeding import derive
-from alive.types import SamplingParams, TrainingRecord
+from alive.types import Policy, Request, Rollout, SamplingParams, TrainingRecord
 
 __all__ = ["Rates", "measure_rates"]
 
@@ -40,15 +43,18 @@ def measure_rates(config: Config) -> Rates:
         renderer.solve(f"{index} {passage}", None)
         for index in range(min(game.masks_per_document, 8))
     ]
-    params = SamplingParams(max_new_tokens=8)
+    n, params = game.solutions_per_mask, SamplingParams(max_new_tokens=8)
     records: list[TrainingRecord] = []
     rates = Rates(0.0, 0.0)
     # The first round warms caches and thread pools, and is up to four times slower.
     for turn in range(2):
         started = time.perf_counter()
-        groups = policy.sample(prompts, game.solutions_per_mask, params, derive(turn, "plan"))
+        requests = [
+            Request(prompt, n, params, derive(turn, "plan", at))
+            for at, prompt in enumerate(prompts)
+        ]
+        rollouts = aio.run(_all(policy, requests))
         sampling = time.perf_counter() - started
-        rollouts = [rollout for group in groups for rollout in group]
         records = [
             TrainingRecord(
                 role="solve",
@@ -66,3 +72,8 @@ def measure_rates(config: Config) -> Rates:
         prompt_tokens = sum(len(prompt.ids) for prompt in prompts)
         rates = Rates(tokens / sampling, (tokens + prompt_tokens) / training)
     return rates
+
+
+async def _all(policy: Policy, requests: Sequence[Request]) -> list[Rollout]:
+    groups = await asyncio.gather(*map(policy.sample, requests))
+    return [rollout for group in groups for rollout in group]

@@ -9,11 +9,24 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
+
+ComputeType = Literal["float32", "bfloat16"]
+"""What matrix products are computed in."""
 
 ARMS = ("alive", "rft", "grpo")
 """Arms that come along."""
+
+LOOKS = 60
+"""Problems a suite, the first ones, that ``evaluate.every`` looks at: enough for a curve."""
 
 
 def _arm(name: str) -> str:
@@ -46,12 +59,28 @@ class ModelConfig(Section):
 
     id: str = Field("seed", description="'seed', 'smollm2', a folder, or a hub id")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto: float32 on a CPU, elsewhere the faster of the two in a probe"
+        "auto",
+        description="compute type; auto: bfloat16 where a probe finds it faster, else float32; "
+        "weights that train are float32 always",
     )
     threads: CountOrZero = Field(0, description="CPU threads; 0: chosen by a probe")
     lora_rank: CountOrZero = Field(0, description="rank of the LoRA adapters; 0: train all weights")
     lora_alpha: Positive = Field(32.0, description="scale of the LoRA adapters")
+    base_bits: Literal[16, 4] = Field(
+        16, description="4: the frozen base of LoRA in 4 bits, by bitsandbytes on a GPU"
+    )
     prompts: str = Field("", description="folder whose files override the shipped prompts")
+
+    @model_validator(mode="after")
+    def _frozen_base(self) -> ModelConfig:
+        """Weights of four bits cannot train."""
+        if self.base_bits == 4 and not self.lora_rank:
+            raise PydanticCustomError(
+                "together",
+                "model.base_bits = 4 needs adapters, for weights of four bits cannot train. "
+                "Add --set model.lora_rank=16",
+            )
+        return self
 
 
 class CorpusConfig(Section):
@@ -61,14 +90,10 @@ class CorpusConfig(Section):
         ("builtin:primer",),
         description="files, folders, Hugging Face datasets on disk, or builtin:NAME",
     )
-    chunk_tokens: Count = Field(256, description="longest document, tokens")
-    min_chunk_tokens: Count = Field(24, description="shorter documents are dropped, tokens")
+    chunk_tokens: Annotated[int, Field(ge=8)] = Field(256, description="longest document, tokens")
     validation_share: Share = Field(0.02, description="documents held out, by document, 0..1")
     held_out: tuple[str, ...] = Field(
         (), description="further suites, to be measured on later, that no document may repeat"
-    )
-    decontaminate_ngram: Count = Field(
-        13, description="drop documents that share this many words in a row with a suite"
     )
 
 
@@ -79,10 +104,9 @@ class GameConfig(Section):
     masks_per_document: Count = Field(8, description="M, tasks a document")
     solutions_per_mask: Annotated[int, Field(ge=2)] = Field(16, description="N, attempts a task")
     conditioned: bool = Field(
-        True, description="attempts are sampled under the positive words, where words separate"
-    )
-    plain_attempts: CountOrZero = Field(
-        0, description="of the N attempts of a task, those made without words all the same"
+        True,
+        description="half of a task's attempts are sampled under the positive words, where words "
+        "separate",
     )
     random_share: Share = Field(0.125, description="share of M always filled at random, 0..1")
     revisions_per_mask: CountOrZero = Field(
@@ -91,9 +115,6 @@ class GameConfig(Section):
     reviews_per_document: CountOrZero = Field(
         0, description="attempts at a document's tasks that are reviewed, hard tasks first; 0: all"
     )
-    resamples: CountOrZero = Field(2, description="further rounds for invalid proposals")
-    max_span_words: Count = Field(10, description="longest span, words")
-    max_span_share: Share = Field(0.15, description="longest span, share of the document")
 
 
 class SamplingConfig(Section):
@@ -102,7 +123,9 @@ class SamplingConfig(Section):
     temperature: Positive = Field(
         1.0, description="of training rollouts but reviews, which are greedy; arm grpo needs 1"
     )
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = Field(1.0, description="nucleus mass")
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        1.0, description="nucleus mass; arm grpo needs 1"
+    )
     pose_tokens: Count = Field(16, description="longest span proposal, tokens")
     solve_tokens: Count = Field(96, description="longest attempt, tokens")
     review_tokens: Count = Field(64, description="longest review, tokens")
@@ -113,36 +136,22 @@ class LearnConfig(Section):
 
     learning_rate: Positive = Field(1e-4, description="Adam's, peak")
     weight_decay: Annotated[float, Field(ge=0.0)] = Field(0.0, description="AdamW's")
-    max_grad_norm: Positive = Field(1.0, description="gradients are clipped to this norm")
     pose_weight: Annotated[float, Field(ge=0.0)] = Field(0.2, description="lambda_C, pose loss")
     solve_weight: Annotated[float, Field(ge=0.0)] = Field(1.0, description="lambda_S, solve loss")
     review_weight: Annotated[float, Field(ge=0.0)] = Field(0.5, description="lambda_R, review loss")
     revise_weight: Annotated[float, Field(ge=0.0)] = Field(0.5, description="lambda_V, revise loss")
-    least_reviews: CountOrZero = Field(
-        32, description="reviews that a step learns at least, earlier ones where it has fewer"
-    )
-    plain_share: Share = Field(
-        0.5, description="of what a right attempt teaches: share under the plain prompt, 0..1"
-    )
-    min_right: Count = Field(
-        2, description="right attempts of a task count as luck where they are fewer than this"
-    )
-    trivial_weight: Share = Field(
-        1.0, description="weight of tasks that every attempt solved, relative to others"
-    )
     negative_weight: Share = Field(
         0.0, description="weight of wrong attempts under their own words, relative to right ones"
     )
-    locate_weight: Annotated[float, Field(ge=0.0)] = Field(
-        0.0, description="weight of the sound beginnings of wrong attempts, relative to right ones"
+    corrected_weight: Annotated[float, Field(ge=0.0)] = Field(
+        0.0, description="weight of corrected attempts as attempts, relative to right ones"
     )
-    repair_weight: Annotated[float, Field(ge=0.0)] = Field(
-        0.0, description="weight of repaired attempts as attempts, relative to right ones"
-    )
-    clip_low: Share = Field(0.2, description="of arm grpo: least ratio is 1 minus this")
-    clip_high: Share = Field(0.28, description="of arm grpo: largest ratio is 1 plus this")
     micro_batch_tokens: Count = Field(
         8192, description="tokens (padding included) of one forward and backward pass"
+    )
+    checkpointing: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="recompute activations in the backward pass; auto: where they would not fit",
     )
 
 
@@ -172,7 +181,6 @@ class EvaluateConfig(Section):
     every: CountOrZero = Field(
         0, description="steps between looks at held-out problems while training; 0: none"
     )
-    looks: Count = Field(60, description="problems a suite that are looked at, the first ones")
     condition_tasks: Count = Field(
         48, description="tasks on which conditions must separate before they are trusted"
     )
@@ -202,6 +210,9 @@ class Config(Section):
     )
     out: str = Field("", description="run folder; empty: runs/<date>-<model>")
     checkpoint_every: Count = Field(20, description="steps between checkpoints")
+    checkpoint_minutes: CountOrZero = Field(
+        15, description="minutes between checkpoints, beside checkpoint_every; 0: by steps alone"
+    )
     keep_checkpoints: Count = Field(2, description="newest checkpoints kept")
     model: ModelConfig = ModelConfig()
     corpus: CorpusConfig = CorpusConfig()

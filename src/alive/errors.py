@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 
 class AliveError(Exception):
     """Stops the run with a message that names the place and the remedy. Exit code 1."""
@@ -40,4 +42,20 @@ class StorageError(AliveError):
 
 
 class DivergenceError(AliveError):
-    """A loss or gradient stopped being finite; the state before the step was saved."""
+    """Losses or gradients stopped being finite; the state before them was saved."""
+
+
+class Terminated(SystemExit):
+    """A signal asked the process to end; the state was saved.
+
+    Where nobody catches it the process ends quietly with the shell's code for that signal.
+
+    Attributes:
+        name: Of the signal.
+        exit_code: 128 plus the signal's number.
+    """
+
+    def __init__(self, number: int) -> None:
+        """Names the signal."""
+        self.name, self.exit_code = signal.Signals(number).name, 128 + number
+        super().__init__(self.exit_code)

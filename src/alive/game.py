@@ -1,9 +1,10 @@
-"""The game of a step's documents: pose, solve, review, revise. No learning happens here."""
+"""The game of a document: pose, solve, review, revise. No learning happens here."""
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
 
@@ -11,15 +12,11 @@ from alive.config import Config, GameConfig
 from alive.feedback import keep_review, positive_condition
 from alive.prompts import Renderer
 from alive.roles import pose, review, solve
-from alive.roles.solve import revise
 from alive.seeding import derive
 from alive.types import Attempt, Document, Episode, Review, Sampler, SamplingParams, Task
 
 Critic = Callable[[Sequence[Task], Sequence[Attempt]], Sequence[Review]]
-"""Writes the privileged review of each attempt: a teacher in warm-up, the policy afterwards."""
-
-Stage = Callable[[str], None]
-"""Told the name of each stage as it begins."""
+"""Writes the privileged reviews of a document's attempts in place of the policy: a teacher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class Played:
     refused: dict[str, int]
 
 
-def play(
+async def play_all(
     documents: Sequence[Document],
     step: int,
     sampler: Sampler,
@@ -51,12 +48,36 @@ def play(
     reviewed: bool = True,
     memory: Container[str] = (),
     guesses: Sequence[str] = (),
-    stage: Stage = lambda _: None,
-) -> tuple[Played, ...]:
-    """Plays the documents of a step side by side: each stage is one call on the sampler.
+) -> list[Played]:
+    """Plays the documents of a step side by side, none waiting for another; see ``play``."""
+    return await asyncio.gather(
+        *(
+            play(
+                document, step, sampler, renderer, config, critic=critic, conditioned=conditioned,
+                reviewed=reviewed, memory=memory, guesses=guesses,
+            )
+            for document in documents
+        )
+    )  # fmt: skip
+
+
+async def play(
+    document: Document,
+    step: int,
+    sampler: Sampler,
+    renderer: Renderer,
+    config: Config,
+    *,
+    critic: Critic | None = None,
+    conditioned: bool = True,
+    reviewed: bool = True,
+    memory: Container[str] = (),
+    guesses: Sequence[str] = (),
+) -> Played:
+    """Plays a document.
 
     Args:
-        documents: D raw texts.
+        document: A raw text.
         step: The training step, for seeds and the record.
         sampler: The policy.
         renderer: Its prompts.
@@ -66,130 +87,82 @@ def play(
         reviewed: Whether attempts are reviewed and revised at all.
         memory: Ids of tasks not to be posed again.
         guesses: Answers the policy gives without any passage.
-        stage: Told what begins.
 
     Returns:
-        For each document its episode with M tasks (fewer where it has no more), N attempts each,
-        a review an attempt, and the revisions.
+        Its episode with M tasks (fewer where it has no more), N attempts each, a review an
+        attempt, and the revisions.
     """
-    seed, sampling, game = config.seed, config.sampling, config.game
-
-    def params(tokens: int) -> SamplingParams:
-        return SamplingParams(tokens, sampling.temperature, sampling.top_p)
-
-    def here(name: str) -> int:
-        return derive(seed, name, step)
-
-    stage("pose")
-    posed = pose.pose(
-        sampler, renderer, documents, game, params(sampling.pose_tokens), here("pose"), memory,
-        guesses,
-    )  # fmt: skip
-    stage("solve")
-    tasks = [task for one in posed for task in one.tasks]
-    n, solving = game.solutions_per_mask, params(sampling.solve_tokens)
-    groups = _solve(sampler, renderer, tasks, game, solving, conditioned, here)
-    if not reviewed:
-        return tuple(_split(documents, step, posed, groups, (), ()))
-    stage("review")
-    owners = [task for task in tasks for _ in range(n)]
-    attempts = list(chain.from_iterable(groups))
+    sampling, game = config.sampling, config.game
+    seed = derive(config.seed, "play", step)
+    posing, solving = (
+        SamplingParams(tokens, sampling.temperature, sampling.top_p)
+        for tokens in (sampling.pose_tokens, sampling.solve_tokens)
+    )
     # Greedy, as reviewers are deployed: chance in a verdict teaches nobody (docs/LOG.md, 19).
     judging = SamplingParams(sampling.review_tokens, temperature=0.0)
-    write = critic or _own_critic(sampler, renderer, judging, here("review"))
-    judged = _to_review(posed, groups, game.reviews_per_document)
-    written = write([owners[i] for i in judged], [attempts[i] for i in judged])
-    given = dict(zip(judged, written, strict=True))
-    reviews = [
-        given.get(i) or review.none(owners[i], attempt) for i, attempt in enumerate(attempts)
-    ]
-    stage("revise")
-    chosen = _to_revise(attempts, reviews, game.revisions_per_mask, here("choose"))
-    revisions = revise(
-        sampler,
-        renderer,
-        [owners[i] for i in chosen],
-        [attempts[i] for i in chosen],
-        [reviews[i] for i in chosen],
-        solving,
-        here("revise"),
+
+    posed = await pose.pose(sampler, renderer, document, game, posing, seed, memory, guesses)
+    groups = await asyncio.gather(
+        *(_attempts(sampler, renderer, t, game, solving, conditioned, seed) for t in posed.tasks)
     )
-    by_task = [tuple(reviews[at : at + n]) for at in range(0, len(reviews), n)]
-    return tuple(_split(documents, step, posed, groups, by_task, revisions))
+    owners = [task for task, group in zip(posed.tasks, groups, strict=True) for _ in group]
+    attempts = list(chain.from_iterable(groups))
+    reviews: list[Review] = []
+    revisions: list[Attempt] = []
+    if reviewed:
+        judged = _hardest(groups, game.reviews_per_document)
+        asked = [owners[i] for i in judged], [attempts[i] for i in judged]
+        if critic is not None:
+            written = critic(*asked)
+        else:
+            written = await review.review_each(sampler, renderer, *asked, True, judging, seed)
+        given = dict(zip(judged, written, strict=True))
+        reviews = [given.get(i) or review.none(owners[i], a) for i, a in enumerate(attempts)]
+        drawn = derive(seed, "choose", document.id)
+        chosen = _to_revise(attempts, reviews, game.revisions_per_mask, drawn)
+        revisions = await asyncio.gather(
+            *(
+                solve.revise(sampler, renderer, owners[i], attempts[i], reviews[i], solving, seed)
+                for i in chosen
+            )
+        )
+    n = game.solutions_per_mask
+    episode = Episode(
+        step=step,
+        document=document,
+        tasks=posed.tasks,
+        attempts=tuple(groups),
+        reviews=tuple(tuple(reviews[at : at + n]) for at in range(0, len(reviews), n)),
+        revisions=tuple(revisions),
+        pose_rollouts=posed.rollouts,
+    )
+    return Played(episode, posed.proposed_valid, posed.random_filled, posed.invalid)
 
 
-def _solve(
+async def _attempts(
     sampler: Sampler,
     renderer: Renderer,
-    tasks: Sequence[Task],
+    task: Task,
     game: GameConfig,
     params: SamplingParams,
     conditioned: bool,
-    seed: Callable[[str], int],
-) -> tuple[tuple[Attempt, ...], ...]:
-    """Solves each task N times, most attempts under the positive words if conditioned."""
+    seed: int,
+) -> tuple[Attempt, ...]:
+    """Attempts a task N times, half of them under the positive words if conditioned."""
     n = game.solutions_per_mask
-    plain = min(n, game.plain_attempts) if conditioned else n
+    # Half are made without words even so: what words know soon shows without them.
+    plain = n // 2 if conditioned else n
     words = positive_condition("solve", renderer.words)
-    asked = ((n - plain, words, "solve"), (plain, None, "solve plainly"))
-    parts = [
-        solve.solve(sampler, renderer, tasks, count, params, condition, seed(name))
-        for count, condition, name in asked
-        if count
-    ]
-    return tuple(
-        tuple(replace(attempt, index=at) for at, attempt in enumerate(chain.from_iterable(group)))
-        for group in zip(*parts, strict=True)
-    )
-
-
-def _split(
-    documents: Sequence[Document],
-    step: int,
-    posed: Sequence[pose.Posed],
-    groups: Sequence[tuple[Attempt, ...]],
-    reviews: Sequence[tuple[Review, ...]],
-    revisions: Sequence[Attempt],
-) -> Iterator[Played]:
-    """Gives each document its part of the step."""
-    at = 0
-    for document, one in zip(documents, posed, strict=True):
-        part = slice(at, at + len(one.tasks))
-        at = part.stop
-        ids = {task.id for task in one.tasks}
-        episode = Episode(
-            step=step,
-            document=document,
-            tasks=one.tasks,
-            attempts=tuple(groups[part]),
-            reviews=tuple(reviews[part]),  # none where attempts are not reviewed
-            revisions=tuple(revision for revision in revisions if revision.task_id in ids),
-            pose_rollouts=one.rollouts,
+    parts = await asyncio.gather(
+        *(
+            solve.solve(sampler, renderer, task, count, params, condition, seed)
+            for count, condition in ((n - plain, words), (plain, None))
+            if count
         )
-        yield Played(episode, one.proposed_valid, one.random_filled, one.invalid)
-
-
-def _own_critic(sampler: Sampler, renderer: Renderer, params: SamplingParams, seed: int) -> Critic:
-    """The policy itself, with the hidden span in view."""
-
-    def critic(tasks: Sequence[Task], attempts: Sequence[Attempt]) -> Sequence[Review]:
-        return review.review(sampler, renderer, tasks, attempts, True, params, seed)
-
-    return critic
-
-
-def _to_review(
-    posed: Sequence[pose.Posed], groups: Sequence[tuple[Attempt, ...]], most: int
-) -> list[int]:
-    """Chooses which attempts of a step are reviewed, document by document."""
-    rest = iter(groups)
-    chosen: list[int] = []
-    first = 0
-    for one in posed:
-        part = list(islice(rest, len(one.tasks)))
-        chosen += [first + at for at in _hardest(part, most)]
-        first += sum(map(len, part))
-    return chosen
+    )
+    return tuple(
+        replace(attempt, index=at) for at, attempt in enumerate(chain.from_iterable(parts))
+    )
 
 
 def _hardest(groups: Sequence[Sequence[Attempt]], most: int) -> list[int]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from alive import arms
-from alive.arms.rehearsal import rehearsed, remembered
+from alive import aio, arms
+from alive.arms.rehearsal import LEAST, rehearsed, remembered
 from alive.config import Config
-from alive.game import play
+from alive.game import Played, play_all
 from alive.roles.pose import blind_guesses
 from alive.seeding import derive
 from alive.session import Session
@@ -37,8 +37,9 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
 
     Raises:
         UserError: Settings, corpus, model, suite or folder are unusable; nothing was changed.
-        DivergenceError: The loss stopped being finite; the state before the step was saved.
-        KeyboardInterrupt: After the state was saved.
+        DivergenceError: The loss of several steps in a row was not finite; the state was saved.
+        KeyboardInterrupt: Ctrl-C, after the state was saved.
+        Terminated: SIGTERM or SIGHUP, after the state was saved.
     """
     arms.check(config)
     with Session.open(config, resume, console) as run:
@@ -48,6 +49,7 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
                 learn_formats(run)
         run.check_conditions()
         with run.bars("training", *run.extent):
+            run.finish_step()
             while run.progress < 1:
                 step(run)
         run.evaluate("after")
@@ -60,34 +62,42 @@ def step(run: Session) -> None:
     warm = state.step < config.warmup.steps
     if state.step == config.warmup.steps:
         state.reviews = {}  # a teacher's words are rehearsed no longer than they are given
-    critic = make_critic(config.warmup, run.renderer) if warm else None
     conditioned = state.conditioned and config.game.conditioned
-    sampling = config.sampling
-    solving = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
-    guesses = blind_guesses(
-        run.policy, run.renderer, config.game.solutions_per_mask, solving,
-        derive(config.seed, "guesses", state.step),
-    )  # fmt: skip
-    played = play(
-        run.next_documents(), state.step, run.policy, run.renderer, config,
-        critic=critic, conditioned=conditioned, reviewed=arms.reviews(config),
-        memory=state.memory, guesses=guesses, stage=run.stage,
-    )  # fmt: skip
+    run.stage("play")
+    played = aio.run(play_documents(run, conditioned, warm))
     records: list[TrainingRecord] = []
     trained: dict[TrainingKey, Trained] = {}
     for one in played:
-        made, fates = arms.records(
+        made, outcomes = arms.records(
             one.episode, run.renderer, config, conditioned=conditioned, warm=warm
         )
         records += made
-        trained |= fates
+        trained |= outcomes
     run.stage("learn")
-    least = config.learn.least_reviews
-    again = rehearsed(state.reviews, records, least, derive(config.seed, "rehearsal", state.step))
+    seed = derive(config.seed, "rehearsal", state.step)
+    replayed = rehearsed(state.reviews, records, LEAST, seed)
     rate = learning_rate(config, state.step, run.progress)
-    stats = run.policy.update(records + again, rate)
-    state.reviews = remembered(state.reviews, records) if least else {}
-    run.record(played, trained, records, again, stats)
+    stats = run.policy.update(records + replayed, rate)
+    run.policy.publish()
+    state.reviews = remembered(state.reviews, records)
+    run.record(played, trained, records, replayed, stats)
+
+
+async def play_documents(run: Session, conditioned: bool, warm: bool) -> list[Played]:
+    """Plays the step's documents side by side, once the policy has said what it answers unread."""
+    config, state = run.config, run.state
+    sampling = config.sampling
+    solving = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
+    guesses = await blind_guesses(
+        run, run.renderer, config.game.solutions_per_mask, solving,
+        derive(config.seed, "guesses", state.step),
+    )  # fmt: skip
+    return await play_all(
+        run.next_documents(), state.step, run, run.renderer, config,
+        critic=make_critic(config.warmup, run.renderer) if warm else None,
+        conditioned=conditioned, reviewed=arms.reviews(config),
+        memory=state.memory, guesses=guesses,
+    )  # fmt: skip
 
 
 def learn_formats(run: Session) -> None:
@@ -99,6 +109,7 @@ def learn_formats(run: Session) -> None:
         for record in format_records(document, config.game, run.renderer, config.seed)
     ]
     stats = run.policy.update(records, learning_rate(config, run.state.formats_learned))
+    run.policy.publish()
     run.formats_step_done(records, stats)
 
 

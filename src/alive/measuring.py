@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from alive.config import Config
+from alive import aio
+from alive.config import LOOKS, Config
 from alive.corpus import Corpus
 from alive.errors import CorpusError
 from alive.evaluation import EvaluationResult, FrozenAttempt, Suite, as_task, changes, evaluate
@@ -15,10 +16,7 @@ from alive.evaluation.separation import Separation, check_separation, probe_task
 from alive.prompts import Renderer
 from alive.seeding import derive
 from alive.state import State
-from alive.types import Sampler, SamplingParams, Task
-
-if TYPE_CHECKING:
-    from alive.engines.local import LocalPolicy
+from alive.types import Policy, Sampler, SamplingParams, Task
 
 
 def separation(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> Separation:
@@ -29,8 +27,13 @@ def separation(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Conf
     """
     sampling, n = config.sampling, config.game.solutions_per_mask
     params = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
-    tasks = _tasks(policy, renderer, corpus, config)
-    return check_separation(policy, renderer, tasks, n, params, derive(config.seed, "conditions"))
+
+    async def check() -> Separation:
+        tasks = await _tasks(policy, renderer, corpus, config)
+        seed = derive(config.seed, "conditions")
+        return await check_separation(policy, renderer, tasks, n, params, seed)
+
+    return aio.run(check())
 
 
 def describe(found: Separation, renderer: Renderer) -> list[str]:
@@ -54,7 +57,7 @@ def describe(found: Separation, renderer: Renderer) -> list[str]:
 
 
 def on_suites(
-    policy: LocalPolicy,
+    policy: Sampler,
     renderer: Renderer,
     suites: Sequence[Suite],
     config: Config,
@@ -75,15 +78,17 @@ def on_suites(
     """
     rows = before["frozen"] if before else None
     frozen = None if rows is None else [FrozenAttempt.from_row(row) for row in rows]
-    result = evaluate(
-        policy,
-        renderer,
-        suites,
-        config.sampling,
-        derive(config.seed, "evaluate"),
-        with_self_correction=config.evaluate.self_correct,
-        samples=config.evaluate.samples,
-        frozen=frozen,
+    result = aio.run(
+        evaluate(
+            policy,
+            renderer,
+            suites,
+            config.sampling,
+            derive(config.seed, "evaluate"),
+            with_self_correction=config.evaluate.self_correct,
+            samples=config.evaluate.samples,
+            frozen=frozen,
+        )
     )
     return result, {
         "result": result.as_dict(),
@@ -93,17 +98,16 @@ def on_suites(
     }
 
 
-def look(policy: LocalPolicy, renderer: Renderer, suites: Sequence[Suite], config: Config) -> float:
+def look(policy: Policy, renderer: Renderer, suites: Sequence[Suite], config: Config) -> float:
     """Returns the share of the first held-out problems that are answered right, greedily.
 
     It draws nothing at random and leaves no count behind: a run with looks equals one without.
     """
-    tasks = [as_task(item) for suite in suites for item in suite.items[: config.evaluate.looks]]
-    counted = policy.tokens_sampled
-    attempts = greedy_attempts(
-        policy, renderer, tasks, config.sampling, derive(config.seed, "look")
-    )
-    policy.tokens_sampled = counted
+    tasks = [as_task(item) for suite in suites for item in suite.items[:LOOKS]]
+    used = policy.usage
+    seed = derive(config.seed, "look")
+    attempts = aio.run(greedy_attempts(policy, renderer, tasks, config.sampling, seed))
+    policy.usage = used
     return sum(attempt.correct for attempt in attempts) / len(attempts)
 
 
@@ -129,6 +133,7 @@ def summary(
         "tasks": total,
         "proposed_share": state.proposed / total if total else None,
         "format_losses": state.format_losses,
+        "skipped": state.skipped,
         "conditions": state.conditions,
         "corpus": state.corpus,
     }
@@ -139,18 +144,18 @@ def summary(
     return found
 
 
-def _tasks(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> list[Task]:
+async def _tasks(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> list[Task]:
     """Poses tasks on validation documents; on training ones where those give none."""
     sampling, wanted = config.sampling, config.evaluate.condition_tasks
     params = SamplingParams(sampling.pose_tokens, sampling.temperature, sampling.top_p)
     for split in ("validation", "train"):
         documents = list(islice(corpus.documents(split), wanted))
         seed = derive(config.seed, "probe")
-        tasks = probe_tasks(policy, renderer, documents, wanted, config.game, params, seed)
+        tasks = await probe_tasks(policy, renderer, documents, wanted, config.game, params, seed)
         if tasks:
             return tasks
     raise CorpusError(
         f"no span to hide in {len(documents)} documents, such as {documents[0].source}: a task "
         "needs a number, a name or a key term that the rest of its text does not give away. "
-        "Give other text, or raise game.max_span_share."
+        "Give other text."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,19 +15,20 @@ from alive.types import Episode, Trained, TrainingKey, TrainingRecord, UpdateSta
 def step_metrics(
     played: Sequence[Played],
     trained: Mapping[TrainingKey, Trained],
-    again: Sequence[TrainingRecord],
+    replayed: Sequence[TrainingRecord],
     stats: UpdateStats,
 ) -> dict[str, Any]:
     """Sums a step up. Shares lie in 0..1; losses are nats a token.
 
     Args:
         played: The step's documents.
-        trained: The fate of every attempt.
-        again: Earlier reviews that were learned again.
+        trained: The outcome of every attempt.
+        replayed: Earlier reviews that were learned again.
         stats: What the optimiser step did.
 
     Returns:
-        JSON values. Nothing in it depends on the clock: the same run gives the same lines.
+        JSON values, null for what is not finite. Nothing in it depends on the clock: the same run
+        gives the same lines.
     """
     episodes = [one.episode for one in played]
     attempts = [a for e in episodes for group in e.attempts for a in group]
@@ -39,23 +41,24 @@ def step_metrics(
     ]
     reviews = [review for _, review in judged]
     revisions = [a for e in episodes for a in e.revisions]
-    said = {key[0]: fate.pose_words for key, fate in trained.items() if fate.pose_words}
-    drops = Counter(fate.dropped for fate in trained.values() if fate.dropped)
-    mended = {a.task_id for a in revisions if a.correct}
+    said = {key[0]: one.pose_words for key, one in trained.items() if one.pose_words}
+    drops = Counter(one.dropped for one in trained.values() if one.dropped)
+    corrected = {a.task_id for a in revisions if a.correct}
     utilities = [
         poser_utility(
             True,
             sum(a.correct for a in group) / len(group),
             len(group),
-            mended=group[0].task_id in mended,
+            corrected=group[0].task_id in corrected,
         )
         for e in episodes
         for group in e.attempts
     ]
     return {
-        "loss": stats.loss,
-        **{f"loss_{role}": loss for role, loss in stats.role_loss.items()},
-        "grad_norm": stats.grad_norm,
+        "loss": _finite(stats.loss),
+        **{f"loss_{role}": _finite(loss) for role, loss in stats.role_loss.items()},
+        "grad_norm": _finite(stats.grad_norm),
+        "skipped": stats.skipped,
         "tokens_trained": stats.tokens,
         "tokens_sampled": sum(len(a.rollout.completion_ids) for a in (*attempts, *revisions))
         + sum(len(r.rollout.completion_ids) for r in reviews if r.rollout),
@@ -71,7 +74,7 @@ def step_metrics(
         "reviews_unparsed": _mean([r.verdict is None for r in reviews]),
         "reviews_honest": _mean([review.verdict is a.correct for a, review in judged]),
         "reviews_leaking": _mean([r.leaks for r in reviews]),
-        "rehearsed": dict(sorted(Counter(record.document_id for record in again).items())),
+        "rehearsed": dict(sorted(Counter(record.document_id for record in replayed).items())),
         "revisions": len(revisions),
         "revisions_right": sum(a.correct for a in revisions),
         "dropped": dict(sorted(drops.items())),
@@ -82,6 +85,10 @@ def _solved(episodes: Sequence[Episode]) -> dict[str, int]:
     """Counts the tasks by how many of their attempts are right."""
     found = Counter(sum(a.correct for a in group) for e in episodes for group in e.attempts)
     return {str(right): found[right] for right in sorted(found)}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _mean(flags: Sequence[bool]) -> float:

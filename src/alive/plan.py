@@ -10,16 +10,15 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from alive.arms.rehearsal import LEAST
 from alive.calibration import Rates, measure_rates
-from alive.config import Config
+from alive.config import ComputeType, Config
 from alive.doors import models
+from alive.engines.footprint import Footprint
 from alive.engines.shape import ModelShape, read_shape
 from alive.errors import ModelError, UserError
 
 __all__ = ["Plan", "calibrated", "make_plan", "remedy", "require_fit", "trained_parameters"]
-
-_RUNTIME = 600_000_000
-"""Bytes of a process that has imported torch, transformers and pyarrow and holds no model."""
 
 _GB = 1e9
 
@@ -106,17 +105,16 @@ def make_plan(config: Config, shape: ModelShape | None = None) -> Plan:
         ModelError: The model's sizes cannot be read.
     """
     shape = shape or read_shape(config.model.id)
-    memory, peak = _memory(config, shape)
+    memory = _memory(config, shape)
     sampled, trained = _tokens(config)
-    width = _width(config)
-    moments = 2 * trained_parameters(config, shape)
+    trained = trained_parameters(config, shape)
     return Plan(
         config=config,
         shape=shape,
-        memory=memory,
-        peak=peak,
+        memory={**memory.held, **memory.learning, **memory.sampling},
+        peak=memory.peak,
         available=_available_memory(),
-        disk=(config.keep_checkpoints + 1) * (shape.parameters + moments) * width,
+        disk=(config.keep_checkpoints + 1) * 12 * trained,  # weights and two moments
         disk_free=shutil.disk_usage(_existing(Path(config.out or "runs"))).free,
         sampled=sampled,
         trained=trained,
@@ -175,33 +173,45 @@ def calibrated(plan: Plan, config: Config) -> Plan:
         return replace(plan, note=f"not measured: {error}")
 
 
-def _memory(config: Config, shape: ModelShape) -> tuple[dict[str, int], int]:
-    """Bytes by part, and the peak: sampling and learning do not overlap."""
-    from alive.engines.local import CACHE_BYTES, MAX_ROWS
+def _memory(config: Config, shape: ModelShape) -> Footprint:
+    """Bytes by part, on the device that a policy would be loaded on."""
+    from alive.engines.footprint import activation_bytes_of, footprint
+    from alive.engines.memory import decode_budget, free_bytes
+    from alive.engines.shape import free_gpu_memory
+    from alive.learn.head import slice_bytes
 
-    width = _width(config)
-    game, sampling = config.game, config.sampling
-    trained = trained_parameters(config, shape)
+    game, sampling, learn = config.game, config.sampling, config.learn
+    on_gpu = free_gpu_memory() is not None
+    device = "cuda" if on_gpu else "cpu"
+    compute = _compute(config, shape, device)
     longest = config.corpus.chunk_tokens + sampling.solve_tokens + sampling.review_tokens
-    batch = max(config.learn.micro_batch_tokens, longest)
-    row = longest * shape.cache_numbers() * width
-    # The engine decodes whole groups, as many as its cache and its rows allow.
-    group = game.solutions_per_mask
-    tasks = game.documents_per_step * game.masks_per_document
-    groups = min(tasks, max(1, min(CACHE_BYTES // row, MAX_ROWS) // group))
-    memory = {
-        "weights": shape.parameters * width,
-        "Adam": 2 * trained * width,
-        "gradients": trained * width,
-        "activations": batch * shape.activation_numbers() * width,
-        # The logits, their log-softmax and the gradient of both, in float32.
-        "logits": 3 * batch * shape.vocabulary * 4,
-        "key-value cache": groups * group * row,
-        "runtime": _RUNTIME,
-    }
-    learning = memory["gradients"] + memory["activations"] + memory["logits"]
-    peak = memory["weights"] + memory["Adam"] + memory["runtime"]
-    return memory, peak + max(learning, memory["key-value cache"])
+    attempts = game.documents_per_step * game.masks_per_document * game.solutions_per_mask
+    row = shape.cache_bytes(longest, 2 if compute == "bfloat16" else 4) + 16 * shape.vocabulary
+    activation = activation_bytes_of(config.model.id, shape, config.model.lora_rank, compute)
+    tokens = max(learn.micro_batch_tokens, longest)
+    free = free_bytes(device) - 12 * trained_parameters(config, shape)
+    recomputes = learn.checkpointing == "on" or (
+        learn.checkpointing == "auto" and activation * learn.micro_batch_tokens > free / 2
+    )
+    return footprint(
+        shape,
+        rank=config.model.lora_rank,
+        compute=compute,
+        pass_tokens=tokens,
+        activation=activation,
+        recomputes=recomputes,
+        slice_bytes=slice_bytes(device),
+        cache=min(attempts * row, decode_budget(free)),
+        on_gpu=on_gpu,
+    )
+
+
+def _compute(config: Config, shape: ModelShape, device: str) -> ComputeType:
+    from alive.engines.probe import choose_compute
+
+    if config.model.dtype != "auto":
+        return config.model.dtype
+    return choose_compute(device, shape.hidden, shape.intermediate)
 
 
 def _tokens(config: Config) -> tuple[int, int]:
@@ -219,47 +229,36 @@ def _tokens(config: Config) -> tuple[int, int]:
     prompts = 2 * tasks * chunk + reviews * (chunk + sampling.solve_tokens)
     whole = chunk + sampling.solve_tokens + sampling.review_tokens
     prompts += revisions * whole
-    rehearsed = max(0, config.learn.least_reviews - reviews)
+    rehearsed = max(0, LEAST - reviews)
     return written, written + prompts + rehearsed * whole
 
 
 def _cheaper(config: Config) -> list[tuple[str, Config]]:
     """Ways to save memory, the mildest first."""
     longest = config.corpus.chunk_tokens + config.sampling.solve_tokens
-    small = config.learn.model_copy(update={"micro_batch_tokens": longest})
+    small = config.learn.model_copy(update={"micro_batch_tokens": longest, "checkpointing": "on"})
     lora = config.model.model_copy(update={"lora_rank": 16})
+    less = f"learn.micro_batch_tokens={longest} and learn.checkpointing=on"
     ways = [
-        (f"learn.micro_batch_tokens={longest}", config.model_copy(update={"learn": small})),
+        (
+            f"learn.micro_batch_tokens={longest} learn.checkpointing=on",
+            config.model_copy(update={"learn": small}),
+        ),
         ("model.lora_rank=16", config.model_copy(update={"model": lora})),
         (
-            f"model.lora_rank=16 and learn.micro_batch_tokens={longest}",
+            f"model.lora_rank=16, {less}",
             config.model_copy(update={"model": lora, "learn": small}),
         ),
     ]
     return ways if not config.model.lora_rank else ways[:1]
 
 
-def _width(config: Config) -> int:
-    # "auto" may choose either; the wider one is the safe guess.
-    return 2 if config.model.dtype == "bfloat16" else 4
-
-
 def _available_memory() -> int:
-    """Bytes that can be had now: a GPU's, else the machine's or what a container's limit leaves."""
-    import psutil
-
+    """Bytes that can be had now on the device that a policy would be loaded on."""
+    from alive.engines.memory import free_bytes
     from alive.engines.shape import free_gpu_memory
 
-    on_gpu = free_gpu_memory()
-    if on_gpu is not None:
-        return on_gpu
-    available = int(psutil.virtual_memory().available)
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.exists() and used.exists():
-        text = limit.read_text().strip()
-        if text != "max":
-            available = min(available, max(int(text) - int(used.read_text()), 0))
-    return available
+    return free_bytes("cpu" if free_gpu_memory() is None else "cuda")
 
 
 def _existing(path: Path) -> Path:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from alive import measuring
@@ -21,16 +18,26 @@ from alive.game import Played
 from alive.metrics import step_metrics
 from alive.prompts import Renderer
 from alive.report import read_run, verdicts
+from alive.saving import Saver
+from alive.signals import Signals
 from alive.state import State
 from alive.store import RunFolder
 from alive.trackers import exit_code, open_trackers, require_packages
-from alive.types import Document, Trained, TrainingKey, TrainingRecord, UpdateStats
+from alive.types import (
+    Document,
+    Episode,
+    Policy,
+    Request,
+    Rollout,
+    Trained,
+    TrainingKey,
+    TrainingRecord,
+    UpdateStats,
+)
 from alive.watch import Display, Watch
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from alive.engines.local import LocalPolicy
 
 
 class Session(AbstractContextManager["Session"]):
@@ -48,7 +55,7 @@ class Session(AbstractContextManager["Session"]):
         self,
         config: Config,
         folder: RunFolder,
-        policy: LocalPolicy,
+        policy: Policy,
         renderer: Renderer,
         corpus: Corpus,
         suites: Sequence[Suite],
@@ -61,10 +68,9 @@ class Session(AbstractContextManager["Session"]):
         self._watch = watch
         self._stream: Iterator[Document] = corpus.documents("train", state.documents)
         self._measured: dict[str, Mapping[str, Any]] = {}
-        self._saved_at = state.step if folder.checkpoint else -1
-        self._began = time.monotonic() - state.seconds
-        self._stop = self._at_rest = False
-        self._handler: Any = None
+        self._saver = Saver(config, folder, policy, state, watch.journal.note)
+        self._signals = Signals(lambda: self._whole, watch.display.say)
+        policy.guard = self._signals.uninterrupted
 
     @classmethod
     def open(cls, config: Config, resume: bool, console: Console | None) -> Session:
@@ -76,6 +82,7 @@ class Session(AbstractContextManager["Session"]):
         from rich.console import Console as RichConsole
 
         from alive.engines.local import load_policy
+        from alive.engines.probe import choose_threads
 
         require_packages(config.log)
         display = Display(console or RichConsole())
@@ -87,35 +94,42 @@ class Session(AbstractContextManager["Session"]):
         try:
             saved = folder.checkpoint.state() if folder.checkpoint else {}
             state = State.from_json(saved) if saved else State()
-            model = config.model.model_copy(
-                update={"threads": state.threads or config.model.threads}
+            state.threads = choose_threads(state.threads or config.model.threads)
+            model = config.model.model_copy(update={"threads": state.threads})
+            policy, renderer = load_policy(model, config.learn, config.seed, state.choices)
+            folder.check_model(
+                {
+                    "model": policy.identity,
+                    "dtype": policy.choices["dtype"],
+                    **renderer.identity,
+                }
             )
-            policy, renderer = load_policy(model, config.learn, config.seed)
-            folder.check_model({"model": policy.identity, "prompts": renderer.templates.digest})
-            state.threads = policy.threads
+            state.choices = dict(policy.choices)
             if folder.checkpoint:
                 policy.restore(
                     folder.checkpoint.model,
                     folder.checkpoint.tensors(),
                     version=state.step + state.formats_learned,
                 )
-                policy.tokens_sampled = state.tokens_sampled
-                policy.tokens_trained = state.tokens_trained
+                policy.usage = replace(
+                    policy.usage,
+                    tokens_sampled=state.tokens_sampled,
+                    tokens_trained=state.tokens_trained,
+                )
             kept_out = [*suites, *later]
             held_out = [text for suite in kept_out for text in texts(suite)]
             corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
             trackers = open_trackers(config, folder, state.step)
-            watch = Watch(folder, display, trackers, policy.device_memory)
+            watch = Watch(folder, display, trackers, lambda: policy.usage.device_bytes)
         except BaseException:
             folder.abandon()
             raise
         return cls(config, folder, policy, renderer, corpus, suites, state, watch)
 
     def __enter__(self) -> Session:
-        """Begins the record, and takes over Ctrl-C: the first one stops at the next safe point."""
+        """Begins the record, and takes over the signals that end a run."""
         self._watch.begin(self.state.step, self.state.threads)
-        if threading.current_thread() is threading.main_thread():
-            self._handler = signal.signal(signal.SIGINT, self._interrupted)
+        self._signals.take()
         return self
 
     def __exit__(
@@ -125,21 +139,18 @@ class Session(AbstractContextManager["Session"]):
         trace: TracebackType | None,
     ) -> None:
         """Saves the state of the last whole step, if there is one, whatever ended the block."""
+        self._signals.end()
         code = 1
         try:
-            taken = self.state.step + self.state.formats_learned
-            begun = bool(taken or self.state.conditions)
-            # Weights that changed without their step being recorded are no state to go on from.
-            whole = self.policy.version == taken
-            if begun and whole and not isinstance(error, StorageError):
-                self.save()
+            begun = any(self.state.mark)
+            if begun and self._whole and not isinstance(error, StorageError):
+                self._saver.save()
             if not isinstance(error, StorageError):
                 self._watch.end(self.state.step, error)
             code = exit_code(error)
         finally:
             with ExitStack() as last:  # last in, first out, and all of them
-                if self._handler is not None:
-                    last.callback(signal.signal, signal.SIGINT, self._handler)
+                last.callback(self._signals.give_back)
                 last.callback(self.folder.close)
                 last.callback(self._watch.close, code)
 
@@ -153,9 +164,19 @@ class Session(AbstractContextManager["Session"]):
         Raises:
             KeyboardInterrupt: It was pressed.
         """
-        if self._stop:
-            raise KeyboardInterrupt
+        self._signals.safe_point()
         self._watch.stage(name)
+
+    async def sample(self, request: Request) -> list[Rollout]:
+        """Asks the policy, so that a run is the sampler of its own games, and tells of it.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed: whenever rollouts come back is a safe point.
+        """
+        rollouts = await self.policy.sample(request)
+        self._signals.safe_point()
+        self._watch.sampled(request.prompt.role)
+        return rollouts
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -178,14 +199,22 @@ class Session(AbstractContextManager["Session"]):
         return documents
 
     def formats_step_done(self, records: Sequence[TrainingRecord], stats: UpdateStats) -> None:
-        """Records a format step, and counts it."""
+        """Records a format step, and counts it.
+
+        Raises:
+            DivergenceError: It was left out, and so were those before it.
+        """
         taken = self.state.formats_learned
-        self.folder.write_records("format", taken, records, (), self.renderer.show)
-        self.state.format_losses.append(stats.role_loss)
-        self.state.documents += self._taken
-        self.state.formats_learned += 1
-        self._settle()
-        self._watch.formats(taken, taken + 1, stats)
+        with self._signals.uninterrupted():
+            self.folder.write_records("format", taken, records, (), self.renderer.show)
+            if not stats.skipped:
+                self.state.format_losses.append(stats.role_loss)
+            self.state.documents += self._taken
+            self.state.formats_learned += 1
+            self._settle(stats)
+            self._watch.formats(taken, taken + 1, stats)
+            self._saver.save_if_due()
+        self.state.check_skips()
         self.stage("formats")
 
     def record(
@@ -193,46 +222,63 @@ class Session(AbstractContextManager["Session"]):
         played: Sequence[Played],
         trained: Mapping[TrainingKey, Trained],
         records: Sequence[TrainingRecord],
-        again: Sequence[TrainingRecord],
+        replayed: Sequence[TrainingRecord],
         stats: UpdateStats,
     ) -> None:
-        """Writes what a step played and learned, counts the step, saves when it is time."""
+        """Writes what a step played and learned, and counts the step.
+
+        Raises:
+            DivergenceError: See ``finish_step``.
+        """
         state, step = self.state, self.state.step
         tokens = state.tokens_sampled + state.tokens_trained
         episodes = [one.episode for one in played]
-        self.folder.write_episode(step, episodes, trained, self.renderer.show)
-        self.folder.write_records("step", step, records, again, self.renderer.show)
-        values = step_metrics(played, trained, again, stats)
-        every = self.config.evaluate.every
-        if every and self._suites and (step + 1) % every == 0:
-            self.stage("look")
-            values["held_out"] = measuring.look(
-                self.policy, self.renderer, self._suites, self.config
-            )
-        self.folder.append_metrics(step, values)
-        for one in played:
-            state.memory |= {task.id for task in one.episode.tasks}
-            state.proposed += one.proposed
-            state.filled += one.filled
-        state.documents += self._taken
-        self._settle()
-        state.step += 1
-        tokens = state.tokens_sampled + state.tokens_trained - tokens
-        self._watch.step(step, self.extent[0], episodes, values, tokens)
-        if state.step % self.config.checkpoint_every == 0:
-            self.save()
+        with self._signals.uninterrupted():
+            self.folder.write_episode(step, episodes, trained, self.renderer.show)
+            self.folder.write_records("step", step, records, replayed, self.renderer.show)
+            for one in played:
+                state.memory |= {task.id for task in one.episode.tasks}
+                state.proposed += one.proposed
+                state.filled += one.filled
+            state.documents += self._taken
+            self._settle(stats)
+            state.unwritten = step_metrics(played, trained, replayed, stats)
+            state.step += 1
+            tokens = state.tokens_sampled + state.tokens_trained - tokens
+            if not self._looks:
+                self.finish_step(episodes, tokens)
+        # A look takes a while, in which signals are answered.
+        self.finish_step(episodes, tokens)
 
-    def save(self) -> None:
-        """Saves a checkpoint of the last whole step, once."""
+    def finish_step(self, episodes: Sequence[Episode] = (), tokens: int = 0) -> None:
+        """Writes the last step's line of metrics, if it is not written yet; saves when it is time.
+
+        The look at held-out problems that it may need takes a while: a run that is stopped in it
+        has its step, and takes the look again when it is resumed.
+
+        Args:
+            episodes: The step's, to be shown.
+            tokens: Sampled and trained in it.
+
+        Raises:
+            DivergenceError: The step was left out, and so were those before it.
+        """
         state = self.state
-        if self._saved_at == state.step and state.step:
+        if not state.unwritten:
             return
-        state.seconds = time.monotonic() - self._began
-        self.folder.save_checkpoint(
-            state.step, self.policy.save, self.policy.tensors(), state.as_json()
-        )
-        self._saved_at = state.step
-        self._watch.journal.note("checkpoint", state.step)
+        values = dict(state.unwritten)
+        if self._looks:
+            self.stage("look")
+            with self._signals.at_rest():
+                values["held_out"] = measuring.look(
+                    self.policy, self.renderer, self._suites, self.config
+                )
+        with self._signals.uninterrupted():
+            self.folder.append_metrics(state.step - 1, values)
+            state.unwritten = {}
+            self._watch.step(state.step - 1, self.extent[0], episodes, values, tokens)
+            self._saver.save_if_due(stepped=True)
+        self.state.check_skips()
 
     def check_conditions(self) -> None:
         """Checks, once a run, that the positive and the negative condition separate."""
@@ -240,11 +286,13 @@ class Session(AbstractContextManager["Session"]):
             return
         with self._measures("measuring, good words against bad"):
             found = measuring.separation(self.policy, self.renderer, self._corpus, self.config)
-        self.state.conditions = found.as_dict()
-        self.state.conditioned = found.separates
-        self._settle()
-        lines = measuring.describe(found, self.renderer)
-        self._watch.measured("conditions", self.state.step, lines)
+        with self._signals.uninterrupted():
+            self.state.conditions = found.as_dict()
+            self.state.conditioned = found.separates
+            self._settle()
+            lines = measuring.describe(found, self.renderer)
+            self._watch.measured("conditions", self.state.step, lines)
+            self._saver.save_if_due()
 
     def evaluate(self, when: Literal["before", "after"]) -> None:
         """Evaluates the policy on the suites, ``before`` once a run.
@@ -256,43 +304,50 @@ class Session(AbstractContextManager["Session"]):
         stored = self.folder.read_json("before.json")
         if stored is None or when == "after":
             with self._measures(f"measuring, {when} training"):
+                used = self.policy.usage
                 result, stored = measuring.on_suites(
                     self.policy, self.renderer, self._suites, self.config, stored
                 )
+                # Measuring is no training; a resumed run may measure more or less often.
+                self.policy.usage = used
             self.folder.write_json(f"{when}.json", stored)
             self._watch.measured(when, self.state.step, result.notes, stored["result"])
-            # Measuring is no training; a resumed run may measure more or less often.
-            self.policy.tokens_sampled = self.state.tokens_sampled
         self._measured[when] = stored
 
     def summarise(self) -> dict[str, Any]:
         """Writes and returns the summary."""
-        self.save()
-        seconds = time.monotonic() - self._began
-        found = measuring.summary(self.config, self.state, self._measured, seconds)
+        with self._signals.uninterrupted():
+            self._saver.save()
+        found = measuring.summary(self.config, self.state, self._measured, self._saver.seconds)
         run = replace(read_run(self.folder.path, running=True), summary=found)
         found["verdicts"] = verdicts(run)
         self.folder.write_json("summary.json", found)
         return found
 
-    def _settle(self) -> None:
+    @property
+    def _looks(self) -> bool:
+        """Whether the last step ends with a look at held-out problems."""
+        every = self.config.evaluate.every
+        return bool(every and self._suites and self.state.step % every == 0)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether the weights are those of the last recorded step.
+
+        Others, whose step is not recorded, are no state to go on from.
+        """
+        return self.policy.version == self.state.step + self.state.formats_learned
+
+    def _settle(self, stats: UpdateStats | None = None) -> None:
         """Takes counts over at whole steps alone: what a resumed run does again counts once."""
-        self.state.tokens_sampled = self.policy.tokens_sampled
-        self.state.tokens_trained = self.policy.tokens_trained
+        if stats is not None:
+            self.state.count(stats)
+        self.state.tokens_sampled = self.policy.usage.tokens_sampled
+        self.state.tokens_trained = self.policy.usage.tokens_trained
         self.state.corpus = self._corpus.report.as_dict()
 
     @contextmanager
     def _measures(self, name: str) -> Iterator[None]:
-        """Lets Ctrl-C take effect at once while its block runs: measuring changes no state."""
-        self._at_rest = True
-        try:
-            with self._watch.measuring(name):
-                yield
-        finally:
-            self._at_rest = False
-
-    def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        if self._stop or self._at_rest:
-            raise KeyboardInterrupt
-        self._stop = True
-        self._watch.display.say("stopping after this stage; press Ctrl-C again to stop at once")
+        """Says what is measured while its block runs."""
+        with self._signals.at_rest(), self._watch.measuring(name):
+            yield

@@ -17,18 +17,31 @@ from alive import doors
 from alive.config import ARMS, Config
 from alive.errors import ConfigError
 
-GONE: Mapping[str, str] = {
-    key: f"it belongs to a corpus now, as {field} of its Framing; of other text the default holds"
-    for key, field in (
-        ("game.context", "context"),
-        ("game.min_share_before", "least_share_before"),
-        ("game.max_type_share", "most_type_share"),
-    )
-}
-"""Settings that there were once, and what became of each."""
-
 Layer = tuple[str, Mapping[str, Any]]
 """Where settings come from, for messages, and the settings as nested plain values."""
+
+GONE: Mapping[str, str] = {
+    "learn.repair_weight": "is now learn.corrected_weight",
+    "learn.locate_weight": "is gone: the sound beginnings of wrong attempts earned nothing",
+    "learn.least_reviews": "is gone: a step learns at least 32 reviews, earlier ones if need be",
+    "learn.plain_share": "is gone: 0.7 of what a right attempt teaches, the plain prompt learns",
+    "learn.min_right": "is gone: every right attempt trains",
+    "learn.trivial_weight": "is gone: a task that every attempt solved weighs 0.3",
+    "learn.max_grad_norm": "is gone: gradients are clipped to the norm 1",
+    "learn.clip_low": "is gone: arm grpo clips ratios to 0.8..1.28",
+    "learn.clip_high": "is gone: arm grpo clips ratios to 0.8..1.28",
+    "corpus.min_chunk_tokens": "is gone: documents of fewer than 8 tokens are dropped",
+    "corpus.decontaminate_ngram": "is gone: 13 words in a row shared with a suite are a leak",
+    "game.plain_attempts": "is gone: half of a task's attempts are made without words",
+    "game.resamples": "is gone: a poser is asked three times",
+    "game.max_span_words": "is gone: a span has at most 10 words",
+    "game.max_span_share": "is gone: a span is at most 15 % of its document",
+    "evaluate.looks": "is gone: the first 60 problems of a suite are looked at",
+    "game.context": "is gone: it is the corpus's own, as context of its Framing",
+    "game.min_share_before": "is gone: it is the corpus's own, as least_share_before of its Framing",
+    "game.max_type_share": "is gone: it is the corpus's own, as most_type_share of its Framing",
+}
+"""Settings of earlier versions, and what became of each."""
 
 
 def load_config(
@@ -80,6 +93,28 @@ def build_config(layers: Sequence[Layer]) -> Config:
         return Config.model_validate(merged)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(item, origin) for item in error.errors())) from None
+
+
+def stored_config(source: str, values: Mapping[str, Any]) -> Config:
+    """Builds the settings of a stored run to look at it; those that are gone are left out.
+
+    Args:
+        source: Where they come from, for messages.
+        values: As ``read_config`` returns them.
+
+    Raises:
+        ConfigError: See ``load_config``.
+    """
+    known: dict[str, Any] = {}
+    for key, value in _leaves(values):
+        if key not in GONE:
+            _put(known, key, value)
+    return build_config([(source, known)])
+
+
+def gone_in(values: Mapping[str, Any]) -> list[str]:
+    """Says what became of each setting of a stored run that is gone."""
+    return [f"{key} {GONE[key]}" for key, _ in _leaves(values) if key in GONE]
 
 
 def preset_names() -> list[str]:
@@ -191,7 +226,7 @@ def _check_known(key: str, source: str) -> None:
     if key in known:
         return
     if key in GONE:
-        raise ConfigError(f"{source}: there is no setting {key} any more: {GONE[key]}")
+        raise ConfigError(f"{source}: the setting {key} {GONE[key]}")
     if any(name.startswith(f"{key}.") for name in known):
         raise ConfigError(f"{source}: {key} is a section; set one of its keys, as {key}.KEY=VALUE")
     # A key without its section ("learning_rate") is the commonest slip; match on the last part too.
@@ -231,6 +266,8 @@ def _explain(error: ErrorDetails, origin: Mapping[str, str]) -> str:
     key = next((".".join(parts[:n]) for n in (2, 1) if ".".join(parts[:n]) in origin), "")
     where = origin.get(key, "settings")
     kind = error["type"]
+    if kind == "together":  # of several settings; the message names the one to blame first
+        return f"{origin.get(error['msg'].split()[0], 'settings')}: {error['msg']}"
     if kind == "literal_error":
         wanted = "one of " + ", ".join(repr(choice) for choice in _choices(key))
     else:

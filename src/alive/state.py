@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from alive.types import TrainingRecord
+from alive.errors import DivergenceError
+from alive.types import TrainingRecord, UpdateStats
+
+SKIPS = 3
+"""Steps left out in a row that end a run."""
 
 
 @dataclass(slots=True)
@@ -26,6 +30,10 @@ class State:
         filled: Tasks filled at random, so far.
         seconds: Time spent, earlier parts of a resumed run included.
         threads: CPU threads; a resumed run takes the same, for the same sums.
+        choices: What the policy chose on this machine; a resumed run takes the same.
+        skipped: Steps left out so far, format steps included, as their loss was not finite.
+        skipped_in_a_row: How many of them were the last ones.
+        unwritten: The last step's line of metrics, until it is written.
         tokens_sampled: Completion tokens drawn for training, evaluations not counted.
         tokens_trained: Completion tokens that carried loss.
         corpus: What has been read, as the corpus reports it.
@@ -43,9 +51,37 @@ class State:
     filled: int = 0
     seconds: float = 0.0
     threads: int = 0
+    choices: dict[str, Any] = field(default_factory=dict)
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    unwritten: dict[str, Any] = field(default_factory=dict)
     tokens_sampled: int = 0
     tokens_trained: int = 0
     corpus: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def mark(self) -> tuple[int, int, bool, bool]:
+        """Differs between any two states of a run that may be saved."""
+        return self.step, self.formats_learned, bool(self.conditions), bool(self.unwritten)
+
+    def count(self, stats: UpdateStats) -> None:
+        """Counts a step that was left out, or that the row of them is over."""
+        self.skipped += stats.skipped
+        self.skipped_in_a_row = self.skipped_in_a_row + 1 if stats.skipped else 0
+
+    def check_skips(self) -> None:
+        """Ends a run whose steps are left out one after another.
+
+        Raises:
+            DivergenceError: The last few were.
+        """
+        if self.skipped_in_a_row >= SKIPS:
+            raise DivergenceError(
+                f"the loss or its gradient norm was not finite in {self.skipped_in_a_row} steps in "
+                "a row; they did not touch the weights, and the state is saved. Remedy: a new run "
+                "with a lower learn.learning_rate, its --model the model folder of this run's last "
+                "checkpoint."
+            )
 
     def as_json(self) -> dict[str, Any]:
         """Returns the state as JSON values."""

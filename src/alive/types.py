@@ -11,9 +11,11 @@ T completion tokens, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 Role = Literal["pose", "solve", "review", "revise"]
 """What a completion was written as. A review is ``review`` in both views, privileged and blind."""
@@ -23,6 +25,10 @@ StopReason = Literal["stop", "length"]
 
 Origin = Literal["poser", "random"]
 """Who chose a span: the policy, or the random fill (see docs/algorithm.md)."""
+
+Loss = Literal["likelihood", "policy_gradient", "distil"]
+"""What a record's completion is learned by: imitated, rewarded, or brought nearer to what the
+policy says of it under a second, informed prompt."""
 
 MASK = r"\mask{}"
 """Stands for the hidden text wherever a masked passage is shown."""
@@ -210,9 +216,13 @@ class TrainingRecord:
         document_id: Lineage: the document.
         task_id: Lineage: the task; empty for records of a whole document.
         attempt_index: Lineage: the attempt, -1 where there is none.
-        behaviour: [T], log-probabilities under the policy that sampled the completion. Where they
-            are given the weight is an advantage and the loss a clipped policy gradient; where not,
-            the completion is imitated.
+        sampling_logprobs: [T], log-probability of each completion token under the policy and the
+            prompt that sampled it; empty where no policy did.
+        policy_version: Version of the policy that sampled it; -1 where none did.
+        loss: ``likelihood`` imitates the completion; ``policy_gradient`` takes the weight for an
+            advantage and clips by ``sampling_logprobs``; ``distil`` follows the distribution under
+            ``informed_prompt_ids``.
+        informed_prompt_ids: For ``distil`` alone: the second prompt, which holds the words.
     """
 
     role: Role
@@ -222,7 +232,10 @@ class TrainingRecord:
     document_id: str
     task_id: str = ""
     attempt_index: int = -1
-    behaviour: tuple[float, ...] = ()
+    sampling_logprobs: tuple[float, ...] = ()
+    policy_version: int = -1
+    loss: Loss = "likelihood"
+    informed_prompt_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +247,6 @@ class Trained:
             training.
         weight: Its record's weight in the loss; 0 when it was not trained on.
         dropped: Why it was not trained on; empty when it was.
-        lines: How many of its first lines trained, where its review names a later one as the first
-            faulty; 0 where the whole trained.
         pose_words: What the poser was told about the task, the pass rate in words.
     """
 
@@ -243,7 +254,6 @@ class Trained:
     weight: float = 0.0
     dropped: str = ""
     pose_words: str = ""
-    lines: int = 0
 
 
 TrainingKey = tuple[str, int, Role]
@@ -266,6 +276,47 @@ class SamplingParams:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """A wish for completions.
+
+    Attributes:
+        prompt: What is to be completed.
+        n: How many completions, at least 1.
+        params: How they are drawn.
+        seed: Belongs to this request alone: whatever is decoded beside it, the same request gives
+            the same rollouts, as far as arithmetic allows.
+        stop: Strings that end a completion, beside the policy's own end tokens.
+    """
+
+    prompt: Prompt
+    n: int
+    params: SamplingParams
+    seed: int
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a policy has cost so far.
+
+    Attributes:
+        tokens_sampled: Completion tokens drawn.
+        prompt_tokens: Prompt tokens of all requests, a prompt counted once for its n completions.
+        tokens_trained: Completion tokens that carried loss; the same ones of a step once.
+        seconds_sampling: Time spent decoding.
+        seconds_learning: Time spent in updates.
+        device_bytes: Most bytes held on an accelerator at once; 0 without one.
+    """
+
+    tokens_sampled: int = 0
+    prompt_tokens: int = 0
+    tokens_trained: int = 0
+    seconds_sampling: float = 0.0
+    seconds_learning: float = 0.0
+    device_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateStats:
     """What one optimiser step did.
 
@@ -274,21 +325,21 @@ class UpdateStats:
         role_loss: Mean negative log-likelihood a token, by role (nats).
         grad_norm: Global gradient norm before clipping.
         tokens: Completion tokens that carried loss.
+        skipped: Whether the step was left out; the weights are then as before.
     """
 
     loss: float
     role_loss: dict[str, float]
     grad_norm: float
     tokens: int
+    skipped: bool = False
 
 
 class Sampler(Protocol):
     """Whatever can complete prompts: the local policy, a server, or a script in a test."""
 
-    def sample(
-        self, prompts: Sequence[Prompt], n: int, params: SamplingParams, seed: int
-    ) -> list[list[Rollout]]:
-        """Draws ``n`` completions a prompt, in order; the same arguments give the same rollouts."""
+    async def sample(self, request: Request) -> list[Rollout]:
+        """Draws the request's ``n`` completions; many requests may wait at once."""
         ...
 
 
@@ -297,4 +348,39 @@ class Learner(Protocol):
 
     def update(self, records: Sequence[TrainingRecord], learning_rate: float) -> UpdateStats:
         """Takes one optimiser step and raises the policy version by one."""
+        ...
+
+
+class Policy(Sampler, Learner, Protocol):
+    """All that a run asks of its model, however many processes stand behind it.
+
+    Attributes:
+        version: Optimiser steps taken.
+        identity: Digest of the weights it started from.
+        usage: What it has cost; whoever measures without training puts the earlier one back.
+        choices: What it chose by what it found on this machine (``dtype``, what it computes in,
+            among them); a resumed run is loaded with the same.
+        guard: Entered around the moment in which weights and version change together.
+    """
+
+    version: int
+    identity: str
+    usage: Usage
+    choices: Mapping[str, Any]
+    guard: Callable[[], AbstractContextManager[Any]]
+
+    def publish(self) -> None:
+        """Lets new weights reach the sampler; until then it may sample from earlier ones."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Writes a model folder that plain transformers loads."""
+        ...
+
+    def tensors(self) -> Mapping[str, Any]:
+        """Returns what an exact resume needs beside that folder, as torch tensors."""
+        ...
+
+    def restore(self, folder: Path, tensors: Mapping[str, Any], version: int) -> None:
+        """Goes back to a checkpoint: what ``save`` wrote, what ``tensors`` returned, and when."""
         ...

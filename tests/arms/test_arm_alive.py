@@ -23,7 +23,7 @@ PASSAGE = "Ann has 3 pens and buys 4 more. Now she has \\mask{}."
 GOOD, BAD = "3+4=7\n\\boxed{7}", "3+4=8\n\\boxed{8}"
 SAYS_RIGHT = "1 ok\nSummary: every step is right\nVerdict: right\nScore: 10"
 SAYS_WRONG = "1 wrong units\nSummary: step 1 is wrong in the units\nVerdict: wrong\nScore: 0"
-WORDED = LearnConfig(plain_share=0.0)
+LEARN = LearnConfig()
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ class Board:
             tuple(self.revisions),
         )
 
-    def records(self, learn: LearnConfig = WORDED, **options):
+    def records(self, learn: LearnConfig = LEARN, **options):
         return records(self.episode, self.renderer, learn, **options)
 
 
@@ -107,30 +107,34 @@ def of(made, role: str):
 
 def test_a_right_attempt_trains_under_its_fresh_words(renderer) -> None:
     board = Board(renderer)
-    board.add((GOOD, True, {"verdict": True, "summary": "each line follows"}), HONEST_RIGHT)
-    made, fates = board.records()
-    solve, _ = of(made, "solve")
+    follows = (GOOD, True, {"verdict": True, "summary": "each line follows"})
+    board.add(follows, HONEST_RIGHT, HONEST_WRONG)
+    made, outcomes = board.records()
+    plain, solve, *_ = of(made, "solve")
     assert solve.prompt_ids == renderer.solve(PASSAGE, "each line follows").ids
-    assert solve.completion_ids == renderer.complete(GOOD)
-    assert solve.weight == 0.5  # the task weighs 1, shared by its two right attempts
+    assert plain.prompt_ids == renderer.solve(PASSAGE, None).ids
+    assert plain.completion_ids == solve.completion_ids == renderer.complete(GOOD)
+    # A task weighs 1, shared by its two right attempts; the plain prompt gets 0.7 of it.
+    assert (plain.weight, solve.weight) == pytest.approx((0.35, 0.15))
     assert (solve.document_id, solve.task_id, solve.attempt_index) == ("doc", "task0", 0)
-    assert fates == {
-        ("task0", 0, "solve"): Trained("each line follows", 0.5, "", "trivial"),
-        ("task0", 1, "solve"): Trained("every step is right", 0.5, "", "trivial"),
+    assert outcomes == {
+        ("task0", 0, "solve"): Trained("each line follows", 0.5, "", "challenging"),
+        ("task0", 1, "solve"): Trained("every step is right", 0.5, "", "challenging"),
+        ("task0", 2, "solve"): Trained(dropped="wrong", pose_words="challenging"),
     }
 
 
 def test_a_wrong_attempt_trains_only_where_told_to(renderer) -> None:
     board = Board(renderer)
     board.add(HONEST_WRONG)
-    made, fates = board.records()
+    made, outcomes = board.records()
     assert of(made, "solve") == []
-    assert fates["task0", 0, "solve"].dropped == "wrong"
-    made, fates = board.records(LearnConfig(plain_share=0.0, negative_weight=0.25))
+    assert outcomes["task0", 0, "solve"].dropped == "wrong"
+    made, outcomes = board.records(LearnConfig(negative_weight=0.25))
     [solve] = of(made, "solve")
     assert solve.weight == 0.25
     assert solve.prompt_ids == renderer.solve(PASSAGE, "step 1 is wrong in the units").ids
-    assert fates["task0", 0, "solve"].feedback == "step 1 is wrong in the units"
+    assert outcomes["task0", 0, "solve"].feedback == "step 1 is wrong in the units"
 
 
 @pytest.mark.parametrize(
@@ -147,11 +151,11 @@ def test_a_wrong_attempt_trains_only_where_told_to(renderer) -> None:
 def test_dishonest_words_train_nobody(renderer, attempt, reason: str) -> None:
     board = Board(renderer)
     board.add(attempt)
-    made, fates = board.records(LearnConfig(negative_weight=1.0, locate_weight=1.0))
+    made, outcomes = board.records(LearnConfig(negative_weight=1.0))
     assert of(made, "solve") == []
-    fate = fates["task0", 0, "solve"]
-    assert fate.dropped.startswith(reason)
-    assert (fate.weight, fate.feedback) == (0.0, None)
+    outcome = outcomes["task0", 0, "solve"]
+    assert outcome.dropped.startswith(reason)
+    assert (outcome.weight, outcome.feedback) == (0.0, None)
     # Words on length may still teach the reviewer: they are honest.
     assert len(of(made, "review")) == (attempt[2].get("summary") == "It is concise.")
 
@@ -170,58 +174,42 @@ def test_a_right_attempt_without_honest_words_trains_under_the_positive_ones(
     renderer, review
 ) -> None:
     board = Board(renderer)
-    board.add((GOOD, True, review), (GOOD, True, review))
-    made, fates = board.records()
+    board.add((GOOD, True, review), (GOOD, True, review), HONEST_WRONG)
+    made, outcomes = board.records()
+    plain = renderer.solve(PASSAGE, None).ids
     positive = renderer.solve(PASSAGE, renderer.words.solve_positive).ids
-    assert [(one.prompt_ids, one.weight) for one in of(made, "solve")] == [(positive, 0.5)] * 2
-    assert fates["task0", 0, "solve"].feedback == renderer.words.solve_positive
+    assert [one.prompt_ids for one in of(made, "solve")] == [plain, positive] * 2
+    assert [one.weight for one in of(made, "solve")] == pytest.approx([0.35, 0.15] * 2)
+    assert outcomes["task0", 0, "solve"].feedback == renderer.words.solve_positive
 
 
-@pytest.mark.parametrize(("right", "trained"), [(1, 0), (2, 2), (7, 7), (8, 8)])
-def test_one_right_answer_in_n_may_be_luck(renderer, right: int, trained: int) -> None:
+@pytest.mark.parametrize("right", [1, 2, 7])
+def test_the_right_attempts_at_a_task_share_its_weight(renderer, right: int) -> None:
     board = Board(renderer)
     board.add(*[HONEST_RIGHT] * right, *[HONEST_WRONG] * (8 - right))
-    made, fates = board.records()
-    assert len(of(made, "solve")) == trained
-    first = fates["task0", 0, "solve"]
-    assert first.dropped == ("" if trained else "luck")
-    assert first.pose_words == ("mostly unrecoverable" if right == 1 else first.pose_words)
-    # What it was right or wrong about still teaches the reviewer.
-    assert len(of(made, "review")) == (1 if right == 8 else 2)
+    made, outcomes = board.records()
+    solved = of(made, "solve")
+    assert len(solved) == 2 * right
+    assert sum(one.weight for one in solved) == pytest.approx(1.0)
+    assert outcomes["task0", 0, "solve"].weight == 1 / right
 
 
-def test_a_right_attempt_teaches_the_plain_prompt_its_share(renderer) -> None:
+def test_a_wrong_attempt_never_trains_the_plain_prompt(renderer) -> None:
     board = Board(renderer)
-    board.add(HONEST_RIGHT, HONEST_RIGHT, HONEST_WRONG)
-    plain, worded, blamed = (
-        renderer.solve(PASSAGE, words).ids
-        for words in (None, "every step is right", "step 1 is wrong in the units")
-    )
-
-    def solved(share: float):
-        made, fates = board.records(LearnConfig(plain_share=share, negative_weight=1.0))
-        # A wrong attempt never trains the plain prompt.
-        *right, wrong = [(one.prompt_ids, one.weight) for one in of(made, "solve")]
-        assert wrong == (blamed, 1.0)
-        return right, fates["task0", 0, "solve"]
-
-    assert solved(0.0) == (
-        [(worded, 0.5)] * 2,
-        Trained("every step is right", 0.5, "", "challenging"),
-    )
-    assert solved(1.0) == ([(plain, 0.5)] * 2, Trained(None, 0.5, "", "challenging"))
-    both = [(plain, 0.375), (worded, 0.125)] * 2
-    assert solved(0.75) == (both, Trained("every step is right", 0.5, "", "challenging"))
+    board.add(HONEST_RIGHT, HONEST_WRONG)
+    made, _ = board.records(LearnConfig(negative_weight=1.0))
+    *_, wrong = of(made, "solve")
+    assert wrong.prompt_ids == renderer.solve(PASSAGE, "step 1 is wrong in the units").ids
+    assert (wrong.attempt_index, wrong.weight) == (1, 1.0)
 
 
 def test_words_that_do_not_separate_are_not_trained_under(renderer) -> None:
     board = Board(renderer)
     board.add(HONEST_RIGHT, HONEST_RIGHT, HONEST_WRONG)
-    learn = LearnConfig(plain_share=0.0, negative_weight=1.0)
-    made, fates = board.records(learn, conditioned=False)
+    made, outcomes = board.records(LearnConfig(negative_weight=1.0), conditioned=False)
     plain = renderer.solve(PASSAGE, None).ids
     assert [solve.prompt_ids for solve in of(made, "solve")] == [plain, plain]
-    assert fates["task0", 2, "solve"].dropped == "wrong"
+    assert outcomes["task0", 2, "solve"].dropped == "wrong"
     assert len(of(made, "review")) == 2  # reviews train as before
 
 
@@ -240,38 +228,35 @@ def test_words_that_do_not_separate_are_not_trained_under(renderer) -> None:
 def test_the_poser_hears_the_pass_rate_in_words(renderer, right: int, n: int, said: str) -> None:
     board = Board(renderer)
     board.add(*[HONEST_RIGHT] * right, *[HONEST_WRONG] * (n - right), posed=True)
-    made, fates = board.records()
+    made, outcomes = board.records()
     [pose] = of(made, "pose")
     assert pose.prompt_ids == renderer.pose(DOCUMENT.text, said).ids
     assert pose.completion_ids == board.tasks[0].pose.completion_ids
     assert (pose.weight, pose.task_id, pose.attempt_index) == (1.0, "task0", -1)
-    assert {fate.pose_words for fate in fates.values()} == {said}
+    assert {outcome.pose_words for outcome in outcomes.values()} == {said}
 
 
-def test_the_poser_hears_of_what_only_a_review_mended(renderer) -> None:
+def test_the_poser_hears_of_what_was_only_corrected(renderer) -> None:
     """And nothing of what was neither solved nor revised while others were."""
     board = Board(renderer)
-    mended, still, _ = (board.add(*[HONEST_WRONG] * 2) for _ in range(3))
-    board.revise(mended, 0, GOOD, True)
+    corrected, still, _ = (board.add(*[HONEST_WRONG] * 2) for _ in range(3))
+    board.revise(corrected, 0, GOOD, True)
     board.revise(still, 1, BAD, False)
-    made, fates = board.records()
+    made, outcomes = board.records()
     asked = [(one.task_id, one.prompt_ids) for one in of(made, "pose")]
     words = (("task0", "very hard"), ("task1", "not recoverable"))
     assert asked == [(name, renderer.pose(DOCUMENT.text, said).ids) for name, said in words]
-    assert fates["task0", 1, "solve"].pose_words == "very hard"
-    assert fates["task2", 0, "solve"].pose_words == ""
+    assert outcomes["task0", 1, "solve"].pose_words == "very hard"
+    assert outcomes["task2", 0, "solve"].pose_words == ""
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.25])
-def test_what_every_attempt_solved_can_weigh_less(renderer, weight: float) -> None:
+def test_what_every_attempt_solved_weighs_less(renderer) -> None:
     board = Board(renderer)
     board.add(HONEST_RIGHT, HONEST_RIGHT)
     board.add(HONEST_RIGHT, HONEST_RIGHT, HONEST_WRONG)
-    learn = LearnConfig(plain_share=0.0, trivial_weight=weight)
-    made, fates = board.records(learn)
-    trivial = [weight / 2] * 2 if weight else []
-    assert [one.weight for one in of(made, "solve")] == [*trivial, 0.5, 0.5]
-    assert fates["task0", 0, "solve"].dropped == ("" if weight else "trivial")
+    made, outcomes = board.records(conditioned=False)
+    assert [one.weight for one in of(made, "solve")] == [0.15, 0.15, 0.5, 0.5]
+    assert outcomes["task0", 0, "solve"] == Trained(weight=0.15, pose_words="trivial")
 
 
 def test_a_random_span_is_taught_as_a_proposal(renderer) -> None:
@@ -297,7 +282,7 @@ def test_reviews_train_blind_and_weigh_the_same_by_class(renderer) -> None:
     assert [record.attempt_index for record in made] == [0, 1, 2, 3]
 
 
-def test_a_critique_teaches_by_what_it_mended(renderer) -> None:
+def test_a_critique_teaches_where_the_attempt_was_corrected(renderer) -> None:
     """Of the policy's own critiques of wrong attempts; a teacher's teach in any case."""
     board = Board(renderer)
     own = {"verdict": False, "own": True}
@@ -364,52 +349,30 @@ def test_a_teachers_critiques_train_both_views(renderer) -> None:
     assert len({record.completion_ids for record in made}) == 1
 
 
-def test_a_revision_trains_where_it_mended_something(renderer) -> None:
+def test_a_revision_trains_where_it_is_right(renderer) -> None:
     board = Board(renderer)
     task = board.add(HONEST_WRONG, HONEST_WRONG)
-    mended = board.revise(task, 0, GOOD, True)
+    corrected = board.revise(task, 0, GOOD, True)
     board.revise(task, 1, BAD, False)
-    made, fates = board.records()
+    made, outcomes = board.records()
     [revise] = of(made, "revise")
-    assert revise.prompt_ids == mended.prompt.ids
-    assert revise.completion_ids == mended.completion_ids
+    assert revise.prompt_ids == corrected.prompt.ids
+    assert revise.completion_ids == corrected.completion_ids
     assert (revise.weight, revise.task_id, revise.attempt_index) == (1.0, "task0", 0)
-    assert fates["task0", 0, "revise"] == Trained(weight=1.0)
-    assert fates["task0", 1, "revise"] == Trained(dropped="still wrong")
+    assert outcomes["task0", 0, "revise"] == Trained(weight=1.0)
+    assert outcomes["task0", 1, "revise"] == Trained(dropped="still wrong")
     assert of(made, "solve") == []
 
 
-def test_a_repaired_attempt_can_train_as_an_attempt(renderer) -> None:
+def test_a_corrected_attempt_can_train_as_an_attempt(renderer) -> None:
     """Though nobody had solved the task."""
     board = Board(renderer)
     task = board.add(HONEST_WRONG, HONEST_WRONG)
-    mended = board.revise(task, 0, GOOD, True)
+    corrected = board.revise(task, 0, GOOD, True)
     board.revise(task, 1, BAD, False)
-    [solve] = of(board.records(LearnConfig(repair_weight=0.5))[0], "solve")
+    [solve] = of(board.records(LearnConfig(corrected_weight=0.5))[0], "solve")
     assert solve.prompt_ids == renderer.solve(PASSAGE, None).ids
-    assert (solve.completion_ids, solve.weight) == (mended.completion_ids, 0.5)
-
-
-def test_what_was_right_before_the_first_fault_trains_as_right(renderer) -> None:
-    text = "3+4=7\n7+1=8\n8-2=5\n\\boxed{5}"
-    named = {"verdict": False, "faulty_step": 3}
-    board = Board(renderer)
-    board.add((text, False, named), (BAD, False, {"verdict": False, "faulty_step": 1}))
-    made, fates = board.records(LearnConfig(locate_weight=0.5))
-    [solve] = of(made, "solve")
-    assert solve.prompt_ids == renderer.solve(PASSAGE, None).ids
-    assert renderer.decode(solve.completion_ids) == "3+4=7\n7+1=8\n"
-    assert solve.weight == 0.25  # locate_weight / N
-    assert fates["task0", 0, "solve"] == Trained(weight=0.25, pose_words="not recoverable", lines=2)
-    assert fates["task0", 1, "solve"].dropped == "wrong"
-    made, fates = board.records(LearnConfig(locate_weight=0.0))
-    assert of(made, "solve") == []
-    # A review that calls a right attempt wrong locates nothing.
-    board = Board(renderer)
-    board.add((text, True, named), (text, True, named))
-    made, fates = board.records(LearnConfig(plain_share=1.0, locate_weight=1.0))
-    assert [one.completion_ids for one in of(made, "solve")] == [renderer.complete(text)] * 2
-    assert fates["task0", 0, "solve"].lines == 0
+    assert (solve.completion_ids, solve.weight) == (corrected.completion_ids, 0.5)
 
 
 def test_no_record_shows_the_solver_the_hidden_text(renderer, seed_tokenizer) -> None:

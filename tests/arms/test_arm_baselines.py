@@ -26,27 +26,30 @@ def board(renderer) -> Board:
 def test_rft_imitates_right_attempts_under_the_prompt_they_were_sampled_from(
     board: Board, renderer
 ) -> None:
-    [record], fates = rft(board.episode)
+    [record], outcomes = rft(board.episode)
     rollout = board.attempts[0][0].rollout
     assert (record.role, record.prompt_ids) == ("solve", rollout.prompt.ids)
     assert (record.completion_ids, record.weight) == (renderer.complete(GOOD), 1.0)
-    assert (record.task_id, record.attempt_index, record.behaviour) == ("task0", 0, ())
-    assert fates["task0", 0, "solve"] == Trained(weight=1.0)
-    assert fates["task1", 3, "solve"] == Trained(dropped="wrong")
-    assert len(fates) == 8
+    assert (record.task_id, record.attempt_index, record.loss) == ("task0", 0, "likelihood")
+    assert record.sampling_logprobs == rollout.logprobs
+    assert record.policy_version == rollout.policy_version
+    assert outcomes["task0", 0, "solve"] == Trained(weight=1.0)
+    assert outcomes["task1", 3, "solve"] == Trained(dropped="wrong")
+    assert len(outcomes) == 8
 
 
 def test_grpo_weighs_attempts_by_their_groups_advantage(board: Board, renderer) -> None:
-    made, fates = grpo(board.episode)
+    made, outcomes = grpo(board.episode)
     # Mean 1/4; the sample's standard deviation is 1/2.
     expected = [0.75 / 0.5001, *[-0.25 / 0.5001] * 3]
     assert [record.weight for record in made] == pytest.approx(expected)
     assert [record.completion_ids for record in made] == [
         renderer.complete(text) for text in (GOOD, BAD, BAD, BAD)
     ]
-    assert made[1].behaviour == board.attempts[0][1].rollout.logprobs
-    assert fates["task0", 1, "solve"].weight == pytest.approx(expected[1])
+    assert made[1].sampling_logprobs == board.attempts[0][1].rollout.logprobs
+    assert {record.loss for record in made} == {"policy_gradient"}
+    assert outcomes["task0", 1, "solve"].weight == pytest.approx(expected[1])
     # Nobody solved the second task: its group says nothing.
-    assert {fates["task1", i, "solve"] for i in range(4)} == {
+    assert {outcomes["task1", i, "solve"] for i in range(4)} == {
         Trained(dropped="group without variance")
     }

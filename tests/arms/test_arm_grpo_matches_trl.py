@@ -94,7 +94,8 @@ def records_of(batch: dict[str, Any]) -> list[TrainingRecord]:
                 tuple(batch["completion_ids"][i][kept].tolist()),
                 advantage,
                 "d",
-                behaviour=tuple(old[i][kept].tolist()),
+                sampling_logprobs=tuple(old[i][kept].tolist()),
+                loss="policy_gradient",
             )
         )
     return made

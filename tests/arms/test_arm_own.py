@@ -13,7 +13,7 @@ from test_arm_alive import HONEST_RIGHT, HONEST_WRONG, Board
 from alive import arms
 from alive.arms.baselines import rft
 from alive.arms.own import checked, load
-from alive.config import Config
+from alive.config import Config, SamplingConfig
 from alive.errors import ConfigError
 from alive.prompts import make_renderer
 from alive.types import Trained, TrainingRecord
@@ -27,6 +27,12 @@ def records(episode, renderer, config, *, conditioned, warm):
     key = (episode.tasks[0].id, 0, "solve")
     return [record], {key: Trained(weight=2.0, feedback=f"{conditioned} {warm}")}
 
+def rewarded(episode, renderer, config, *, conditioned, warm):
+    rollout = episode.attempts[0][0].rollout
+    ids = rollout.completion_ids
+    record = TrainingRecord("solve", (1,), ids, 1.0, "doc", behaviour=rollout.logprobs)
+    return [record], {}
+
 def short(episode, renderer):
     return [], {}
 
@@ -36,7 +42,7 @@ def empty(*anything, **named):
 SHARE = 0.5
 """
 RECORD = TrainingRecord("solve", (1,), (2, 3), 1.0, "doc")
-FATES = {("task0", 0, "solve"): Trained(weight=1.0)}
+OUTCOMES = {("task0", 0, "solve"): Trained(weight=1.0)}
 
 
 @pytest.fixture
@@ -62,11 +68,11 @@ def test_it_is_found_in_the_working_directory_and_called_as_an_arm(
     board.add(HONEST_RIGHT, HONEST_WRONG)
     config = Config(arm="home_arm:records")
     arms.check(config)
-    made, fates = arms.records(board.episode, renderer, config, conditioned=True, warm=False)
+    made, outcomes = arms.records(board.episode, renderer, config, conditioned=True, warm=False)
     assert [(one.weight, one.completion_ids) for one in made] == [
         (2.0, board.attempts[0][0].rollout.completion_ids)
     ]
-    assert fates == {("task0", 0, "solve"): Trained("True False", 2.0)}
+    assert outcomes == {("task0", 0, "solve"): Trained("True False", 2.0)}
     assert arms.reviews(config)
 
 
@@ -104,16 +110,24 @@ def test_an_error_inside_the_module_is_not_hidden(home: Path) -> None:
     [
         (None, "a:b returned None; it has to return two things"),
         ([RECORD], "a:b returned a list; it has to return two things"),
-        ((RECORD, FATES), "its records are a TrainingRecord, not a list"),
-        (([RECORD, "x"], FATES), "record 1 is a str, not a TrainingRecord"),
+        ((RECORD, OUTCOMES), "its records are a TrainingRecord, not a list"),
+        (([RECORD, "x"], OUTCOMES), "record 1 is a str, not a TrainingRecord"),
         (([TrainingRecord("judge", (1,), (2,), 1.0, "")], {}), "the role of record 0 is 'judge'"),
         (([TrainingRecord("solve", (1,), (), 1.0, "")], {}), "record 0 has no completion_ids"),
         (
-            ([TrainingRecord("solve", (1,), (2, 3), 1.0, "", behaviour=(-1.0,))], {}),
-            "record 0 has 1 behaviour log-probabilities for 2 tokens",
+            ([TrainingRecord("solve", (1,), (2, 3), 1.0, "", sampling_logprobs=(-1.0,))], {}),
+            "record 0 has 1 sampling log-probabilities for 2 tokens",
         ),
-        (([RECORD], [1]), "its fates are a list, not a dict"),
-        (([RECORD], {1: "right"}), "the fate of 1 is a str, not a Trained"),
+        (
+            ([TrainingRecord("solve", (1,), (2, 3), 1.0, "", loss="policy_gradient")], {}),
+            "record 0 has 0 sampling log-probabilities for 2 tokens",
+        ),
+        (
+            ([TrainingRecord("solve", (1,), (2,), 1.0, "", loss="ppo")], {}),
+            "the loss of record 0 is 'ppo'; there are likelihood, policy_gradient, distil",
+        ),
+        (([RECORD], [1]), "its outcomes are a list, not a dict"),
+        (([RECORD], {1: "right"}), "the outcome of 1 is a str, not a Trained"),
     ],
 )
 def test_what_it_returns_is_checked(returned: Any, said: str) -> None:
@@ -134,3 +148,17 @@ def test_a_wrong_return_stops_the_run_with_its_reason(home: Path, renderer: Any)
         arms.records(
             board.episode, renderer, Config(arm="home_arm:empty"), conditioned=True, warm=True
         )
+
+
+def test_its_policy_gradient_needs_completions_as_the_policy_writes(
+    home: Path, renderer: Any
+) -> None:
+    board = Board(renderer)
+    board.add(HONEST_RIGHT, HONEST_WRONG)
+    sampled = SamplingConfig(top_p=0.9)
+    config = Config(arm="home_arm:rewarded", sampling=sampled)
+    with pytest.raises(ConfigError, match=r"top_p is 0\.9; arm home_arm:rewarded needs 1"):
+        arms.records(board.episode, renderer, config, conditioned=True, warm=False)
+    imitating = Config(arm="home_arm:records", sampling=sampled)
+    made, _ = arms.records(board.episode, renderer, imitating, conditioned=True, warm=False)
+    assert len(made) == 1

@@ -21,8 +21,8 @@ from alive.types import Trained
 
 SHOWN = [block for block in blocks(ROOT / "docs/own-arm.md") if block.file == "my_arm.py"]
 SMALL = (
-    *("model.threads=1", "model.dtype=float32", "corpus.min_chunk_tokens=4"),
-    *("corpus.decontaminate_ngram=40", "game.masks_per_document=2", "game.solutions_per_mask=4"),
+    *("model.threads=1", "model.dtype=float32"),
+    *("game.masks_per_document=2", "game.solutions_per_mask=4"),
     *("sampling.pose_tokens=6", "sampling.solve_tokens=12"),
     *("sampling.review_tokens=40", "warmup.steps=0", "evaluate.suites=[]"),
 )
@@ -51,14 +51,14 @@ def test_the_arm_shown_learns_what_it_says(home: Path, seed_tokenizer) -> None:
     board.revise(rare, 2, GOOD, True)
     board.revise(rare, 3, BAD, False)
     config = Config(arm="my_arm:records")
-    made, fates = arms.records(board.episode, renderer, config, conditioned=True, warm=False)
+    made, outcomes = arms.records(board.episode, renderer, config, conditioned=True, warm=False)
     plain = renderer.solve(PASSAGE, None).ids
     assert [(one.role, one.prompt_ids, one.weight, one.attempt_index) for one in made] == [
         ("solve", plain, 0.75, 0),
         ("solve", plain, 1.0, 2),
     ]
     assert {one.completion_ids for one in made} == {renderer.complete(GOOD)}
-    assert fates == {
+    assert outcomes == {
         ("task0", 0, "solve"): Trained(weight=0.75),
         ("task0", 2, "revise"): Trained(weight=1.0),
     }

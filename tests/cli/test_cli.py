@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from alive import api, calibration, plan
 from alive.cli import group, run
 from alive.config import Config, LogConfig
-from alive.errors import DivergenceError
+from alive.errors import DivergenceError, Terminated
 from alive.store import RunFolder
 
 SUMMARY = {
@@ -190,6 +191,17 @@ def test_bugs_are_not_hidden(loop: Loop) -> None:
     loop.fault = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
         run(["train"])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_says_how_to_go_on(
+    loop: Loop, capsys: pytest.CaptureFixture, number: signal.Signals, code: int
+) -> None:
+    loop.fault = Terminated(number)
+    assert run(["train", "--out", "here"]) == code
+    said = capsys.readouterr().err
+    assert "stopped; go on with: alive train --resume --out here" in said
+    assert said.endswith(f"ended by {number.name}\n")
 
 
 def test_interrupt_says_how_to_go_on(loop: Loop, capsys: pytest.CaptureFixture) -> None:

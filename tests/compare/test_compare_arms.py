@@ -8,11 +8,11 @@ from alive.arms import check
 from alive.compare import ABLATIONS, ARMS, chosen_arms
 from alive.compare.arms import ENDLESS, settings_of
 from alive.errors import ConfigError
-from alive.settings import load_config
+from alive.settings import build_config, load_config
 
 SHARED = load_config(
     preset="quickstart",
-    overrides=["learn.locate_weight=0.5", "warmup.steps=1"],  # all there is to ablate
+    overrides=["warmup.steps=1"],  # all there is to ablate
 )
 
 
@@ -55,8 +55,7 @@ def test_arms_differ_where_they_say() -> None:
     assert settings("oracle").warmup.steps == ENDLESS
     fcp = settings("fcp")
     assert (fcp.arm, fcp.learn.review_weight, fcp.learn.pose_weight) == ("alive", 0.0, 0.0)
-    assert settings("locate").learn.locate_weight == 0.0
-    assert settings("repair").learn.repair_weight == 0.0
+    assert settings("corrected").learn.corrected_weight == 0.0
 
 
 def test_rate_and_corpus_are_the_cells() -> None:
@@ -90,11 +89,25 @@ def test_an_arm_of_the_users_own_is_named_like_in_the_settings() -> None:
 
 
 def test_what_is_off_cannot_be_ablated() -> None:
-    with pytest.raises(ConfigError, match="--ablate locate: these settings do without it already"):
-        chosen_arms("alive", "locate", load_config(preset="quickstart"))
+    with pytest.raises(ConfigError, match="--ablate warm-up: these settings do without it already"):
+        chosen_arms("alive", "warm-up", load_config(preset="quickstart"))
 
 
-def test_a_policy_gradient_from_other_completions_is_refused() -> None:
-    config = load_config(preset="quickstart", overrides=["arm=grpo"])
-    with pytest.raises(ConfigError, match=r"arm grpo needs 1. Add --set sampling.temperature=1"):
-        check(config)
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("sampling.temperature=0.5", "temperature is 0.5; arm grpo needs 1. Add --set sampling.te"),
+        ("sampling.top_p=0.9", "top_p is 0.9; arm grpo needs 1. Add --set sampling.top_p=1"),
+    ],
+)
+def test_a_policy_gradient_from_other_completions_is_refused(override: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=f"sampling.{said}"):
+        check(load_config(overrides=["arm=grpo", override]))
+    check(load_config(overrides=["arm=alive", override]))
+
+
+def test_the_arms_of_a_comparison_that_need_it_sample_as_the_policy_writes() -> None:
+    shared = load_config(preset="quickstart", overrides=["sampling.top_p=0.9"])
+    for name in ("grpo", "grpo-words"):
+        [arm] = chosen_arms(name, "", shared)
+        check(build_config([("shared", shared.model_dump()), (name, arm.changes)]))

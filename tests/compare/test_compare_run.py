@@ -30,8 +30,6 @@ def comparison(toy_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Com
                     "corpus": {
                         "paths": [str(toy_world / "corpus.jsonl")],
                         "validation_share": 0.1,
-                        "min_chunk_tokens": 4,
-                        "decontaminate_ngram": 40,
                     },
                     "game": {
                         "masks_per_document": 2,
@@ -104,17 +102,16 @@ def test_a_cell_of_another_rate_is_not_taken_for_this_one(comparison: Comparison
 def test_no_run_reads_what_it_is_measured_on(comparison: Comparison, tmp_path: Path) -> None:
     suite = tmp_path / "leaked.jsonl"
     lines = Path(comparison.shared.corpus.paths[0]).read_text().splitlines()
-    told = json.loads(lines[0])["text"]
-    suite.write_text(json.dumps({"question": told, "answer": "7"}) + "\n")
-    corpus = comparison.shared.corpus.model_copy(update={"decontaminate_ngram": 3})
+    read = [json.loads(line)["text"] for line in lines]
+    asked = [json.dumps({"question": text, "answer": "7"}) + "\n" for text in read]
+    suite.write_text("".join(asked))
     other = replace(
         comparison,
         arms=chosen_arms("rft", "", comparison.shared),
-        shared=comparison.shared.model_copy(update={"corpus": corpus}),
         measuring=replace(comparison.measuring, suites=(str(suite),)),
         out=tmp_path / "out",
     )
-    with pytest.raises(CorpusError, match="160 shared with a suite"):
+    with pytest.raises(CorpusError, match=r"[1-9]\d* shared with a suite"):
         do(other)
 
 

@@ -6,9 +6,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from alive.config import CorpusConfig
-from alive.corpus import builtin, open_corpus, rows
+from alive.corpus import builtin, open_corpus, rows, stream
 from alive.corpus.readers import find_units
 from alive.errors import CorpusError, UserError
+
+
+@pytest.fixture(autouse=True)
+def short_documents(monkeypatch):
+    """Documents of a few words are long enough here."""
+    monkeypatch.setattr(stream, "MIN_TOKENS", 1)
 
 
 def read(*paths):
@@ -22,9 +28,7 @@ def read(*paths):
 
 
 def opened(*paths, **settings):
-    config = CorpusConfig(
-        paths=tuple(map(str, paths)), min_chunk_tokens=1, chunk_tokens=50, **settings
-    )
+    config = CorpusConfig(paths=tuple(map(str, paths)), chunk_tokens=50, **settings)
     return open_corpus(config, lambda text: len(text.split()), [], 0)
 
 

@@ -1,17 +1,27 @@
 import json
 import re
 import shutil
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny_models
 import torch
-from transformers import AutoModelForCausalLM, LlamaModel
+from tiny import built
+from transformers import LlamaModel
 
+from alive.config import ModelConfig
+from alive.engines.local import load_policy
 from alive.engines.lora import with_lora
-from alive.engines.models import identity, load_model, resolve, save_pretrained_folder
+from alive.engines.models import (
+    end_tokens,
+    identity,
+    load_model,
+    load_weights,
+    read_config,
+    resolve,
+    save_folder,
+)
 from alive.errors import ModelError
 from alive.worlds.primer import WORLD
 
@@ -30,7 +40,7 @@ def load(folder: Path):
 @pytest.mark.parametrize("make", [tiny_models.llama, tiny_models.gpt2, tiny_models.qwen2])
 def test_a_saved_model_loads_with_the_same_logits_and_identity(make, tmp_path):
     made = make()
-    save_pretrained_folder(made, tiny_models.tokenizer(), tmp_path / "m")
+    save_folder(made, tiny_models.tokenizer(), tmp_path / "m")
     model, tokenizer = load(tmp_path / "m")
     assert type(model) is type(made)
     assert not model.training
@@ -48,7 +58,7 @@ def test_identity_sees_weights_tokenizer_and_architecture(tmp_path):
         changed.model.norm.weight[3] += 1e-6
     other = tiny_models.tokenizer()
     other.add_tokens(["new"])
-    save_pretrained_folder(tiny_models.llama(0), tokenizer, tmp_path / "m")
+    save_folder(tiny_models.llama(0), tokenizer, tmp_path / "m")
     assert identity(*load(tmp_path / "m")) == first
     heads = tiny_models.llama(0)
     heads.config.rms_norm_eps = 1e-3
@@ -66,6 +76,23 @@ def test_bfloat16_on_request(tmp_path):
     folder = tiny_models.save(tiny_models.llama(), tmp_path / "m")
     model, _ = load_model(str(folder), dtype="bfloat16")
     assert model.dtype == torch.bfloat16
+
+
+def test_weights_come_back_from_a_folder(tmp_path):
+    folder = tiny_models.save(tiny_models.llama(1), tmp_path / "m")
+    model = tiny_models.llama(2)
+    place = model.lm_head.weight.data_ptr()
+    load_weights(model, folder)
+    assert model.lm_head.weight.data_ptr() == place  # an optimiser holds these very tensors
+    assert torch.equal(logits(model), logits(tiny_models.llama(1)))
+
+
+def not_a_number(folder):
+    model = tiny_models.llama()
+    with torch.no_grad():
+        model.model.layers[1].input_layernorm.weight[:3] = float("nan")
+        model.model.layers[1].input_layernorm.weight[3] = float("inf")
+    model.save_pretrained(folder)
 
 
 def pickle_only(folder):
@@ -118,6 +145,10 @@ def too_many_tokens(folder):
     [
         (pickle_only, r"pickled weights only \(pytorch_model.bin\).*save_pretrained"),
         (torn, "damaged"),
+        (
+            not_a_number,
+            r"4 of 16 numbers of model\.layers\.1\.input_layernorm\.weight are not finite",
+        ),
         (remote_code, "never runs"),
         (no_tokenizer, "no tokenizer"),
         (no_end_token, "no end token"),
@@ -153,6 +184,66 @@ def test_an_encoder_is_refused_even_with_a_language_model_head(tmp_path):
         load(folder)
 
 
+NESTED = {
+    "vocab_size": tiny_models.SIZE,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+
+
+def gemma3():
+    from transformers import Gemma3Config
+
+    text = {**NESTED, "query_pre_attn_scalar": 16, "sliding_window": 16}
+    eyes = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 28,
+        "patch_size": 14,
+    }
+    return built(Gemma3Config(text_config=text, vision_config=eyes, mm_tokens_per_image=4))
+
+
+def test_a_model_of_text_and_images_is_loaded_for_its_text(tmp_path):
+    made = gemma3()
+    folder = tiny_models.save(made, tmp_path / "m")
+    written = json.loads((folder / "config.json").read_text())
+    assert "text_config" in written
+    assert read_config(str(folder)).get_text_config(decoder=True).num_attention_heads == 2
+    model, _ = load(folder)
+    assert torch.allclose(logits(model), logits(made), atol=1e-5)
+
+
+def test_a_hub_configuration_of_text_and_images_is_no_encoder(tmp_path):
+    """Qwen3.5 is published as ...ForConditionalGeneration, with its text model inside."""
+    from transformers import Qwen3_5TextConfig
+
+    linear = {
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 2,
+        "linear_key_head_dim": 16,
+        "linear_value_head_dim": 16,
+    }
+    shape = {**NESTED, **linear, "num_hidden_layers": 4}
+    folder = tiny_models.save(built(Qwen3_5TextConfig(**shape)), tmp_path / "m")
+    written = {
+        "architectures": ["Qwen3_5ForConditionalGeneration"],
+        "model_type": "qwen3_5",
+        "text_config": shape,
+    }
+    (folder / "config.json").write_text(json.dumps(written))
+    config = read_config(str(folder))
+    assert config.get_text_config(decoder=True).num_hidden_layers == 4
+
+
 def test_a_headless_model_is_refused(tmp_path):
     bare = LlamaModel(tiny_models.llama().config)
     folder = tiny_models.save(bare, tmp_path / "m")
@@ -177,44 +268,6 @@ def test_an_unreachable_hub_model_says_what_to_do(monkeypatch):
     assert resolve("nobody/nothing") == "nobody/nothing"
     with pytest.raises(ModelError, match=r"'nobody/nothing'.*check the spelling"):
         load_model("nobody/nothing", dtype="float32")
-
-
-@pytest.mark.parametrize("make", [tiny_models.llama, tiny_models.gpt2])
-def test_lora_trains_adapters_alone_and_saves_a_plain_model(make, tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model = with_lora(make(), rank=4, alpha=8.0, seed=3)
-    trainable = [name for name, value in model.named_parameters() if value.requires_grad]
-    assert trainable and all("lora_" in name for name in trainable)
-    assert torch.allclose(logits(model), logits(make()))
-    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.5)
-    for _ in range(3):
-        optimiser.zero_grad()
-        model(input_ids=IDS, labels=IDS).loss.backward()
-        optimiser.step()
-    model.eval()
-    trained = logits(model)
-    held = {name: value.clone() for name, value in model.state_dict().items()}
-    save_pretrained_folder(model, tiny_models.tokenizer(), tmp_path / "merged")
-    assert all(torch.equal(held[name], value) for name, value in model.state_dict().items())
-    assert not (tmp_path / "merged" / "adapter_config.json").exists()
-    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
-    assert (trained - logits(make())).abs().max() > 0.01
-    assert torch.allclose(logits(plain), trained, atol=1e-5)
-
-
-def test_lora_seed_decides_the_first_values_and_leaves_the_global_stream_alone():
-    models = tiny_models.llama(), tiny_models.llama()
-    torch.manual_seed(5)
-    one = with_lora(models[0], rank=2, alpha=4.0, seed=1)
-    torch.manual_seed(7)
-    expected = torch.rand(1)
-    torch.manual_seed(7)
-    two = with_lora(models[1], rank=2, alpha=4.0, seed=1)
-    assert torch.equal(torch.rand(1), expected)
-    first = {n: v for n, v in one.named_parameters() if "lora_A" in n}
-    second = {n: v for n, v in two.named_parameters() if "lora_A" in n}
-    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_a_missing_seed_model_names_its_remedy(monkeypatch, tmp_path):
@@ -261,3 +314,32 @@ def test_a_slip_is_told_without_asking_the_hub(name: str, told: str) -> None:
     with pytest.raises(ModelError, match=re.escape(told)):
         resolve(name)
     assert resolve("seedling/model") == "seedling/model"
+
+
+@pytest.mark.parametrize(
+    ("ids", "found"),
+    [
+        (2, (2,)),
+        ([2, 1], (2, 1)),
+        ([2, 5], (2, 5)),  # named beside others: somebody meant it
+        (5, ()),  # an ordinary word: the default of an architecture
+        (None, ()),
+    ],
+)
+def test_end_tokens_are_those_of_the_models_settings(ids, found, tmp_path):
+    made = tiny_models.llama()
+    made.generation_config.eos_token_id = ids
+    made.config.eos_token_id = None
+    save_folder(made, tiny_models.tokenizer(), tmp_path / "m")
+    model, tokenizer = load(tmp_path / "m")
+    assert end_tokens(model, tokenizer) == found
+    assert end_tokens(with_lora(model, 2, 4.0, 0), tokenizer) == found
+
+
+def test_a_policy_stops_at_every_end_token(tmp_path):
+    made = tiny_models.llama()
+    made.generation_config.eos_token_id = [2, 1]
+    save_folder(made, tiny_models.tokenizer(), tmp_path / "m")
+    policy, renderer = load_policy(ModelConfig(id=str(tmp_path / "m"), threads=1))
+    assert renderer.stop_ids == (2, 1)
+    del policy

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import cast
+from collections import Counter
+from typing import Any, cast
 
 import pytest
 from fakes import PlainRenderer, ScriptedSampler
@@ -52,7 +54,11 @@ def policy(prompt: Prompt, text: str, index: int) -> str:
 
 
 def run(**settings: object) -> EvaluationResult:
-    return evaluate(ScriptedSampler(policy), RENDERER, [SUITE], SAMPLING, 7, **settings)  # type: ignore[arg-type]
+    return measured(ScriptedSampler(policy), [SUITE], **settings)
+
+
+def measured(sampler: ScriptedSampler, suites: list[Suite], **settings: Any) -> EvaluationResult:
+    return asyncio.run(evaluate(sampler, RENDERER, suites, SAMPLING, 7, **settings))
 
 
 def test_accuracy_in_total_and_by_domain() -> None:
@@ -134,7 +140,7 @@ def test_frozen_attempts_are_judged_again_and_survive_storage() -> None:
         return f"Summary: x\nVerdict: {'right' if right else 'wrong'}\nScore: {10 * right}"
 
     sampler = ScriptedSampler(better)
-    after = evaluate(sampler, RENDERER, [SUITE], SAMPLING, 7, frozen=restored)
+    after = measured(sampler, [SUITE], frozen=restored)
     assert after.total.accuracy.mean == 1.0
     assert after.total.self_correction is not None
     assert after.total.self_correction.rate is None  # nothing was wrong
@@ -151,47 +157,45 @@ def test_frozen_attempts_are_judged_again_and_survive_storage() -> None:
     assert list(found["accuracy"]) == ["maths", "logic", "total"]
 
 
-def test_prompts_are_plain_and_sent_all_at_once() -> None:
+def test_prompts_are_plain_and_each_has_a_seed_of_its_own() -> None:
     sampler = ScriptedSampler(policy)
-    evaluate(sampler, RENDERER, [SUITE], SAMPLING, 7, samples=2)
-    sent = [
-        (prompts[0].role, len(prompts), n, params.temperature, params.max_new_tokens)
-        for prompts, n, params, _ in sampler.calls
-    ]
-    assert sent == [
-        ("solve", 6, 1, 0.0, 50),
-        ("solve", 6, 2, 1.0, 50),
-        ("review", 6, 1, 0.0, 30),
-        ("revise", 3, 1, 0.0, 50),
-        ("review", 6, 1, 0.0, 30),
-    ]
-    assert all(prompt.condition is None for call in sampler.calls for prompt in call[0])
-    assert len({seed for *_, seed in sampler.calls}) == len(sampler.calls)
+    measured(sampler, [SUITE], samples=2)
+    sent = Counter(
+        (r.prompt.role, r.n, r.params.temperature, r.params.max_new_tokens) for r in sampler.calls
+    )
+    assert sent == {
+        ("solve", 1, 0.0, 50): 6,
+        ("solve", 2, 1.0, 50): 6,
+        ("review", 1, 0.0, 30): 6 + 6,  # of greedy attempts, and of the frozen ones
+        ("revise", 1, 0.0, 50): 3,
+    }
+    assert all(request.prompt.condition is None for request in sampler.calls)
+    assert len({request.seed for request in sampler.calls}) == len(sampler.calls)
 
 
 def test_a_blind_review_never_sees_the_answer() -> None:
     sampler = ScriptedSampler(policy)
-    evaluate(sampler, RENDERER, [SUITE], SAMPLING, 7)
-    reviews = [p for prompts, *_ in sampler.calls for p in prompts if p.role == "review"]
-    shown = {bytes(p.ids).decode() for p in reviews}
+    measured(sampler, [SUITE])
+    reviews = [r.prompt for r in sampler.calls if r.prompt.role == "review"]
+    shown = {bytes(prompt.ids).decode() for prompt in reviews}
     assert "review\np1 \\mask{}\nso \\boxed{12}\n" in shown
     assert not any("11" in text for text in shown)
 
 
 def test_without_both_kinds_there_is_no_j() -> None:
     suite = Suite("s", SUITE.items[:1])
-    found = evaluate(ScriptedSampler(policy), RENDERER, [suite], SAMPLING, 7)
+    found = measured(ScriptedSampler(policy), [suite])
     assert found.as_dict()["reviewer_j"] is None
 
 
 def test_a_problem_twice_is_an_error_and_so_is_none() -> None:
     with pytest.raises(SuiteError, match="'s/p0' is in the evaluation twice"):
-        evaluate(ScriptedSampler(policy), RENDERER, [SUITE, SUITE], SAMPLING, 7)
+        measured(ScriptedSampler(policy), [SUITE, SUITE])
     with pytest.raises(SuiteError, match="nothing to evaluate"):
-        evaluate(ScriptedSampler(policy), RENDERER, [], SAMPLING, 7)
+        measured(ScriptedSampler(policy), [])
 
 
 def test_changes_need_the_same_problems() -> None:
-    other = evaluate(ScriptedSampler(policy), RENDERER, [Suite("s", SUITE.items[:2])], SAMPLING, 7)
+    other = measured(ScriptedSampler(policy), [Suite("s", SUITE.items[:2])])
     with pytest.raises(ValueError, match="same problems"):
         changes(run().rows, other.rows, seed=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fakes import ScriptedSampler
 from transformers import PreTrainedTokenizerBase
 
@@ -22,10 +24,10 @@ def test_a_hostile_question_forges_neither_an_answer_nor_a_verdict(
     sampler = ScriptedSampler(silent, read=seed_tokenizer.decode)
     renderer = make_renderer(seed_tokenizer)
     suite = Suite("s", (SuiteItem("s/1", HOSTILE, "9", "maths"),))
-    found = evaluate(sampler, renderer, [suite], SamplingConfig(), 0)
+    found = asyncio.run(evaluate(sampler, renderer, [suite], SamplingConfig(), 0))
     assert found.rows[0]["extracted"] is None
     assert found.rows[0]["verdict"] is None
-    solve = sampler.calls[0][0][0]
+    solve = sampler.calls[0].prompt
     special = [seed_tokenizer.convert_ids_to_tokens(i) for i in solve.ids if i < 10]
     assert special == ["<|text|>", "<|solve|>"]
     assert seed_tokenizer.decode(solve.ids).endswith("\\mask{}<|solve|>")

@@ -51,11 +51,11 @@ def test_pass_rates_in_words_and_utility(valid, right, n, words, utility):
     ("right", "words", "utility"),
     [(0, "very hard", 1.0), (1, "very hard", 0.75), (2, "challenging", 0.5), (4, "trivial", 0.0)],
 )
-def test_what_a_review_mended_can_be_recovered(right, words, utility):
-    assert pass_rate_words(True, right / 4, 4, WORDS, mended=True) == words
-    assert poser_utility(True, right / 4, 4, mended=True) == utility
-    assert pass_rate_words(False, right / 4, 4, WORDS, mended=True) == "unusable"
-    assert poser_utility(False, right / 4, 4, mended=True) == 0.0
+def test_what_was_corrected_can_be_recovered(right, words, utility):
+    assert pass_rate_words(True, right / 4, 4, WORDS, corrected=True) == words
+    assert poser_utility(True, right / 4, 4, corrected=True) == utility
+    assert pass_rate_words(False, right / 4, 4, WORDS, corrected=True) == "unusable"
+    assert poser_utility(False, right / 4, 4, corrected=True) == 0.0
 
 
 def test_conditions():

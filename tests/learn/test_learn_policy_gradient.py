@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,26 +11,29 @@ from tiny import llama, record
 
 from alive.config import LearnConfig
 from alive.learn.batch import micro_batches, token_weights
-from alive.learn.loss import policy_gradient_loss
+from alive.learn.loss import Forward, policy_gradient_loss
 from alive.learn.update import make_optimiser, update
 from alive.types import TrainingRecord
 
 
 def test_ratios_are_clipped_on_the_side_that_would_gain() -> None:
-    behaviour = torch.zeros(1, 4)
+    sampled = torch.zeros(4)
     ratios = [1.5, 0.5, 1.5, 0.5]
-    logprobs = torch.tensor([[math.log(r) for r in ratios]], requires_grad=True)
-    weights = torch.tensor([[1.0, 1.0, -1.0, -1.0]])
-    loss = policy_gradient_loss(logprobs, behaviour, weights, 0.2, 0.28)
+    logprobs = torch.tensor([math.log(r) for r in ratios], requires_grad=True)
+    weights = torch.tensor([1.0, 1.0, -1.0, -1.0])
+    loss = policy_gradient_loss(logprobs, sampled, weights)
     # Gains stop at 1.28 and, for a negative advantage, at 0.8; losses count in full.
     assert loss.item() == pytest.approx(-(1.28 + 0.5 - 1.5 - 0.8))
     loss.backward()
-    assert logprobs.grad[0].tolist() == pytest.approx([0.0, -0.5, 1.5, 0.0])
+    assert logprobs.grad.tolist() == pytest.approx([0.0, -0.5, 1.5, 0.0])
 
 
 def rewarded(completion: tuple[int, ...], weight: float) -> TrainingRecord:
-    behaviour = tuple(-0.1 * i - 1 for i in range(len(completion)))
-    return TrainingRecord("solve", (3, 4), completion, weight, "d", behaviour=behaviour)
+    sampled = tuple(-0.1 * i - 1 for i in range(len(completion)))
+    return TrainingRecord(
+        "solve", (3, 4), completion, weight, "d",
+        sampling_logprobs=sampled, loss="policy_gradient",
+    )  # fmt: skip
 
 
 def test_advantages_are_normalised_by_tokens_alone() -> None:
@@ -37,18 +41,23 @@ def test_advantages_are_normalised_by_tokens_alone() -> None:
     assert token_weights(made, {"solve": 1.0}) == [2.0 / 4, -0.5 / 4]
 
 
+def test_the_loss_says_what_is_done_not_the_presence_of_log_probabilities() -> None:
+    imitated = replace(rewarded((5, 6, 7), 2.0), loss="likelihood")
+    assert token_weights([imitated], {"solve": 1.0}) == [1 / 3]
+    (batch,) = micro_batches([imitated], {"solve": 1.0}, 0, 1000)
+    assert batch.sampled is None
+
+
 def test_no_pass_mixes_advantages_with_likelihoods() -> None:
     made = [rewarded((5, 6, 7), 2.0), record((3, 4), (9, 9), 1.0, "pose"), rewarded((8,), -0.5)]
     found = list(micro_batches(made, {"solve": 1.0, "pose": 1.0}, 0, 1000))
-    assert [batch.behaviour is None for batch in found] == [True, False]
+    assert [batch.sampled is None for batch in found] == [True, False]
     batch = found[1]
-    assert batch.behaviour is not None
-    kept = [
-        row[mask.bool()].tolist() for row, mask in zip(batch.behaviour, batch.mask, strict=True)
-    ]
+    assert batch.sampled is not None
+    kept = [row[mask.bool()].tolist() for row, mask in zip(batch.sampled, batch.mask, strict=True)]
     assert sorted(map(len, kept)) == [1, 3]
     assert max(kept, key=len) == pytest.approx([-1.0, -1.1, -1.2])
-    assert batch.behaviour[batch.mask == 0].abs().sum() == 0
+    assert batch.sampled[batch.mask == 0].abs().sum() == 0
 
 
 def test_a_step_raises_what_had_an_advantage() -> None:
@@ -62,10 +71,18 @@ def test_a_step_raises_what_had_an_advantage() -> None:
 
     before = chance(5), chance(6)
     good, bad = (
-        TrainingRecord("solve", (3, 4), (token,), sign, "d", behaviour=(math.log(p),))
+        TrainingRecord(
+            "solve",
+            (3, 4),
+            (token,),
+            sign,
+            "d",
+            sampling_logprobs=(math.log(p),),
+            loss="policy_gradient",
+        )
         for token, sign, p in ((5, 1.0, before[0]), (6, -1.0, before[1]))
     )
-    update(model, optimiser, [good, bad], learn, learning_rate=1e-2, pad_id=0)
+    update(Forward.of(model), optimiser, [good, bad], learn, learning_rate=1e-2, pad_id=0)
     assert chance(5) > before[0]
     assert chance(6) < before[1]
 
@@ -74,6 +91,7 @@ def test_no_records_change_nothing() -> None:
     model = llama()
     learn = LearnConfig()
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    stats = update(model, make_optimiser(model, learn), [], learn, learning_rate=1.0, pad_id=0)
+    optimiser = make_optimiser(model, learn)
+    stats = update(Forward.of(model), optimiser, [], learn, learning_rate=1.0, pad_id=0)
     assert (stats.loss, stats.tokens) == (0.0, 0)
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())

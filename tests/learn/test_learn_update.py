@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from tiny import llama, record
 
 from alive.config import LearnConfig
-from alive.errors import DivergenceError
+from alive.learn.loss import Forward
 from alive.learn.update import make_optimiser, role_weights, update
 
 CONFIG = LearnConfig(learning_rate=1e-2)
@@ -26,8 +27,9 @@ def weights_of(model) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-def step(model, optimiser, records=RECORDS, config=CONFIG, rate: float = 1e-2):
-    return update(model, optimiser, records, config, learning_rate=rate, pad_id=0)
+def step(model, optimiser, records=RECORDS, config=CONFIG, rate: float = 1e-2, **more):
+    forward = Forward.of(model)
+    return update(forward, optimiser, records, config, learning_rate=rate, pad_id=0, **more)
 
 
 def test_a_repeated_batch_is_learned() -> None:
@@ -76,12 +78,14 @@ def test_one_pass_of_eight_and_eight_of_one_take_the_same_step() -> None:
         torch.testing.assert_close(one[name], eight[name], atol=1e-5, rtol=1e-4)
 
 
-def test_a_step_of_a_clipped_gradient_is_no_longer_than_the_limit() -> None:
+def test_a_step_of_a_clipped_gradient_is_no_longer_than_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model = llama()
     before = weights_of(model)
-    config = CONFIG.model_copy(update={"max_grad_norm": 0.5})
+    monkeypatch.setattr("alive.learn.update.MAX_GRAD_NORM", 0.5)
     sgd = torch.optim.SGD(model.parameters(), lr=1.0)
-    stats = step(model, sgd, config=config, rate=1.0)
+    stats = step(model, sgd, rate=1.0)
     assert stats.grad_norm > 0.5  # what is reported is the norm before clipping
     after = dict(model.named_parameters())
     moved = torch.sqrt(sum(((after[n] - before[n]) ** 2).sum() for n in after)).item()
@@ -96,8 +100,9 @@ def test_a_loss_that_is_not_finite_touches_nothing() -> None:
         model.model.norm.weight[0] = float("nan")
     before = weights_of(model)
     moments = copy.deepcopy(optimiser.state_dict())
-    with pytest.raises(DivergenceError, match="not finite; the weights were not touched"):
-        step(model, optimiser)
+    stats = step(model, optimiser)
+    assert stats.skipped
+    assert not math.isfinite(stats.loss)
     for name, value in weights_of(model).items():
         assert torch.equal(value.nan_to_num(7.0), before[name].nan_to_num(7.0)), name
     for at, state in optimiser.state_dict()["state"].items():
@@ -118,3 +123,33 @@ def test_records_without_weight_leave_the_model_as_it_is() -> None:
 def test_role_weights_are_the_settings() -> None:
     config = LearnConfig(pose_weight=1, solve_weight=2, review_weight=3, revise_weight=4)
     assert role_weights(config) == {"pose": 1, "solve": 2, "review": 3, "revise": 4}
+
+
+def test_nothing_but_the_guarded_step_changes_a_weight() -> None:
+    model = llama()
+    optimiser = make_optimiser(model, CONFIG)
+    before, held = weights_of(model), []
+    assert not step(model, optimiser, apply=held.append).skipped
+    assert all(torch.equal(before[name], value) for name, value in weights_of(model).items())
+    assert len(held) == 1
+
+
+def test_a_skipped_step_is_not_applied() -> None:
+    model, held = llama(), []
+    with torch.no_grad():
+        model.model.norm.weight[0] = float("inf")
+    assert step(model, make_optimiser(model, CONFIG), apply=held.append).skipped
+    assert held == []
+
+
+def test_whole_rows_give_the_step_of_shared_beginnings() -> None:
+    ends = []
+    for share in (True, False):
+        model = llama()
+        stats = step(model, make_optimiser(model, CONFIG), rate=1e-3, share=share)
+        ends.append((stats, weights_of(model)))
+    (one, shared), (two, whole) = ends
+    assert one.loss == pytest.approx(two.loss, rel=1e-5)
+    assert one.role_loss == pytest.approx(two.role_loss, rel=1e-5)
+    for name in shared:
+        torch.testing.assert_close(shared[name], whole[name], atol=1e-5, rtol=1e-4)

@@ -226,6 +226,25 @@ def test_what_cannot_be_exported_is_said(whole: Path, tmp_path: Path) -> None:
     assert alive.export(whole, taken) == taken  # empty is as good as new
 
 
+def test_a_run_of_an_earlier_version_can_be_looked_at_and_exported(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from alive.cli import run
+
+    old = Path(shutil.copytree(whole, tmp_path / "old"))
+    config = json.loads((old / "config.json").read_text())
+    config["learn"] |= {"repair_weight": 1.0, "min_right": 2}
+    del config["learn"]["corrected_weight"], config["checkpoint_minutes"]
+    (old / "config.json").write_text(json.dumps(config))
+    assert run(["report", str(old)]) == 0
+    assert "An earlier version of ALIVE played it" in (old / "report.html").read_text()
+    assert run(["export", str(old), "--to", str(tmp_path / "out")]) == 0
+    assert alive.solve(str(old), "How many birds?").attempts
+    capsys.readouterr()
+    assert run(["train", "--resume", "--out", str(old)]) == 2
+    assert "learn.min_right is gone: every right attempt trains" in capsys.readouterr().err
+
+
 def test_a_run_without_a_checkpoint_says_how_to_go_on(tmp_path: Path) -> None:
     from alive.store import RunFolder
 

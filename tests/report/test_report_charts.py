@@ -28,7 +28,7 @@ def run_of(**changes: Any) -> Run:
             "game": {"solutions_per_mask": 4},
             "model": {"id": "mine"},
             "corpus": {"paths": ["notes"]},
-            "evaluate": {"suites": ["questions.jsonl"], "looks": 60},
+            "evaluate": {"suites": ["questions.jsonl"]},
         },
         "environment": {},
         "metrics": (),
@@ -169,7 +169,7 @@ def test_texts_are_split_where_they_are_marked() -> None:
     assert passage_parts("a \\mask{} b \\mask{}", "x") == [
         *(Part("a "), Part("x", "x"), Part(" b "), Part("x", "x")),
     ]
-    assert lines_of("1\n2\n3\n", faulty_step=2, learned=1) == [
-        *(Line(1, "1"), Line(2, "2", faulty=True, learned=False), Line(3, "3", learned=False)),
+    assert lines_of("1\n2\n3\n", faulty_step=2) == [
+        *(Line(1, "1"), Line(2, "2", faulty=True), Line(3, "3")),
     ]
     assert (clip("abc", 3), clip("abcd", 3)) == ("abc", "ab…")

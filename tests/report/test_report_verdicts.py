@@ -44,6 +44,14 @@ def test_attempts_none_or_all_of_which_are_right_teach_little() -> None:
     assert told(metrics=(metrics(0, {}, pass_rate=0.0), metrics(1, {}, pass_rate=0.5))) == ""
 
 
+def test_steps_that_were_skipped_are_counted() -> None:
+    rows = [metrics(step, {}, skipped=step == 0) for step in range(4)]
+    assert told(metrics=tuple(rows)) == (
+        "1 of 4 steps were skipped, as their loss or gradient was not finite: nothing was learned "
+        "in them."
+    )
+
+
 def test_reviews_that_nobody_can_read() -> None:
     unread = metrics(0, {}, reviews_unparsed=0.75, reviews_honest=0.25)
     assert told(metrics=(unread,)) == "75.0 % of the reviews could not be read, and trained nobody."
@@ -62,6 +70,6 @@ def test_a_change_that_may_be_none_and_what_fell() -> None:
     before, after = measured(0.9, 50, 40), measured(0.7, 10, 2)
     said = told(before=before, after=after, summary=change(-0.01, 0.2))
     assert "holds 0" in said
-    assert "Revising mends 20.0 % of wrong first attempts, 80.0 % before" in said
+    assert "Revising corrects 20.0 % of wrong first attempts, 80.0 % before" in said
     assert "there are 10 of them now and there were 50" in said
     assert "J 90.0 % to 70.0 %" in said

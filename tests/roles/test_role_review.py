@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from fakes import ScriptedSampler
 from hypothesis import given
 from hypothesis import strategies as st
 
 from alive.prompts import make_renderer
-from alive.roles.review import ParsedReview, from_text, parse_review, review
+from alive.roles.review import ParsedReview, from_text, parse_review, review, review_each
 from alive.types import MASK, Attempt, Prompt, Rollout, SamplingParams, Task
 
 PARAMS = SamplingParams(max_new_tokens=8)
@@ -70,9 +72,9 @@ def test_identical_attempts_are_reviewed_once_and_shared(renderer, seed_tokenize
     tasks = [TASK, TASK, other, TASK]
     attempts = [attempt("a"), attempt("b", 1), attempt("a", 0, other), attempt("a", 2)]
     sampler = ScriptedSampler(lambda *_: SEED, read=seed_tokenizer.decode)
-    reviews = review(sampler, renderer, tasks, attempts, True, PARAMS, 1)
-    (prompts, n, _, _) = sampler.calls[0]
-    assert len(sampler.calls) == 1 and len(prompts) == 3 and n == 1
+    reviews = asyncio.run(review_each(sampler, renderer, tasks, attempts, True, PARAMS, 1))
+    assert [request.n for request in sampler.calls] == [1, 1, 1]
+    assert len({request.seed for request in sampler.calls}) == 3
     assert [(r.task_id, r.attempt_index) for r in reviews] == [
         ("t", 0),
         ("t", 1),
@@ -91,12 +93,14 @@ def test_only_the_privileged_view_sees_the_span(renderer, seed_tokenizer):
         return SEED + "\nit is 37"
 
     sampler = ScriptedSampler(script, read=seed_tokenizer.decode)
-    (blind,) = review(sampler, renderer, [TASK], [attempt("23+14=47")], False, PARAMS, 1)
-    (privileged,) = review(sampler, renderer, [TASK], [attempt("23+14=47")], True, PARAMS, 1)
+    blind, privileged = (
+        asyncio.run(review(sampler, renderer, TASK, attempt("23+14=47"), view, PARAMS, 1))
+        for view in (False, True)
+    )
     assert "37" not in seen[0] and "<|answer|>37 wrong<|review|>" in seen[1]
     assert (blind.privileged, privileged.privileged) == (False, True)
     assert blind.leaks and privileged.leaks
-    assert sampler.calls[0][3] != sampler.calls[1][3]
+    assert sampler.calls[0].seed != sampler.calls[1].seed
 
 
 @pytest.mark.parametrize(
@@ -128,16 +132,16 @@ def test_an_attempt_cannot_forge_a_verdict_even_when_it_is_quoted(renderer, seed
         return f"{quoted}\nSummary: no\nVerdict: wrong\nScore: 0"
 
     sampler = ScriptedSampler(script, read=seed_tokenizer.decode)
-    (read,) = review(sampler, renderer, [TASK], [attempt(forged)], False, PARAMS, 1)
+    read = asyncio.run(review(sampler, renderer, TASK, attempt(forged), False, PARAMS, 1))
     assert read.verdict is False
 
 
 def test_pairs_must_belong_together(renderer):
     sampler = ScriptedSampler(lambda *_: "")
-    assert review(sampler, renderer, [], [], True, PARAMS, 1) == ()
-    with pytest.raises(ValueError, match="1 tasks for 0 attempts"):
-        review(sampler, renderer, [TASK], [], True, PARAMS, 1)
+    assert asyncio.run(review_each(sampler, renderer, [], [], True, PARAMS, 1)) == ()
+    with pytest.raises(ValueError):
+        asyncio.run(review_each(sampler, renderer, [TASK], [], True, PARAMS, 1))
     other = Task("u", "d", MASK, "9", "random")
     with pytest.raises(ValueError, match="paired with task u"):
-        review(sampler, renderer, [other], [attempt("a")], True, PARAMS, 1)
+        asyncio.run(review(sampler, renderer, other, attempt("a"), True, PARAMS, 1))
     assert sampler.calls == []

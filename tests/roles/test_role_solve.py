@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from fakes import PlainRenderer, ScriptedSampler
 
@@ -16,29 +18,34 @@ TASKS = [
 ]
 
 
-def test_each_task_is_attempted_n_times_and_verified():
+def test_a_task_is_attempted_n_times_and_verified():
     said = {"t1": [r"\boxed{3}", "3", r"\boxed{3} \boxed{4}"], "t2": [r"\boxed{paris}", "", "x"]}
 
     def script(prompt, text, index):
         return said["t1" if "boxed" in text else "t2"][index]
 
     sampler = ScriptedSampler(script)
-    groups = solve(sampler, PlainRenderer(), TASKS, 3, PARAMS, "every step is right", 1)
+    groups = [
+        asyncio.run(solve(sampler, PlainRenderer(), task, 3, PARAMS, "every step is right", 1))
+        for task in TASKS
+    ]
     assert [[(a.task_id, a.index, a.answer, a.correct) for a in g] for g in groups] == [
         [("t1", 0, "3", True), ("t1", 1, None, False), ("t1", 2, "4", False)],
         [("t2", 0, "paris", True), ("t2", 1, None, False), ("t2", 2, None, False)],
     ]
-    # A group's prompt is given once: the sampler computes it once.
-    (prompts, n, params, _), *rest = sampler.calls
-    assert len(prompts) == 2 and n == 3 and params is PARAMS and not rest
-    assert {p.condition for p in prompts} == {"every step is right"}
+    # A group is one request: the sampler computes its prompt once.
+    assert [(r.n, r.params) for r in sampler.calls] == [(3, PARAMS)] * 2
+    assert {r.prompt.condition for r in sampler.calls} == {"every step is right"}
 
 
-def test_no_tasks_no_call():
+def test_a_seed_depends_on_task_and_words_alone():
     sampler = ScriptedSampler(lambda *_: "")
-    assert solve(sampler, PlainRenderer(), [], 2, PARAMS, None, 1) == ()
-    assert revise(sampler, PlainRenderer(), [], [], [], PARAMS, 1) == ()
-    assert sampler.calls == []
+    asked = [(TASKS[0], None, 1), (TASKS[1], None, 1), (TASKS[0], "so", 1), (TASKS[0], None, 2)]
+    for task, words, seed in [*asked, *reversed(asked)]:
+        asyncio.run(solve(sampler, PlainRenderer(), task, 1, PARAMS, words, seed))
+    seeds = [request.seed for request in sampler.calls]
+    assert len(set(seeds)) == 4
+    assert seeds[4:] == seeds[3::-1]
 
 
 def test_revision_sees_the_review_and_keeps_the_index():
@@ -46,13 +53,20 @@ def test_revision_sees_the_review_and_keeps_the_index():
         lambda prompt, text, index: r"\boxed{3}" if prompt.role == "revise" else r"\boxed{9}"
     )
     renderer = PlainRenderer()
-    (group, _) = solve(sampler, renderer, TASKS, 2, PARAMS, None, 1)
+    group = asyncio.run(solve(sampler, renderer, TASKS[0], 2, PARAMS, None, 1))
     reviews = [from_text(TASKS[0], a, "Summary: s\nVerdict: wrong\nScore: 1") for a in group]
-    second = revise(sampler, renderer, [TASKS[0]] * 2, group, reviews, PARAMS, 1)
+
+    def revised(task, attempt, review):
+        return asyncio.run(revise(sampler, renderer, task, attempt, review, PARAMS, 1))
+
+    second = [revised(TASKS[0], a, r) for a, r in zip(group, reviews, strict=True)]
     assert [(a.task_id, a.index, a.correct) for a in second] == [("t1", 0, True), ("t1", 1, True)]
     assert not any(a.correct for a in group)
-    assert bytes(sampler.calls[-1][0][0].ids).decode().endswith("Verdict: wrong\nScore: 1")
-    with pytest.raises(ValueError, match="do not belong together"):
-        revise(sampler, renderer, [TASKS[1]] * 2, group, reviews, PARAMS, 1)
-    with pytest.raises(ValueError):
-        revise(sampler, renderer, [TASKS[0]], group, reviews, PARAMS, 1)
+    assert sampler.calls[-1].seed != sampler.calls[-2].seed
+    assert bytes(sampler.calls[-1].prompt.ids).decode().endswith("Verdict: wrong\nScore: 1")
+    for task, attempt, review in (
+        (TASKS[1], group[0], reviews[0]),
+        (TASKS[0], group[0], reviews[1]),
+    ):
+        with pytest.raises(ValueError, match="do not belong together"):
+            revised(task, attempt, review)

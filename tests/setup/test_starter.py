@@ -286,7 +286,3 @@ def test_documents_are_as_long_as_texts_and_machine(
     seen = Survey(1, (30, longest), 2, True, True)
     found = starter._documents(replace(SMALL, parameters=parameters), seen, on_gpu)
     assert found["corpus.chunk_tokens"].value == chunk
-    assert "corpus.min_chunk_tokens" not in found
-    short = Survey(1, (6,) * 19 + (30,), 20, True, True)
-    found = starter._documents(SMALL, short, on_gpu)
-    assert found["corpus.min_chunk_tokens"].value == 6

@@ -251,3 +251,56 @@ def small_disk(tmp_path: Path):
 @pytest.mark.slow
 def test_disk_really_full(small_disk: Path) -> None:
     check_full(small_disk / "run", limit=0)
+
+
+def test_a_newer_state_of_a_step_takes_the_olders_place(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is a sound checkpoint of step 4 at every moment, under whichever name."""
+    root = saved / "checkpoints"
+
+    def cursor() -> int:
+        newest = newest_checkpoint(root)
+        assert newest is not None and newest.step == 4
+        return newest.state()["cursor"]
+
+    def watched(call):
+        def checked(*rest, **named):
+            before = cursor()
+            result = call(*rest, **named)
+            assert cursor() >= before
+            return result
+
+        return checked
+
+    with RunFolder.create(saved, Config(), resume=True) as run, monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", watched(shutil.rmtree))
+        patch.setattr(Path, "rename", watched(Path.rename))
+        run.save_checkpoint(4, save_model, {}, {"cursor": 5})
+    assert checkpoint_names(root) == ["step-000004", "step-000002"]
+    assert (root / "LATEST").read_text() == "step-000004\n"
+    assert cursor() == 5
+
+
+@pytest.mark.parametrize("lost", [None, "step-000004", "step-000004.new"])
+def test_a_kill_between_two_states_of_a_step(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, lost: str | None
+) -> None:
+    from alive.store import checkpoints
+
+    root = saved / "checkpoints"
+    with RunFolder.create(saved, Config(), resume=True) as run, monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "_replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run.save_checkpoint(4, save_model, {}, {"cursor": 5})
+    assert (root / "LATEST").read_text() == "step-000004.new\n"
+    if lost:
+        truncate(root / lost)
+    with RunFolder.create(saved, Config(), resume=True) as run:
+        assert run.checkpoint is not None
+        state = run.checkpoint.state()["cursor"]
+        assert (run.checkpoint.step, state) == (4, 4 if lost == "step-000004.new" else 5)
+        run.save_checkpoint(4, save_model, {}, {"cursor": 6})
+    assert checkpoint_names(root) == ["step-000004", "step-000002"]
+    newest = newest_checkpoint(root)
+    assert newest is not None and newest.state() == {"cursor": 6}

@@ -90,7 +90,6 @@ def test_a_row_an_attempt(tmp_path: Path) -> None:
         "pass_rate": 0.5,
         "pose_words": "challenging",
         "weight": 0.5,
-        "lines": 0,
         "dropped": "",
     }
     # A lone surrogate, which UTF-8 cannot carry, does not stop a run.

@@ -125,6 +125,20 @@ def test_length_and_place_may_change(tmp_path: Path) -> None:
     assert read_config(tmp_path / "a")["steps"] == 20
 
 
+def test_a_run_of_an_earlier_version_does_not_go_on(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path / "a", Config()).close()
+    file = tmp_path / "a" / "config.json"
+    config = json.loads(file.read_text())
+    config["learn"]["repair_weight"] = config["learn"].pop("corrected_weight")
+    file.write_text(json.dumps(config))
+    with pytest.raises(RunError) as caught:
+        RunFolder.create(tmp_path / "a", Config(), resume=True)
+    said = str(caught.value)
+    assert "learn.repair_weight is now learn.corrected_weight" in said
+    assert "Continue it with that version" in said
+    assert json.loads(file.read_text()) == config
+
+
 def test_model_identity(tmp_path: Path) -> None:
     was = {"tokenizer": "aa", "weights": "bb"}
     with RunFolder.create(tmp_path / "a", Config()) as run:

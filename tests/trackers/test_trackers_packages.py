@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ from logged import (
 
 from alive.cli.train import train_command
 from alive.config import Config, LogConfig
-from alive.errors import UserError
+from alive.errors import Terminated, UserError
 from alive.store import RunFolder
 from alive.trackers import Trackers, exit_code, flat, open_trackers
 
@@ -50,6 +51,7 @@ def test_only_finite_numbers_go_out() -> None:
 def test_how_a_run_ended() -> None:
     assert exit_code(None) == 0
     assert exit_code(KeyboardInterrupt()) == 255
+    assert exit_code(Terminated(signal.SIGTERM)) == 143
     assert exit_code(ValueError()) == 1
 
 

@@ -56,7 +56,7 @@ def test_a_span_is_marked_in_its_own_paragraph_alone() -> None:
         Mark(" and 4 pens."),
     ]
     [task] = found.tasks
-    assert (task.right, task.attempts, task.mended, task.trained) == (1, 2, 0, 1)
+    assert (task.right, task.attempts, task.corrected, task.trained) == (1, 2, 0, 1)
 
 
 def test_spans_of_several_tasks_are_marked_and_the_first_of_two_that_overlap() -> None:
@@ -83,7 +83,7 @@ def test_marks_put_together_are_the_document(document: str, span: str) -> None:
 
 def test_attempts_that_wrote_the_same_share_a_column() -> None:
     rows = [
-        row(attempt_index=0, completion="1\n2\n3", faulty_step=2, lines=1),
+        row(attempt_index=0, completion="1\n2\n3", faulty_step=2),
         row(attempt_index=1, completion="9", correct=True, dropped="", weight=1.0),
         row(attempt_index=2, completion="1\n2\n3", dropped="not reviewed"),
         row(attempt_index=2, role="revise", completion="8", correct=True),
@@ -98,7 +98,6 @@ def test_attempts_that_wrote_the_same_share_a_column() -> None:
     assert (first.indices, second.indices) == ([0, 2], [1])
     assert first.dropped == ["wrong", "not reviewed"]
     assert [line.faulty for line in first.lines] == [False, True, False]
-    assert [line.learned for line in first.lines] == [True, False, False]
     assert [one["completion"] for one in first.revisions] == ["8"]
     assert [one["role"] for one in first.records] == ["review"]
     assert [one["role"] for one in second.records] == ["solve"]

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from alive.watch.guard import RULES, WINDOW, Guard
+from alive.watch.guard import RULES, SKIPPED, WINDOW, Guard
 
 SOUND = {
+    "skipped": False,
     "pass_rate": 0.5,
     "answered": 1.0,
     "proposed": 3,
@@ -51,6 +52,12 @@ def test_of_a_sound_run_nothing_is_said() -> None:
     # An arm that reviews nothing is not told of its reviews.
     bare = SOUND | {"reviews_honest": 0.0}
     assert [guard.look(bare) for _ in range(WINDOW)] == [[]] * WINDOW
+
+
+def test_a_skipped_step_is_told_at_once() -> None:
+    guard = Guard()
+    assert guard.look(SOUND | {"skipped": True}) == [SKIPPED]
+    assert guard.look(SOUND) == []
 
 
 def test_one_bad_step_is_no_sign() -> None:

@@ -13,15 +13,14 @@ from toy_world import MARKER, make_world
 
 from alive import doors
 from alive.cli import run
-from alive.config import Config, CorpusConfig, WarmupConfig
+from alive.config import CorpusConfig, WarmupConfig
 from alive.corpus import open_corpus
 from alive.doors import World
-from alive.errors import ConfigError, CorpusError, ModelError, SuiteError
+from alive.errors import CorpusError, ModelError, SuiteError
 from alive.evaluation import load_suite
 from alive.prompts import make_renderer
 from alive.report.verdicts import out_of_its_world
 from alive.roles.pose import passage
-from alive.settings import GONE, build_config, known_keys
 from alive.types import Attempt, Prompt, Rollout, Task
 from alive.warmup import make_critic
 
@@ -122,11 +121,3 @@ def test_a_run_plays_its_game(world: World, tokenizer: Any, tmp_path: Path) -> N
     assert len(solved) == toy.M * toy.N and {row["domain"] for row in rows} == {"boxes"}
     assert {row["critique"].split("\n")[0] for row in rows} == {"Step 1 doubles."}
     assert all("\n\n" not in row["passage"] for row in rows)
-
-
-@pytest.mark.parametrize("key", sorted(GONE))
-def test_a_setting_that_is_gone_is_named_with_what_replaced_it(key: str) -> None:
-    assert key not in known_keys() and Config()
-    section, name = key.split(".")
-    with pytest.raises(ConfigError, match=f"no setting {key} any more: "):
-        build_config([("old.toml", {section: {name: 1}})])

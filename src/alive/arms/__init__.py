@@ -16,16 +16,28 @@ def check(config: Config) -> None:
 
     Raises:
         ConfigError: An arm of the user's own that cannot be used, or a policy gradient from
-            completions drawn at another temperature than 1: their log-probabilities would not be
-            those of the policy that wrote them.
+            completions that were not drawn as the policy writes.
     """
     if config.arm not in ARMS:
         own.load(config.arm)
-    if config.arm == "grpo" and config.sampling.temperature != 1:
-        raise ConfigError(
-            f"sampling.temperature is {config.sampling.temperature:g}; arm grpo needs 1. "
-            "Add --set sampling.temperature=1"
-        )
+    if config.arm == "grpo":
+        _check_sampling(config)
+
+
+def _check_sampling(config: Config) -> None:
+    """Refuses a policy gradient at another temperature or a smaller nucleus than 1.
+
+    The log-probabilities would not be those of the policy that wrote the completions.
+    """
+    for name, value in (
+        ("temperature", config.sampling.temperature),
+        ("top_p", config.sampling.top_p),
+    ):
+        if value != 1:
+            raise ConfigError(
+                f"sampling.{name} is {value:g}; arm {config.arm} needs 1. "
+                f"Add --set sampling.{name}=1"
+            )
 
 
 def reviews(config: Config) -> bool:
@@ -46,7 +58,7 @@ def records(
         warm: Whether the reviews are a teacher's.
 
     Returns:
-        The records, and the fate of each attempt.
+        The records, and the outcome of each attempt.
     """
     if config.arm == "grpo":
         return baselines.grpo(episode)
@@ -54,8 +66,11 @@ def records(
         return baselines.rft(episode)
     if config.arm not in ARMS:
         arm = own.load(config.arm)
-        made = arm(episode, renderer, config, conditioned=conditioned, warm=warm)
-        return own.checked(made, config.arm)
+        returned = arm(episode, renderer, config, conditioned=conditioned, warm=warm)
+        made, outcomes = own.checked(returned, config.arm)
+        if any(record.loss == "policy_gradient" for record in made):
+            _check_sampling(config)
+        return made, outcomes
     return alive.records(
         episode, renderer, config.learn, conditioned=conditioned, privileged_too=warm
     )

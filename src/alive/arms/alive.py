@@ -31,6 +31,12 @@ from alive.types import (
     TrainingRecord,
 )
 
+PLAIN_SHARE = 0.7
+"""Of what a right attempt teaches, the share under the plain prompt, which is what is measured."""
+
+TRIVIAL_WEIGHT = 0.3
+"""Of a task that every attempt solved, relative to others: what it asks for is nearly known."""
+
 
 def records(
     episode: Episode,
@@ -52,40 +58,43 @@ def records(
             they are a teacher's.
 
     Returns:
-        The records, and the fate of each attempt.
+        The records, and the outcome of each attempt.
     """
-    made: list[TrainingRecord] = []
-    fates: dict[TrainingKey, Trained] = {}
+    training: list[TrainingRecord] = []
+    outcomes: dict[TrainingKey, Trained] = {}
     for task, attempts, reviews in zip(
         episode.tasks, episode.attempts, episode.reviews, strict=True
     ):
         rate = sum(attempt.correct for attempt in attempts) / len(attempts)
         revised = [r for r in episode.revisions if r.task_id == task.id]
-        repaired = [revision for revision in revised if revision.correct]
-        said = ""
+        corrected = [revision for revision in revised if revision.correct]
+        pose_words = ""
         # Where others are revised, of a span neither solved nor revised nothing can be said.
         if rate or revised or not episode.revisions:
-            mended = bool(repaired)
-            said = pass_rate_words(True, rate, len(attempts), renderer.words, mended=mended)
-            made.append(_pose_record(episode, task, said, renderer))
-        learned = _Learned(task, attempts, len(repaired), renderer, learn, conditioned)
+            pose_words = pass_rate_words(
+                True, rate, len(attempts), renderer.words, corrected=bool(corrected)
+            )
+            training.append(_pose_record(episode, task, pose_words, renderer))
+        learned = _Learned(task, attempts, len(corrected), renderer, learn, conditioned)
         for attempt, review in zip(attempts, reviews, strict=True):
-            fate, solved = (
+            outcome, solved = (
                 learned.right(attempt, review)
                 if attempt.correct
                 else learned.wrong(attempt, review)
             )
-            fates[task.id, attempt.index, "solve"] = replace(fate, pose_words=said)
-            made += solved
-        made += [learned.repaired(revision) for revision in repaired if learn.repair_weight]
-    made += _review_records(episode, renderer, privileged_too)
+            outcomes[task.id, attempt.index, "solve"] = replace(outcome, pose_words=pose_words)
+            training += solved
+        training += [
+            learned.corrected(revision) for revision in corrected if learn.corrected_weight
+        ]
+    training += _review_records(episode, renderer, privileged_too)
     for revision in episode.revisions:
-        fate = Trained(weight=1.0) if revision.correct else Trained(dropped="still wrong")
-        fates[revision.task_id, revision.index, "revise"] = fate
-        if fate.weight:
+        outcome = Trained(weight=1.0) if revision.correct else Trained(dropped="still wrong")
+        outcomes[revision.task_id, revision.index, "revise"] = outcome
+        if outcome.weight:
             task = next(task for task in episode.tasks if task.id == revision.task_id)
-            made.append(_record(task, revision, revision.rollout.prompt, 1.0))
-    return made, fates
+            training.append(_record(task, revision, revision.rollout.prompt, 1.0))
+    return training, outcomes
 
 
 class _Learned:
@@ -95,22 +104,19 @@ class _Learned:
         self,
         task: Task,
         attempts: Sequence[Attempt],
-        repaired: int,
+        corrected: int,
         renderer: Renderer,
         learn: LearnConfig,
         conditioned: bool,
     ) -> None:
-        self.task, self.n = task, len(attempts)
-        self.renderer, self.learn, self.conditioned = renderer, learn, conditioned
+        self.task, self.renderer = task, renderer
+        self.learn, self.conditioned = learn, conditioned
         self.plain = renderer.solve(task.passage, None)
         right = sum(attempt.correct for attempt in attempts)
         # A task that most attempts got right must not drown one that few did.
-        self.share = 1 / max(1, right + (repaired if learn.repair_weight else 0))
-        if right == self.n:
-            self.share *= learn.trivial_weight
-        # A single right answer to a task that nobody else solved says more of chance than of its
-        # working.
-        self.lucky = right < learn.min_right
+        self.share = 1 / max(1, right + (corrected if learn.corrected_weight else 0))
+        if right == len(attempts):
+            self.share *= TRIVIAL_WEIGHT
 
     def right(self, attempt: Attempt, review: Review) -> tuple[Trained, list[TrainingRecord]]:
         """The text confirms it: it trains under the words that are true of it, and plainly.
@@ -118,45 +124,33 @@ class _Learned:
         Learned under one of the two alone, what the other knows is pushed past its mark
         (docs/LOG.md, 19).
         """
-        if self.lucky:
-            return Trained(dropped="luck"), []
-        if not self.share:
-            return Trained(dropped="trivial"), []
         if not self.conditioned:
             return Trained(weight=self.share), [self._plainly(attempt, self.share)]
         words = None if _unusable(review, attempt) else solve_condition(review)
         words = words or positive_condition("solve", self.renderer.words)
-        plain = self.learn.plain_share
-        made = [self._plainly(attempt, self.share * plain)] if plain else []
-        if plain < 1:
-            prompt = self.renderer.solve(self.task.passage, words)
-            made.append(_record(self.task, attempt, prompt, self.share * (1 - plain)))
-        return Trained(words if plain < 1 else None, self.share), made
+        prompt = self.renderer.solve(self.task.passage, words)
+        return Trained(words, self.share), [
+            self._plainly(attempt, self.share * PLAIN_SHARE),
+            _record(self.task, attempt, prompt, self.share * (1 - PLAIN_SHARE)),
+        ]
 
     def wrong(self, attempt: Attempt, review: Review) -> tuple[Trained, list[TrainingRecord]]:
-        """It trains under its own words, or what came before its first faulty step as right."""
+        """It trains under its own words, where it trains at all."""
         if reason := _unusable(review, attempt):
             return Trained(dropped=reason), []
         weight = self.learn.negative_weight
-        if weight and self.conditioned:
-            words = solve_condition(review)
-            prompt = self.renderer.solve(self.task.passage, words)
-            return Trained(words, weight), [_record(self.task, attempt, prompt, weight)]
-        lines = (review.faulty_step or 1) - 1
-        ids = self.renderer.lines(attempt.rollout.completion_ids, lines)
-        weight = self.learn.locate_weight / self.n
-        if not (ids and weight):
+        if not (weight and self.conditioned):
             return Trained(dropped="wrong"), []
-        return Trained(weight=weight, lines=lines), [self._plainly(attempt, weight, ids)]
+        words = solve_condition(review)
+        prompt = self.renderer.solve(self.task.passage, words)
+        return Trained(words, weight), [_record(self.task, attempt, prompt, weight)]
 
-    def repaired(self, revision: Attempt) -> TrainingRecord:
+    def corrected(self, revision: Attempt) -> TrainingRecord:
         """It trains as an attempt."""
-        return self._plainly(revision, self.learn.repair_weight * self.share)
+        return self._plainly(revision, self.learn.corrected_weight * self.share)
 
-    def _plainly(
-        self, attempt: Attempt, weight: float, ids: tuple[int, ...] | None = None
-    ) -> TrainingRecord:
-        return _record(self.task, attempt, self.plain, weight, ids)
+    def _plainly(self, attempt: Attempt, weight: float) -> TrainingRecord:
+        return _record(self.task, attempt, self.plain, weight)
 
 
 def _unusable(review: Review, attempt: Attempt) -> str:
@@ -170,11 +164,18 @@ def _unusable(review: Review, attempt: Attempt) -> str:
     return "" if solve_condition(review) else "review leaks or says nothing"
 
 
-def _pose_record(episode: Episode, task: Task, said: str, renderer: Renderer) -> TrainingRecord:
+def _pose_record(
+    episode: Episode, task: Task, pose_words: str, renderer: Renderer
+) -> TrainingRecord:
     """The poser hears what became of its span: hindsight words, no score."""
-    prompt = renderer.pose(episode.document.text, said)
-    ids = task.pose.completion_ids if task.pose else renderer.complete(task.span)
-    return TrainingRecord("pose", prompt.ids, ids, 1.0, task.document_id, task.id)
+    prompt = renderer.pose(episode.document.text, pose_words)
+    lineage = task.document_id, task.id
+    if task.pose is None:
+        return TrainingRecord("pose", prompt.ids, renderer.complete(task.span), 1.0, *lineage)
+    return TrainingRecord(
+        "pose", prompt.ids, task.pose.completion_ids, 1.0, *lineage,
+        sampling_logprobs=task.pose.logprobs, policy_version=task.pose.policy_version,
+    )  # fmt: skip
 
 
 def _review_records(
@@ -183,18 +184,18 @@ def _review_records(
     """Privileged words under the blind input; right and wrong attempts weigh the same in sum.
 
     Attempts that share one review (identical completions) make one record. Half of the reviews
-    stand there up to a step already. Who knows that an
-    attempt is wrong blames some step or other: of the policy's own critiques of wrong attempts
-    those teach after which a revision came out right (docs/LOG.md, 21).
+    stand there up to a step already. Who knows that an attempt is wrong blames some step or other:
+    of the policy's own critiques of wrong attempts those teach after which the attempt was
+    corrected (docs/LOG.md, 21).
     """
-    mended = {(r.task_id, r.index) for r in episode.revisions if r.correct}
+    corrected = {(r.task_id, r.index) for r in episode.revisions if r.correct}
     kept: dict[tuple[str, str], tuple[Task, Attempt, Review]] = {}
     for task, attempts, reviews in zip(
         episode.tasks, episode.attempts, episode.reviews, strict=True
     ):
         for attempt, review in zip(attempts, reviews, strict=True):
             own = review.rollout is not None and bool(episode.revisions)
-            if own and not attempt.correct and (task.id, attempt.index) not in mended:
+            if own and not attempt.correct and (task.id, attempt.index) not in corrected:
                 continue
             if keep_review(review, attempt.correct):
                 kept.setdefault((task.id, attempt.rollout.text), (task, attempt, review))
@@ -206,12 +207,18 @@ def _review_records(
         for span in spans:
             text = attempt.rollout.text
             prompt = renderer.review(task.passage, text, span, attempt.correct)
-            given = renderer.lines(ids, _given(attempt, renderer.sound_lines(review.text)))
-            prompt = replace(prompt, ids=prompt.ids + given)
-            yield _record(task, attempt, prompt, weight, ids[len(given) :])
+            sound = renderer.sound_lines(review.text)
+            prefilled = renderer.lines(ids, _prefilled_lines(attempt, sound))
+            prompt = replace(prompt, ids=prompt.ids + prefilled)
+            lineage = task.document_id, task.id, attempt.index
+            yield TrainingRecord(
+                "review", prompt.ids, ids[len(prefilled) :], weight, *lineage,
+                sampling_logprobs=written.logprobs[len(prefilled) :] if written else (),
+                policy_version=written.policy_version if written else -1,
+            )  # fmt: skip
 
 
-def _given(attempt: Attempt, sound: int) -> int:
+def _prefilled_lines(attempt: Attempt, sound: int) -> int:
     """Draws how many lines of a review stand there already and are not learned.
 
     Of every second one none; else all before the faulty step, or any of a right attempt's. It saves
@@ -230,6 +237,11 @@ def _record(
     weight: float,
     completion_ids: tuple[int, ...] | None = None,
 ) -> TrainingRecord:
+    """Makes a record of an attempt, or of the beginning of it that ``completion_ids`` is."""
     role: Role = prompt.role
-    ids = attempt.rollout.completion_ids if completion_ids is None else completion_ids
-    return TrainingRecord(role, prompt.ids, ids, weight, task.document_id, task.id, attempt.index)
+    rollout = attempt.rollout
+    ids = rollout.completion_ids if completion_ids is None else completion_ids
+    return TrainingRecord(
+        role, prompt.ids, ids, weight, task.document_id, task.id, attempt.index,
+        sampling_logprobs=rollout.logprobs[: len(ids)], policy_version=rollout.policy_version,
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from alive.types import Episode, Trained, TrainingKey, TrainingRecord
 
 Records = tuple[list[TrainingRecord], dict[TrainingKey, Trained]]
-"""What the policy learns from an episode, and the fate of each attempt."""
+"""What the policy learns from an episode, and the outcome of each attempt."""
 
 EPSILON = 1e-4
 """Added to a group's standard deviation, as TRL does."""
@@ -44,12 +44,12 @@ def _records(
     imitated: bool,
 ) -> Records:
     made: list[TrainingRecord] = []
-    fates: dict[TrainingKey, Trained] = {}
+    outcomes: dict[TrainingKey, Trained] = {}
     for task, attempts in zip(episode.tasks, episode.attempts, strict=True):
         weights = weigh([float(attempt.correct) for attempt in attempts])
         for attempt, weight in zip(attempts, weights, strict=True):
-            fate = Trained(weight=weight) if weight else Trained(dropped=unweighed)
-            fates[task.id, attempt.index, "solve"] = fate
+            outcome = Trained(weight=weight) if weight else Trained(dropped=unweighed)
+            outcomes[task.id, attempt.index, "solve"] = outcome
             if weight:
                 rollout = attempt.rollout
                 made.append(
@@ -61,7 +61,9 @@ def _records(
                         task.document_id,
                         task.id,
                         attempt.index,
-                        behaviour=() if imitated else rollout.logprobs,
+                        sampling_logprobs=rollout.logprobs,
+                        policy_version=rollout.policy_version,
+                        loss="likelihood" if imitated else "policy_gradient",
                     )
                 )
-    return made, fates
+    return made, outcomes

@@ -15,7 +15,7 @@ from typing import Any, Protocol, get_args
 from alive.config import Config
 from alive.errors import ConfigError
 from alive.prompts import Renderer
-from alive.types import Episode, Role, Trained, TrainingKey, TrainingRecord
+from alive.types import Episode, Loss, Role, Trained, TrainingKey, TrainingRecord
 
 __all__ = ["Arm", "checked", "load"]
 
@@ -28,7 +28,7 @@ class Arm(Protocol):
     def __call__(
         self, episode: Episode, renderer: Renderer, config: Config, *, conditioned: bool, warm: bool
     ) -> tuple[list[TrainingRecord], dict[TrainingKey, Trained]]:
-        """Returns the records, and the fate of each attempt."""
+        """Returns the records, and the outcome of each attempt."""
         ...
 
 
@@ -82,7 +82,7 @@ def checked(returned: Any, name: str) -> tuple[list[TrainingRecord], dict[Traini
             f"arm {name} returned {_kind(returned)}; it has to return two things: a list of "
             "TrainingRecord and a dict of Trained"
         )
-    records, fates = returned
+    records, outcomes = returned
     if not isinstance(records, list):
         raise ConfigError(f"arm {name}: its records are {_kind(records)}, not a list")
     for index, record in enumerate(records):
@@ -97,17 +97,27 @@ def checked(returned: Any, name: str) -> tuple[list[TrainingRecord], dict[Traini
             )
         if not record.completion_ids:
             raise ConfigError(f"arm {name}: record {index} has no completion_ids to learn")
-        if record.behaviour and len(record.behaviour) != len(record.completion_ids):
+        if record.loss not in get_args(Loss):
             raise ConfigError(
-                f"arm {name}: record {index} has {len(record.behaviour)} behaviour "
-                f"log-probabilities for {len(record.completion_ids)} tokens"
+                f"arm {name}: the loss of record {index} is {record.loss!r}; there are "
+                f"{', '.join(get_args(Loss))}"
             )
-    if not isinstance(fates, dict):
-        raise ConfigError(f"arm {name}: its fates are {_kind(fates)}, not a dict")
-    for key, fate in fates.items():
-        if not isinstance(fate, Trained):
-            raise ConfigError(f"arm {name}: the fate of {key!r} is {_kind(fate)}, not a Trained")
-    return records, fates
+        logprobs = len(record.sampling_logprobs)
+        if (logprobs or record.loss == "policy_gradient") and logprobs != len(
+            record.completion_ids
+        ):
+            raise ConfigError(
+                f"arm {name}: record {index} has {logprobs} sampling log-probabilities for "
+                f"{len(record.completion_ids)} tokens"
+            )
+    if not isinstance(outcomes, dict):
+        raise ConfigError(f"arm {name}: its outcomes are {_kind(outcomes)}, not a dict")
+    for key, outcome in outcomes.items():
+        if not isinstance(outcome, Trained):
+            raise ConfigError(
+                f"arm {name}: the outcome of {key!r} is {_kind(outcome)}, not a Trained"
+            )
+    return records, outcomes
 
 
 def _check_signature(arm: Any, name: str) -> None:

@@ -16,6 +16,9 @@ from alive.types import TrainingRecord
 Memory = Mapping[str, Sequence[TrainingRecord]]
 """Review records by document."""
 
+LEAST = 32
+"""Reviews that a step learns at least, earlier ones where it has fewer: the judge has to last."""
+
 CAPACITY = 512
 """Most records remembered."""
 

@@ -18,7 +18,7 @@ from alive.cli.look import report_command, view_command
 from alive.cli.plan import plan_command
 from alive.cli.solve import solve_command
 from alive.cli.train import train_command
-from alive.errors import AliveError
+from alive.errors import AliveError, Terminated
 
 __all__ = ["group", "main", "run"]
 
@@ -63,7 +63,8 @@ def run(arguments: Sequence[str]) -> int:
     """Runs a command line and returns its exit code.
 
     An AliveError becomes one message on stderr and its own code (2 for the user's mistakes); with
-    ``--verbose`` its traceback too. An interrupt gives 130. Anything else is a bug and is raised.
+    ``--verbose`` its traceback too. An interrupt gives 130, SIGTERM 143 and SIGHUP 129. Anything
+    else is a bug and is raised.
     """
     try:
         group.main(args=list(arguments), prog_name="alive", standalone_mode=False)
@@ -75,6 +76,9 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
+    except Terminated as error:
+        click.echo(f"ended by {error.name}", err=True)
+        return error.exit_code
     except AliveError as error:
         if "--verbose" in arguments:
             import traceback

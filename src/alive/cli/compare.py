@@ -15,7 +15,7 @@ _EXAMPLES = """
 Examples:
   alive compare --out runs/compare
   alive compare --arms base,grpo,alive --rate alive=2.4e-3 --rate grpo=1.4e-3 --out runs/quick
-  alive compare --arms alive --ablate words,repair --out runs/compare
+  alive compare --arms alive --ablate words,corrected --out runs/compare
   alive compare --arms rft,grpo,alive --train-on maths,code,logic --out runs/all
 """
 ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
@@ -28,7 +28,7 @@ ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
 @click.option(
     "--ablate",
     default="",
-    help="ALIVE without: adversary,review,warm-up,words,locate,repair.",
+    help="ALIVE without: adversary,review,warm-up,words,corrected.",
 )
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Runs.")
 @click.option(

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from alive.cli.options import collect_settings, newest_run, settings_options
-from alive.errors import RunError
+from alive.errors import RunError, Terminated
 
 _EXAMPLES = """
 \b
@@ -45,13 +45,13 @@ def train_command(
     from alive import arms
     from alive.cli.tables import before_after
     from alive.plan import make_plan, require_fit
-    from alive.store import default_out, read_config
+    from alive.store import default_out, resumable_config
 
     if resume and out is None:
         newest = newest_run()
         hint = f" (the newest here is {newest})" if newest else ""
         raise RunError(f"--resume needs the run's folder: --out FOLDER{hint}")
-    base = (f"{out}/config.json", read_config(out)) if resume and out else None
+    base = (f"{out}/config.json", resumable_config(out)) if resume and out else None
     if trackers:
         options["overrides"] += (f"log.to={list(trackers)}",)
     config = collect_settings(**options, base=base)
@@ -65,7 +65,7 @@ def train_command(
     console = Console()
     try:
         summary = train(config, resume, console)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         click.echo(f"\nstopped; go on with: alive train --resume --out {folder}", err=True)
         raise
     if "before" in summary and "after" in summary:

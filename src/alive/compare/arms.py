@@ -33,14 +33,13 @@ class Arm:
 
 
 _ALONE = {"game": {"conditioned": False}, "warmup": {"steps": 0}}
-_AS_IT_WRITES = {"sampling": {"temperature": 1.0}}
+_AS_IT_WRITES = {"sampling": {"temperature": 1.0, "top_p": 1.0}}
 """A policy gradient needs completions as likely as the policy would write them."""
 _UNTRAINED = {
     "pose_weight": 0.0,
     "review_weight": 0.0,
     "revise_weight": 0.0,
-    "locate_weight": 0.0,
-    "repair_weight": 0.0,
+    "corrected_weight": 0.0,
 }
 
 ARMS: dict[str, Arm] = {
@@ -55,7 +54,7 @@ ARMS: dict[str, Arm] = {
         ),
         Arm(
             "grpo-words",
-            "the same, attempts sampled and trained under the positive words",
+            "the same, half of the attempts sampled and trained under the positive words",
             {"arm": "grpo", "warmup": {"steps": 0}, **_AS_IT_WRITES},
         ),
         Arm(
@@ -84,8 +83,7 @@ ABLATIONS: dict[str, Arm] = {
         Arm("review", "the blind reviewer does not learn", {"learn": {"review_weight": 0.0}}),
         Arm("warm-up", "no teacher's critiques at the start", {"warmup": {"steps": 0}}),
         Arm("words", "no words before any attempt", {"game": {"conditioned": False}}),
-        Arm("locate", "sound beginnings do not train", {"learn": {"locate_weight": 0.0}}),
-        Arm("repair", "repaired attempts do not train", {"learn": {"repair_weight": 0.0}}),
+        Arm("corrected", "corrected attempts do not train", {"learn": {"corrected_weight": 0.0}}),
     )
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from alive import aio
 from alive.api import Policy
 from alive.evaluation import FrozenAttempt, as_task, evaluate, load_suite
 from alive.evaluation.accuracy import sampled_attempts
@@ -51,10 +52,19 @@ def measure(
         JSON values: ``result`` (measures in total and by domain), ``rows`` (one a problem),
         ``frozen``, ``seconds``.
     """
+    return aio.run(_measure(policy, measuring, seed, frozen))
+
+
+async def _measure(
+    policy: Policy,
+    measuring: Measuring,
+    seed: int,
+    frozen: Sequence[Mapping[str, Any]] | None,
+) -> dict[str, Any]:
     began = time.monotonic()
     suites = [load_suite(name, measuring.limit, 0) for name in measuring.suites]
     sampler, renderer, sampling = policy.sampler, policy.renderer, policy.sampling
-    result = evaluate(
+    result = await evaluate(
         sampler,
         renderer,
         suites,
@@ -66,19 +76,19 @@ def measure(
     rows = [dict(row) for row in result.rows]
     tasks = [as_task(item) for suite in suites for item in suite.items]
     # The controls of self-correction: as many tokens, and no word of what is wrong.
-    second = sampled_attempts(sampler, renderer, tasks, 1, sampling, derive(seed, "second"))
+    second = await sampled_attempts(sampler, renderer, tasks, 1, sampling, derive(seed, "second"))
     first = [FrozenAttempt.from_row({**row, "passage": row["question"]}).attempt for row in rows]
-    empty = revise_without_review(sampler, renderer, tasks, first, sampling, seed)
+    empty = await revise_without_review(sampler, renderer, tasks, first, sampling, seed)
     for row, (other,), revised in zip(rows, second, empty, strict=True):
         row["second_correct"], row["empty_correct"] = other.correct, revised.correct
-    worded = sampled_attempts(
+    worded = await sampled_attempts(
         sampler, renderer, tasks, measuring.samples, sampling, derive(seed, "worded"),
         renderer.words.solve_positive,
     )  # fmt: skip
     for row, group in zip(rows, worded, strict=True):
         row["worded"] = sum(attempt.correct for attempt in group) / len(group)
     wide = tasks[: measuring.wide_problems]
-    draws = sampled_attempts(
+    draws = await sampled_attempts(
         sampler, renderer, wide, measuring.wide_samples, sampling, derive(seed, "wide")
     )
     for row, group in zip(rows, draws, strict=False):

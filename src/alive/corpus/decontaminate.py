@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 from alive.seeding import digest
 
+NGRAM = 13
+"""Words in a row that count as a leak, as is customary."""
+
 SHORTEST = 5
 """Suite texts of fewer words are no evidence: they recur in any prose."""
 

@@ -9,15 +9,18 @@ from itertools import count, islice
 from alive.config import CorpusConfig
 from alive.corpus.chunk import CountTokens, chunk
 from alive.corpus.clean import clean
-from alive.corpus.decontaminate import Decontaminator
+from alive.corpus.decontaminate import NGRAM, Decontaminator
 from alive.corpus.dedupe import KeySet, text_key
 from alive.corpus.readers import Unit, find_flaw, find_units
 from alive.corpus.report import CorpusReport, Tally, summarise
 from alive.corpus.rows import Keep, Source
 from alive.corpus.split import Split, split_of
-from alive.errors import ConfigError, CorpusError
+from alive.errors import CorpusError
 from alive.seeding import derive, digest
 from alive.types import Document
+
+MIN_TOKENS = 8
+"""Shorter documents are dropped: a span needs a few words around it."""
 
 SHUFFLE = 2048
 """Documents held to be drawn from at random."""
@@ -41,13 +44,7 @@ def open_corpus(
 
     Raises:
         CorpusError: The corpus is missing, malformed, or gives no document.
-        ConfigError: ``min_chunk_tokens`` is larger than ``chunk_tokens``.
     """
-    if config.min_chunk_tokens > config.chunk_tokens:
-        raise ConfigError(
-            f"corpus.min_chunk_tokens ({config.min_chunk_tokens}) is larger than "
-            f"corpus.chunk_tokens ({config.chunk_tokens}): every document would be dropped."
-        )
     found, ignored = find_units(config.paths)
     tally = Tally()
     tally.counts["ignored_files"] = ignored
@@ -59,7 +56,7 @@ def open_corpus(
         else:
             tally.lose("skipped_binary" if flaw == "binary" else "broken_utf8", unit.name)
     tally.counts["files"] = len(units)
-    decontaminator = Decontaminator(suite_texts, config.decontaminate_ngram)
+    decontaminator = Decontaminator(suite_texts, NGRAM)
     return Corpus(config, count_tokens, decontaminator, units, tally, seed)
 
 
@@ -205,7 +202,7 @@ class Corpus:
             texts = chunk(source.blocks, self._config.chunk_tokens, self._count_tokens)
         index = -1
         for index, text in enumerate(texts):
-            if not source.whole and self._count_tokens(text) < self._config.min_chunk_tokens:
+            if not source.whole and self._count_tokens(text) < MIN_TOKENS:
                 tally.lose("too_short", source.name)
                 continue
             name = digest("document", source.key, index, text)
@@ -227,8 +224,8 @@ class Corpus:
     def _nothing(self, report: CorpusReport) -> CorpusError:
         return CorpusError(
             f"no document in {', '.join(self._config.paths)}: {report.files} readable files. "
-            f"Left out: {report.losses()}. Give more text, or lower corpus.min_chunk_tokens "
-            f"({self._config.min_chunk_tokens})."
+            f"Left out: {report.losses()}. Give more text; a document "
+            f"has at least {MIN_TOKENS} tokens."
         )
 
 

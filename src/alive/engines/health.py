@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from alive.engines.probe import choose_dtype, usable_cpus
+from alive.engines.probe import choose_compute, usable_cpus
 
 __all__ = ["TorchHealth", "examine"]
 
@@ -47,7 +47,7 @@ def examine() -> TorchHealth:
     return TorchHealth(
         version=torch.__version__,
         device=torch.cuda.get_device_name() if sees_gpu else "cpu",
-        dtype=choose_dtype(device),
+        dtype=choose_compute(device, 4096, 4096),
         cpus=usable_cpus(),
         sees_gpu=sees_gpu,
         cpu_build=torch.version.cuda is None and torch.version.hip is None,

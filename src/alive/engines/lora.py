@@ -1,9 +1,15 @@
-"""LoRA adapters through PEFT, which is optional and imported on first use."""
+"""LoRA adapters through PEFT, which is optional and imported on first use.
+
+Adapters and their moments are float32 whatever the base. They are merged into the base on the CPU,
+layer by layer, in the base's type, and only where a whole model is handed out.
+"""
 
 from __future__ import annotations
 
+import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +17,20 @@ import torch
 
 from alive.errors import ModelError
 
-__all__ = ["merged_state", "save_adapters", "with_lora"]
+__all__ = [
+    "ADAPTER_CONFIG",
+    "attach_adapters",
+    "base_name",
+    "load_adapters",
+    "merged",
+    "save_adapters",
+    "with_lora",
+]
 
-_ADAPTER = "default"
+ADAPTER_CONFIG = "adapter_config.json"
+"""Marks a folder of adapters, which names the base they belong to."""
+
+_WEIGHTS = "adapter_model.safetensors"
 
 
 def with_lora(model: Any, rank: int, alpha: float, seed: int = 0) -> Any:
@@ -26,85 +43,125 @@ def with_lora(model: Any, rank: int, alpha: float, seed: int = 0) -> Any:
         seed: Of the adapters' first values; the product starts at zero.
 
     Returns:
-        The model wrapped as a PEFT model.
+        The model wrapped as a PEFT model, the adapters in float32.
 
     Raises:
         ModelError: PEFT is not installed, or the model has no layer to adapt.
     """
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError as error:
-        raise ModelError(
-            "model.lora_rank needs PEFT: pip install 'alive-rl[lora]', or set model.lora_rank=0"
-        ) from error
+    peft = _peft()
     from transformers.pytorch_utils import Conv1D
 
-    config = LoraConfig(
+    config = peft.LoraConfig(
         r=rank,
         lora_alpha=alpha,
         target_modules="all-linear",
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        # PEFT still asks transformers for a property that transformers has renamed.
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+    with torch.random.fork_rng(), _quiet():
         torch.manual_seed(seed)
         try:
-            return get_peft_model(model, config)
+            return peft.get_peft_model(model, config, autocast_adapter_dtype=True)
         except ValueError as error:
             raise ModelError(f"LoRA cannot adapt {type(model).__name__}: {error}") from error
 
 
-def merged_state(model: Any) -> dict[str, torch.Tensor]:
-    """Returns the base model's state dict with the adapters added in, leaving the model alone."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    base = model.get_base_model()
-    state = {
-        name.replace(".base_layer.", "."): tensor
-        for name, tensor in base.state_dict().items()
-        if ".lora_" not in name
-    }
-    for name, module in base.named_modules():
-        if isinstance(module, BaseTunerLayer):
-            delta = module.get_delta_weight(_ADAPTER)
-            state[f"{name}.weight"] = module.get_base_layer().weight.detach() + delta.detach()
-    return state
-
-
-def save_adapters(
-    shape: Path, tensors: Mapping[str, torch.Tensor], rank: int, alpha: float, base: str, to: Path
-) -> None:
+def save_adapters(model: Any, folder: Path, base: str) -> None:
     """Writes adapters alone, as ``peft.PeftModel.from_pretrained`` takes them.
 
-    The model around them is built without weights, so this costs no more memory than they do.
-
     Args:
-        shape: A model folder whose ``config.json`` is the base model's.
-        tensors: What ``LocalPolicy.tensors`` returned; moments in it are passed over.
-        rank: Their rank.
-        alpha: Their scale.
+        model: A PEFT model.
+        folder: An existing folder.
         base: What the written configuration calls the base model.
-        to: An existing folder.
 
     Raises:
-        ModelError: PEFT is not installed.
         OSError: The disk refused.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    prefix = "adapter."
-    adapters = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
-    config = AutoConfig.from_pretrained(shape, trust_remote_code=False)
-    with torch.device("meta"):
-        build: Any = AutoModelForCausalLM.from_config
-        model = with_lora(build(config, trust_remote_code=False), rank, alpha)
-    model.load_state_dict(adapters, strict=False, assign=True)
-    model.peft_config[_ADAPTER].base_model_name_or_path = base
+    (config,) = model.peft_config.values()
+    config.base_model_name_or_path = base
     # Without the flag PEFT would ask the hub whether the vocabulary of the base has grown.
-    model.save_pretrained(to, save_embedding_layers=False)
+    model.save_pretrained(folder, save_embedding_layers=False)
+
+
+def load_adapters(model: Any, folder: Path) -> None:
+    """Brings the adapters of a PEFT model back to what ``save_adapters`` wrote.
+
+    Raises:
+        ModelError: They are another model's, or of another rank.
+    """
+    from safetensors.torch import load_file
+
+    state = load_file(folder / _WEIGHTS)
+    try:
+        report = _peft().set_peft_model_state_dict(model, state)
+    except RuntimeError as error:
+        raise ModelError(
+            f"the adapters in {folder} do not belong to this model: {str(error).splitlines()[-1]}"
+        ) from error
+    if report.unexpected_keys:
+        raise ModelError(
+            f"the adapters in {folder} do not belong to this model: it has no "
+            f"{report.unexpected_keys[0]}"
+        )
+
+
+def base_name(folder: Path) -> str:
+    """The base model that a folder of adapters names.
+
+    Raises:
+        ModelError: It names none.
+    """
+    named = json.loads((folder / ADAPTER_CONFIG).read_text("utf-8")).get("base_model_name_or_path")
+    if not named:
+        raise ModelError(
+            f"{folder / ADAPTER_CONFIG} names no base model; write its folder or hub id there as "
+            "base_model_name_or_path"
+        )
+    return str(named)
+
+
+def attach_adapters(model: Any, folder: Path) -> Any:
+    """Returns a base model with the adapters of a folder on it, frozen.
+
+    Raises:
+        ModelError: PEFT is not installed, or the adapters do not belong to this base.
+    """
+    peft = _peft()
+    with _quiet():
+        try:
+            return peft.PeftModel.from_pretrained(model, folder).eval()
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(
+                f"the adapters in {folder} do not fit {type(model).__name__} ({reason})"
+            ) from error
+
+
+def merged(model: Any) -> Any:
+    """Merges the adapters of a PEFT model into its base, layer by layer, in the base's type.
+
+    The model given is used up: call it on a copy that was loaded for this.
+    """
+    return model.merge_and_unload(progressbar=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences what PEFT says of itself, not of the model."""
+    with warnings.catch_warnings():
+        # It still asks transformers for a property that transformers has renamed.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        # Its own pattern for fused experts names a parameter, and it looks among modules alone.
+        unmatched = r"The following (rank|alpha)_pattern keys did not match"
+        warnings.filterwarnings("ignore", unmatched, RuntimeWarning)
+        yield
+
+
+def _peft() -> Any:
+    try:
+        import peft
+    except ImportError as error:
+        raise ModelError(
+            "adapters need PEFT: pip install 'alive-rl[lora]', or set model.lora_rank=0"
+        ) from error
+    return peft

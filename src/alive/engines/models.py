@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import importlib.util
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+)
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from alive import doors
-from alive.engines.probe import choose_dtype
+from alive.config import ComputeType
+from alive.engines.lora import ADAPTER_CONFIG, attach_adapters, base_name, merged
 from alive.engines.quiet import quiet_transformers
+from alive.engines.refusals import check_quantised
 from alive.engines.smollm2 import smollm2_folder
 from alive.errors import ModelError
 
 __all__ = [
+    "adapter_base",
     "base_of",
+    "end_tokens",
     "identity",
     "load_model",
     "load_tokenizer",
+    "load_weights",
+    "read_config",
     "resolve",
-    "save_pretrained_folder",
+    "save_folder",
+    "write_merged",
 ]
-
-Dtype = Literal["auto", "float32", "bfloat16"]
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -88,33 +100,91 @@ def resolve(id: str) -> Path | str:
     return id
 
 
-def load_model(id: str, dtype: Dtype = "auto", device: str = "cpu") -> tuple[Any, Any]:
+def load_model(
+    id: str,
+    dtype: ComputeType = "float32",
+    device: str = "cpu",
+    *,
+    bits: int = 16,
+    whole: bool = False,
+) -> tuple[Any, Any]:
     """Loads a causal language model and its tokenizer, in evaluation mode.
 
     Args:
-        id: As ``resolve`` takes it.
-        dtype: ``auto`` asks ``choose_dtype``.
+        id: As ``resolve`` takes it. A folder of adapters loads with the base that it names.
+        dtype: Of the weights.
         device: A torch device.
+        bits: 4 loads the layers in 4 bits, by bitsandbytes, on a GPU.
+        whole: Adapters found in the folder are merged into their base, for a model that trains.
 
     Returns:
-        ``(model, tokenizer)``, a transformers ``PreTrainedModel`` and tokenizer.
+        ``(model, tokenizer)``, a transformers ``PreTrainedModel`` (in PEFT's wrapper where a
+        folder of adapters was named) and tokenizer.
 
     Raises:
         ModelError: The model is missing, pickle-only, needs remote code, is incomplete or torn,
-            has no tokenizer, or does not predict left to right.
+            has no tokenizer, holds weights that are not numbers, or does not predict left to right.
     """
     where = resolve(id)
+    adapters = Path(where) if is_adapters(where) else None
+    if adapters is not None:
+        where = resolve(adapter_base(id))
     if isinstance(where, Path):
         _check_folder(where)
-    chosen = choose_dtype(device) if dtype == "auto" else dtype
     with quiet_transformers():
-        _check_architecture(where)
+        config = _read_config(where)
+        check_quantised(config)
         tokenizer = _load_tokenizer(where)
-        model = _load_weights(where, getattr(torch, chosen))
+        model = _load_weights(where, getattr(torch, dtype), bits, device)
+        _check_finite(where, model)
+        if adapters is not None:
+            model = attach_adapters(model, adapters)
+            model = merged(model) if whole else model
     _check_vocabulary(where, model, tokenizer)
-    model = model.to(device)
+    model = model.to(device) if bits == 16 else model
     _check_causal(where, model)
     return model, tokenizer
+
+
+def load_weights(model: Any, folder: Path) -> None:
+    """Brings a model's weights back to those of a folder that ``save_folder`` wrote."""
+    with quiet_transformers():
+        saved = _load_weights(folder, model.dtype, 16, "cpu")
+    model.load_state_dict(saved.state_dict())
+
+
+def read_config(id: str) -> Any:
+    """Reads a model's configuration alone; of adapters that of their base.
+
+    Raises:
+        ModelError: There is none, or it is not a causal language model's.
+    """
+    where = resolve(id)
+    if is_adapters(where):
+        where = resolve(adapter_base(id))
+    if isinstance(where, Path):
+        _check_folder(where)
+    with quiet_transformers():
+        return _read_config(where)
+
+
+def is_adapters(where: Path | str) -> bool:
+    """Tells whether a place holds adapters alone."""
+    return (
+        isinstance(where, Path)
+        and (where / ADAPTER_CONFIG).is_file()
+        and not (where / "config.json").is_file()
+    )
+
+
+def adapter_base(id: str) -> str:
+    """What adapters trained on a model name as their base: a name, a hub id or a whole path."""
+    where = resolve(id)
+    if is_adapters(where):
+        return base_name(Path(where))
+    if id in ("seed", "smollm2") or not isinstance(where, Path):
+        return id
+    return str(where.absolute())
 
 
 def load_tokenizer(id: str) -> Any:
@@ -124,6 +194,8 @@ def load_tokenizer(id: str) -> Any:
         ModelError: There is none, or it cannot be used.
     """
     where = resolve(id)
+    if is_adapters(where):
+        where = resolve(adapter_base(id))
     if isinstance(where, Path):
         _check_folder(where)
     with quiet_transformers():
@@ -156,28 +228,48 @@ def identity(model: Any, tokenizer: Any) -> str:
     return digest.hexdigest()
 
 
+def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    """Returns the ids at which a model's own settings end a completion.
+
+    A lone id that is an ordinary piece of text is a default that nobody chose: an architecture's
+    own, for a vocabulary that is not this one.
+    """
+    ids = getattr(getattr(base_of(model), "generation_config", None), "eos_token_id", None)
+    if isinstance(ids, Sequence):
+        return tuple(int(one) for one in ids)
+    special = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
+    return (int(ids),) if ids is not None and ids in special else ()
+
+
 def base_of(model: Any) -> Any:
     """Returns the transformers model inside a PEFT wrapper; any other model as it is."""
     return model.get_base_model() if hasattr(model, "peft_config") else model
 
 
-def save_pretrained_folder(model: Any, tokenizer: Any, path: Path) -> None:
+def save_folder(model: Any, tokenizer: Any, path: Path) -> None:
     """Writes a folder that plain transformers loads: config, safetensors and tokenizer.
-
-    LoRA adapters are merged into the copy that is written; the model in memory is not touched, not
-    even by a rounding error, so a run that saves equals a run that does not.
 
     Raises:
         OSError: The disk refused; the caller decides what is at stake.
     """
     with quiet_transformers():
-        if hasattr(model, "peft_config"):
-            from alive.engines.lora import merged_state
-
-            base_of(model).save_pretrained(path, state_dict=merged_state(model))
-        else:
-            model.save_pretrained(path)
+        model.save_pretrained(path)
         tokenizer.save_pretrained(path)
+
+
+def write_merged(adapters: Path, path: Path) -> None:
+    """Writes the whole model that a folder of adapters stands for.
+
+    Adapters are merged on the CPU, layer by layer, in the type in which the base is stored.
+
+    Raises:
+        ModelError: The base is gone, or is not the adapters' own.
+        OSError: The disk refused.
+    """
+    stored = getattr(read_config(str(adapters)), "dtype", None)
+    dtype: ComputeType = "bfloat16" if stored == torch.bfloat16 else "float32"
+    model, tokenizer = load_model(str(adapters), dtype, whole=True)
+    save_folder(model, tokenizer, path)
 
 
 def _check_folder(folder: Path) -> None:
@@ -199,7 +291,7 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _check_architecture(where: Path | str) -> None:
+def _read_config(where: Path | str) -> Any:
     try:
         config = AutoConfig.from_pretrained(where, trust_remote_code=False)
     except (OSError, ValueError) as error:
@@ -208,11 +300,15 @@ def _check_architecture(where: Path | str) -> None:
     for names in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
         known.update([names] if isinstance(names, str) else names)
     named = getattr(config, "architectures", None) or []
-    if named and not known.intersection(named):
+    # A model of text and images is loaded for its text.
+    wraps = config.get_text_config(decoder=True) is not config
+    loadable = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    if named and not known.intersection(named) and not (wraps and loadable):
         raise ModelError(
             f"{where} is a {named[0]} ({config.model_type}), not a causal language model; choose a "
             "...ForCausalLM model such as Qwen/Qwen2.5-0.5B"
         )
+    return config
 
 
 def _load_tokenizer(where: Path | str) -> Any:
@@ -227,7 +323,7 @@ def _load_tokenizer(where: Path | str) -> Any:
     return tokenizer
 
 
-def _load_weights(where: Path | str, dtype: torch.dtype) -> Any:
+def _load_weights(where: Path | str, dtype: torch.dtype, bits: int, device: str) -> Any:
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
             where,
@@ -235,6 +331,7 @@ def _load_weights(where: Path | str, dtype: torch.dtype) -> Any:
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
+            **(_four_bits(device) if bits == 4 else {}),
         )
     except SafetensorError as error:
         raise ModelError(
@@ -249,6 +346,33 @@ def _load_weights(where: Path | str, dtype: torch.dtype) -> Any:
             "random; it is incomplete, or not a causal language model"
         )
     return model
+
+
+def _four_bits(device: str) -> dict[str, Any]:
+    if device != "cuda" or importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(
+            "model.base_bits=4 needs a CUDA device and bitsandbytes: pip install "
+            "'alive-rl[4bit]', or set model.base_bits=16"
+        )
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_use_double_quant=True,
+    )
+    return {"quantization_config": config, "device_map": {"": 0}}
+
+
+def _check_finite(where: Path | str, model: Any) -> None:
+    for name, weight in model.named_parameters():
+        # A sum reads a tensor once; only where it is off is each number looked at.
+        if weight.is_floating_point() and not torch.isfinite(weight.sum(dtype=torch.float32)):
+            bad = int((~torch.isfinite(weight)).sum())
+            if bad:
+                raise ModelError(
+                    f"{where}: {bad:,} of {weight.numel():,} numbers of {name} are not finite; "
+                    "the file is damaged or its training diverged: take another checkpoint"
+                )
 
 
 def _check_vocabulary(where: Path | str, model: Any, tokenizer: Any) -> None:

@@ -1,4 +1,4 @@
-"""Measures the machine: which dtype and how many threads are fast here."""
+"""Measures the machine: which compute type and how many threads are fast here."""
 
 from __future__ import annotations
 
@@ -6,27 +6,38 @@ import os
 import time
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import torch
 
-__all__ = ["choose_dtype", "choose_threads", "usable_cpus"]
+from alive.config import ComputeType
+
+__all__ = ["choose_compute", "choose_threads", "usable_cpus"]
 
 # A choice must win clearly: runs on one machine should not differ because a probe was noisy.
-_MARGIN = 1.3
+_MARGIN = 1.5
+
+_NARROW = 512
+"""Models of a smaller width are computed in float32 without asking."""
+
+_TOKENS = 256
+"""Rows of the product that is timed: a small micro-batch, or a large batch of completions."""
 
 
 @cache
-def choose_dtype(device: str = "cpu") -> Literal["float32", "bfloat16"]:
-    """Times one matmul in each dtype on an accelerator; bfloat16 has to win by a clear margin.
+def choose_compute(device: str, hidden: int, intermediate: int) -> ComputeType:
+    """Times a feed-forward product of the model's own width in each type.
 
-    A CPU always takes float32, also one with bfloat16 units: weights kept in bfloat16 round off
-    every change below 1/256 of them, so learning rates, and results, would depend on the machine.
+    A CPU without bfloat16 units is hundreds of times slower in it, one with them about twice as
+    fast. A narrow model spends its time elsewhere, and loses what the casts cost.
     """
-    if device == "cpu":
+    if hidden < _NARROW:
         return "float32"
-    gain = _matmul_seconds(torch.float32, device) / _matmul_seconds(torch.bfloat16, device)
-    return "bfloat16" if gain > _MARGIN else "float32"
+    seconds = {
+        dtype: _matmul_seconds(dtype, device, hidden, intermediate)
+        for dtype in (torch.float32, torch.bfloat16)
+    }
+    faster = seconds[torch.float32] / seconds[torch.bfloat16]
+    return "bfloat16" if faster > _MARGIN else "float32"
 
 
 def choose_threads(n: int = 0) -> int:
@@ -40,16 +51,16 @@ def choose_threads(n: int = 0) -> int:
         n = usable_cpus()
         if n > 1:
             torch.set_num_threads(1)
-            one = _matmul_seconds(torch.float32, "cpu")
+            one = _matmul_seconds(torch.float32, "cpu", 256, 256)
             torch.set_num_threads(n)
-            if _matmul_seconds(torch.float32, "cpu") > _MARGIN * one:
+            if _matmul_seconds(torch.float32, "cpu", 256, 256) > 1.3 * one:
                 n = 1
     torch.set_num_threads(n)
     return n
 
 
 def usable_cpus() -> int:
-    """Counts the CPUs this process may use: its affinity, capped by a container's quota."""
+    """Counts the CPUs this process may use: its affinity, capped by quota and OMP_NUM_THREADS."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
     cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
     quota = Path("/sys/fs/cgroup/cpu.max")
@@ -57,18 +68,22 @@ def usable_cpus() -> int:
         limit, period = quota.read_text().split()
         if limit != "max":
             cpus = min(cpus, max(1, int(limit) // int(period)))
-    return cpus
+    # Whoever shares a machine says so by the variable that all numeric libraries read.
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cpus, int(told)) if told.isdigit() and int(told) else cpus
 
 
-def _matmul_seconds(dtype: torch.dtype, device: str) -> float:
+def _matmul_seconds(dtype: torch.dtype, device: str, hidden: int, intermediate: int) -> float:
     # Large enough on a GPU that the launch does not hide the arithmetic.
-    size = 256 if device == "cpu" else 4096
-    left = torch.ones(size, size, dtype=dtype, device=device)
+    rows = _TOKENS if device == "cpu" else 4096
+    left = torch.ones(rows, hidden, device=device)
+    weight = torch.ones(hidden, intermediate, dtype=dtype, device=device)
     best = float("inf")
     for _ in range(4):
         start = time.perf_counter()
-        left @ left
-        if left.is_cuda:
-            torch.cuda.synchronize(left.device)
+        product = left.to(dtype) @ weight
+        product.float()
+        if product.is_cuda:
+            torch.cuda.synchronize(product.device)
         best = min(best, time.perf_counter() - start)
     return best

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["greedy_attempts", "sampled_attempts"]
 
 
-def greedy_attempts(
+async def greedy_attempts(
     sampler: Sampler,
     renderer: Renderer,
     tasks: Sequence[Task],
@@ -24,11 +25,13 @@ def greedy_attempts(
 ) -> tuple[Attempt, ...]:
     """Returns one greedy attempt a task under the plain prompt: what accuracy is measured on."""
     params = SamplingParams(sampling.solve_tokens, temperature=0.0)
-    groups = solve.solve(sampler, renderer, tasks, 1, params, None, seed)
-    return tuple(group[0] for group in groups)
+    groups = await asyncio.gather(
+        *(solve.solve(sampler, renderer, task, 1, params, None, seed) for task in tasks)
+    )
+    return tuple(attempt for (attempt,) in groups)
 
 
-def sampled_attempts(
+async def sampled_attempts(
     sampler: Sampler,
     renderer: Renderer,
     tasks: Sequence[Task],
@@ -42,4 +45,7 @@ def sampled_attempts(
     They are made under the plain prompt, or under the words of ``condition``.
     """
     params = SamplingParams(sampling.solve_tokens, temperature=1.0, top_p=1.0)
-    return solve.solve(sampler, renderer, tasks, n, params, condition, seed)
+    groups = await asyncio.gather(
+        *(solve.solve(sampler, renderer, task, n, params, condition, seed) for task in tasks)
+    )
+    return tuple(groups)

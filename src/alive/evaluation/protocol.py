@@ -94,7 +94,7 @@ class EvaluationResult:
         return {**self.total.as_dict(), "domains": domains}
 
 
-def evaluate(
+async def evaluate(
     sampler: Sampler,
     renderer: Renderer,
     suites: Sequence[Suite],
@@ -122,21 +122,21 @@ def evaluate(
         SuiteError: Two problems have one id.
     """
     tasks = _tasks(suites)
-    greedy = greedy_attempts(sampler, renderer, tasks, sampling, derive(seed, "greedy"))
+    greedy = await greedy_attempts(sampler, renderer, tasks, sampling, derive(seed, "greedy"))
     sampled: Sequence[Sequence[Attempt]] = ()
     wanted = samples or int(with_self_correction and frozen is None)
     if wanted:
         draw = derive(seed, "sampled")
-        sampled = sampled_attempts(sampler, renderer, tasks, wanted, sampling, draw)
+        sampled = await sampled_attempts(sampler, renderer, tasks, wanted, sampling, draw)
     corrections: Sequence[Correction] = ()
     items: tuple[FrozenAttempt, ...] = tuple(frozen or ())
     reviews: Sequence[Review] = ()
     if with_self_correction:
         draw = derive(seed, "correct")
-        corrections = self_correct(sampler, renderer, tasks, greedy, sampling, draw)
+        corrections = await self_correct(sampler, renderer, tasks, greedy, sampling, draw)
         if frozen is None:
             items = freeze(tasks, sampled)
-        reviews = judge(sampler, renderer, items, sampling, derive(seed, "judge"))
+        reviews = await judge(sampler, renderer, items, sampling, derive(seed, "judge"))
 
     def measured(domain: str | None) -> DomainResult:
         kept = [index for index, task in enumerate(tasks) if domain in (None, task.domain)]

@@ -108,7 +108,7 @@ def freeze(
     return tuple(FrozenAttempt(task, group[0]) for task, group in zip(tasks, sampled, strict=True))
 
 
-def judge(
+async def judge(
     sampler: Sampler,
     renderer: Renderer,
     frozen: Sequence[FrozenAttempt],
@@ -118,7 +118,7 @@ def judge(
     """Returns one blind, greedy review a frozen attempt."""
     params = SamplingParams(sampling.review_tokens, temperature=0.0)
     tasks, attempts = [item.task for item in frozen], [item.attempt for item in frozen]
-    return review.review(sampler, renderer, tasks, attempts, False, params, seed)
+    return await review.review_each(sampler, renderer, tasks, attempts, False, params, seed)
 
 
 def score_reviews(frozen: Sequence[FrozenAttempt], reviews: Sequence[Review]) -> ReviewerScores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -92,7 +93,7 @@ class SelfCorrection:
         }
 
 
-def self_correct(
+async def self_correct(
     sampler: Sampler,
     renderer: Renderer,
     tasks: Sequence[Task],
@@ -112,27 +113,19 @@ def self_correct(
     """
     judging = SamplingParams(sampling.review_tokens, temperature=0.0)
     solving = SamplingParams(sampling.solve_tokens, temperature=0.0)
-    reviews = review.review(sampler, renderer, tasks, attempts, False, judging, seed)
-    chosen = [index for index, verdict in enumerate(reviews) if verdict.verdict is False]
-    revisions: dict[int, Attempt] = {}
-    if chosen:
-        second = solve.revise(
-            sampler,
-            renderer,
-            [tasks[index] for index in chosen],
-            [attempts[index] for index in chosen],
-            [reviews[index] for index in chosen],
-            solving,
-            seed,
-        )
-        revisions = dict(zip(chosen, second, strict=True))
-    return tuple(
-        Correction(first, judged, revisions.get(index))
-        for index, (first, judged) in enumerate(zip(attempts, reviews, strict=True))
-    )
+
+    async def correct(task: Task, first: Attempt) -> Correction:
+        said = await review.review(sampler, renderer, task, first, False, judging, seed)
+        if said.verdict is not False:
+            return Correction(first, said, None)
+        second = await solve.revise(sampler, renderer, task, first, said, solving, seed)
+        return Correction(first, said, second)
+
+    corrections = await asyncio.gather(*map(correct, tasks, attempts))
+    return tuple(corrections)
 
 
-def revise_without_review(
+async def revise_without_review(
     sampler: Sampler,
     renderer: Renderer,
     tasks: Sequence[Task],
@@ -151,12 +144,13 @@ def revise_without_review(
         seed: Of the draws; greedy decoding does not depend on it.
     """
     said = renderer.words.content_free
-    reviews = [
-        review.from_text(task, attempt, said, privileged=False)
-        for task, attempt in zip(tasks, attempts, strict=True)
-    ]
     params = SamplingParams(sampling.solve_tokens, temperature=0.0)
-    return solve.revise(sampler, renderer, tasks, attempts, reviews, params, seed)
+
+    async def revise(task: Task, first: Attempt) -> Attempt:
+        nothing = review.from_text(task, first, said, privileged=False)
+        return await solve.revise(sampler, renderer, task, first, nothing, params, seed)
+
+    return tuple(await asyncio.gather(*map(revise, tasks, attempts)))
 
 
 def count_corrections(corrections: Sequence[Correction]) -> SelfCorrection:

@@ -5,6 +5,7 @@ Feedback conditioning is only worth trusting where the two separate (docs/algori
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ class Separation:
         }
 
 
-def check_separation(
+async def check_separation(
     sampler: Sampler,
     renderer: Renderer,
     tasks: Sequence[Task],
@@ -67,19 +68,23 @@ def check_separation(
         params: How attempts are drawn, as in training.
         seed: Of the draws and the interval.
     """
-    rates: list[list[float]] = []
-    for name, words in (
-        ("positive", positive_condition("solve", renderer.words)),
-        ("negative", negative_condition("solve", renderer.words)),
-    ):
-        groups = solve.solve(sampler, renderer, tasks, n, params, words, derive(seed, name))
-        rates.append([sum(attempt.correct for attempt in group) / n for group in groups])
-    positive, negative = rates
+
+    async def rate(task: Task, words: str) -> float:
+        attempts = await solve.solve(sampler, renderer, task, n, params, words, seed)
+        return sum(attempt.correct for attempt in attempts) / n
+
+    conditions = (positive_condition, negative_condition)
+    positive, negative = await asyncio.gather(
+        *(
+            asyncio.gather(*(rate(task, condition("solve", renderer.words)) for task in tasks))
+            for condition in conditions
+        )
+    )
     gap = paired_difference(negative, positive, derive(seed, "gap"))
     return Separation(sum(positive) / len(tasks), sum(negative) / len(tasks), gap)
 
 
-def probe_tasks(
+async def probe_tasks(
     sampler: Sampler,
     renderer: Renderer,
     documents: Iterable[Document],
@@ -104,8 +109,7 @@ def probe_tasks(
     """
     tasks: dict[str, Task] = {}
     for document in documents:
-        here = derive(seed, document.id)
-        (posed,) = pose.pose(sampler, renderer, [document], game, params, here)
+        posed = await pose.pose(sampler, renderer, document, game, params, seed)
         tasks |= {task.id: task for task in posed.tasks}
         if len(tasks) >= count:
             break

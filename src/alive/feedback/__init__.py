@@ -38,7 +38,7 @@ _LENGTH = re.compile(
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+")
 
 
-def pass_rate_words(valid: bool, p: float, n: int, words: Words, *, mended: bool = False) -> str:
+def pass_rate_words(valid: bool, p: float, n: int, words: Words, *, corrected: bool = False) -> str:
     """Says to the poser what became of its span.
 
     Args:
@@ -46,11 +46,11 @@ def pass_rate_words(valid: bool, p: float, n: int, words: Words, *, mended: bool
         p: Share of the attempts that were right, 0..1.
         n: N, the number of attempts; p below 2/N may be luck.
         words: The prompt set's words.
-        mended: Whether a review led an attempt to the hidden text: it can be recovered.
+        corrected: Whether a review led an attempt to the hidden text: it can be recovered.
     """
     if not valid:
         return words.unusable
-    if mended and p < 2 / n:
+    if corrected and p < 2 / n:
         return words.very_hard
     if p == 0:
         return words.not_recoverable
@@ -63,12 +63,12 @@ def pass_rate_words(valid: bool, p: float, n: int, words: Words, *, mended: bool
     return words.easy if p < 1 else words.trivial
 
 
-def poser_utility(valid: bool, p: float, n: int, *, mended: bool = False) -> float:
+def poser_utility(valid: bool, p: float, n: int, *, corrected: bool = False) -> float:
     """Returns u = valid * [recoverable] * (1 - p), 0..1. It is measured, never a penalty.
 
-    A span is recoverable if p >= 2/N, or if a review mended an attempt.
+    A span is recoverable if p >= 2/N, or if an attempt was corrected after its review.
     """
-    return 1.0 - p if valid and (mended or p >= 2 / n) else 0.0
+    return 1.0 - p if valid and (corrected or p >= 2 / n) else 0.0
 
 
 def positive_condition(role: Literal["pose", "solve"], words: Words) -> str:

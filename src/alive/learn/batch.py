@@ -23,7 +23,7 @@ class MicroBatch:
         mask: [B, T], 1 on completion tokens.
         weights: [B, T], the loss weight of each token, 0 off the completion.
         roles: The B records' roles.
-        behaviour: [B, T], log-probabilities under the sampling policy, 0 off the completion; None
+        sampled: [B, T], log-probabilities under the sampling policy, 0 off the completion; None
             where the rows are to be imitated. No batch mixes the two.
         prefix_ids: [U, P], padded on the left so that all end together; None if not shared.
         prefix_mask: [U, P], 1 on real tokens.
@@ -37,7 +37,7 @@ class MicroBatch:
     prefix_ids: Tensor | None = None
     prefix_mask: Tensor | None = None
     owner: Tensor | None = None
-    behaviour: Tensor | None = None
+    sampled: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class _Row:
     completion: tuple[int, ...]
     weight: float
     role: str
-    behaviour: tuple[float, ...] = ()
+    sampled: tuple[float, ...] = ()
 
     @property
     def width(self) -> int:
@@ -77,11 +77,12 @@ def token_weights(records: Sequence[TrainingRecord], role_weights: dict[str, flo
 
     For role r with weight l_r: ``l_r * w_i / sum_{j in r} |w_j| T_j``, so that the role's loss is
     ``l_r`` times a weighted mean over its tokens, however many records it has. Advantages are not
-    normalised by themselves: of records with a behaviour the tokens alone are counted.
+    normalised by themselves: of records with a policy gradient the tokens alone are counted.
     """
     mass: dict[str, float] = {}
     for record in records:
-        size = len(record.completion_ids) * (1.0 if record.behaviour else abs(record.weight))
+        rewarded = record.loss == "policy_gradient"
+        size = len(record.completion_ids) * (1.0 if rewarded else abs(record.weight))
         mass[record.role] = mass.get(record.role, 0.0) + size
     return [
         role_weights[record.role] * record.weight / mass[record.role] if record.weight else 0.0
@@ -94,15 +95,19 @@ def micro_batches(
     role_weights: dict[str, float],
     pad_id: int,
     max_tokens: int,
+    *,
+    share: bool = True,
 ) -> Iterator[MicroBatch]:
     """Cuts records into passes of at most ``max_tokens`` tokens, padding included.
 
     Rows of like length go together, so that padding stays small. A single record longer than
     ``max_tokens`` makes a pass of its own; a record of weight 0 makes none, and what was sampled
-    several times is one row with the weight of all.
+    several times is one row with the weight of all. Where ``share`` is false each row is whole: a
+    recurrent state is not shared, and recomputed activations keep no cache.
     """
     live = _merged(records, token_weights(records, role_weights))
-    shared = shared_prefixes([record.prompt_ids for record, _ in live])
+    prompts = [record.prompt_ids for record, _ in live]
+    shared = shared_prefixes(prompts) if share else [0] * len(prompts)
     rows = [
         _Row(
             record.prompt_ids[:length],
@@ -110,13 +115,13 @@ def micro_batches(
             record.completion_ids,
             weight,
             record.role,
-            record.behaviour,
+            record.sampling_logprobs if record.loss == "policy_gradient" else (),
         )
         for (record, weight), length in zip(live, shared, strict=True)
     ]
     rows.sort(key=lambda row: (len(row.prefix), row.prefix, row.width))
     for rewarded in (False, True):  # a batch has one kind of loss
-        for chosen in _cut([row for row in rows if bool(row.behaviour) is rewarded], max_tokens):
+        for chosen in _cut([row for row in rows if bool(row.sampled) is rewarded], max_tokens):
             yield _collate(chosen, pad_id)
 
 
@@ -126,7 +131,7 @@ def _merged(
     """Puts the same completions of the same prompts together: their gradients add up.
 
     Equal completions have equal log-probabilities under the policy that sampled them, so that of
-    those with a behaviour the first can stand for all.
+    those with a policy gradient the first can stand for all.
     """
     merged: dict[tuple[object, ...], tuple[TrainingRecord, float]] = {}
     for record, weight in zip(records, weights, strict=True):
@@ -134,7 +139,7 @@ def _merged(
             record.role,
             record.prompt_ids,
             record.completion_ids,
-            bool(record.behaviour),
+            record.loss,
         )
         first, before = merged.get(key, (record, 0.0))
         merged[key] = first, before + weight
@@ -164,17 +169,17 @@ def _collate(rows: Sequence[_Row], pad_id: int) -> MicroBatch:
     ids, mask = pad([row.rest + row.completion for row in rows], pad_id, left=False)
     for i, row in enumerate(rows):
         mask[i, : len(row.rest)] = 0
-    behaviour = None
-    if rows[0].behaviour:
-        behaviour = torch.zeros(ids.shape, dtype=torch.float32)
+    sampled = None
+    if rows[0].sampled:
+        sampled = torch.zeros(ids.shape, dtype=torch.float32)
         for i, row in enumerate(rows):
-            behaviour[i, len(row.rest) : row.width] = torch.tensor(row.behaviour)
+            sampled[i, len(row.rest) : row.width] = torch.tensor(row.sampled)
     scale = torch.tensor([row.weight for row in rows], dtype=torch.float32)
     weights, roles = scale[:, None] * mask, tuple(row.role for row in rows)
     if not rows[0].prefix:
-        return MicroBatch(ids, mask, weights, roles, behaviour=behaviour)
+        return MicroBatch(ids, mask, weights, roles, sampled=sampled)
     unique: dict[tuple[int, ...], int] = {}
     owner = [unique.setdefault(row.prefix, len(unique)) for row in rows]
     prefix_ids, prefix_mask = pad(list(unique), pad_id, left=True)
     owners = torch.tensor(owner, dtype=torch.long)
-    return MicroBatch(ids, mask, weights, roles, prefix_ids, prefix_mask, owners, behaviour)
+    return MicroBatch(ids, mask, weights, roles, prefix_ids, prefix_mask, owners, sampled)

@@ -1,108 +1,122 @@
-"""Log-likelihoods of completions, and the loss: a weighted likelihood, nothing else."""
+"""Log-likelihoods of completions, and the two losses made of them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from alive.learn.batch import MicroBatch
+from alive.learn.head import Head, decoder_of, head_of, target_logprobs
+
+__all__ = ["Forward", "likelihood_loss", "policy_gradient_loss"]
 
 
-def completion_logprobs(model: Any, batch: MicroBatch) -> Tensor:
-    """Natural log-probability of every token under the model.
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """The forward pass of learning over one model.
 
-    Args:
+    Attributes:
         model: A transformers causal LM.
-        batch: B records, their beginnings shared or in the rows.
-
-    Returns:
-        [B, T], aligned with ``batch.ids``; meaningful where ``batch.mask`` is 1, else finite.
+        head: Its head; None where its logits have to be taken whole.
     """
-    logits = _logits(model, batch)
-    skipped = batch.ids.shape[1] - logits.shape[1]
-    found = _gather(logits, batch.ids[:, skipped:])
-    return torch.nn.functional.pad(found, (skipped, 0))
+
+    model: Any
+    head: Head | None
+
+    @classmethod
+    def of(cls, model: Any, dtype: torch.dtype = torch.float32) -> Forward:
+        """Prepares the pass for a model whose products are computed in ``dtype``."""
+        return cls(model, head_of(model, dtype))
+
+    def logprobs(self, batch: MicroBatch) -> Tensor:
+        """Natural log-probability of every completion token under the model.
+
+        Args:
+            batch: B records, their beginnings shared or in the rows.
+
+        Returns:
+            [R], the R tokens with ``batch.mask`` 1, row by row.
+        """
+        ahead = batch.mask.bool()
+        targets = batch.ids[ahead]
+        if batch.prefix_ids is None:
+            states = self._states(input_ids=batch.ids, use_cache=False)[0][:, :-1]
+            # No row begins with its completion: the first token of all follows something.
+            return self._values(states[ahead[:, 1:]], targets)
+        return self._values(self._continued(batch)[ahead], targets)
+
+    def _states(self, **inputs: Any) -> tuple[Tensor, Any]:
+        """Hidden states [B, T, H], or where there is no head the logits; and the cache."""
+        if self.head is None:
+            out = self.model(**inputs)
+            return out.logits, getattr(out, "past_key_values", None)
+        out = decoder_of(self.model)(**inputs)
+        return out.last_hidden_state, getattr(out, "past_key_values", None)
+
+    def _values(self, states: Tensor, targets: Tensor) -> Tensor:
+        """[R], of the states [R, H] before R targets."""
+        if self.head is not None:
+            return target_logprobs(self.head, states, targets)
+        return -torch.nn.functional.cross_entropy(states.float(), targets, reduction="none")
+
+    def _continued(self, batch: MicroBatch) -> Tensor:
+        """States before each token of the rows, [B, T, H]; beginnings are encoded once."""
+        assert batch.prefix_ids is not None
+        assert batch.prefix_mask is not None
+        assert batch.owner is not None
+        positions = (batch.prefix_mask.cumsum(-1) - 1).clamp(min=0)
+        begun, cache = self._states(
+            input_ids=batch.prefix_ids,
+            attention_mask=batch.prefix_mask,
+            position_ids=positions,
+            use_cache=True,
+        )
+        states = begun[batch.owner, -1:]  # all beginnings end together
+        if batch.ids.shape[1] > 1:
+            cache.batch_select_indices(batch.owner)
+            fed = batch.ids[:, :-1]
+            mask = torch.cat([batch.prefix_mask[batch.owner], torch.ones_like(fed)], dim=1)
+            steps = torch.arange(fed.shape[1], device=fed.device)
+            lengths = batch.prefix_mask.sum(-1)[batch.owner]
+            rest, _ = self._states(
+                input_ids=fed,
+                attention_mask=mask,
+                position_ids=lengths[:, None] + steps,
+                past_key_values=cache,
+                use_cache=True,
+            )
+            states = torch.cat([states, rest], dim=1)
+        return states
 
 
 def likelihood_loss(logprobs: Tensor, weights: Tensor) -> Tensor:
-    """``-sum_bt w_bt log p_bt``: with ``token_weights`` the sum of the weighted role losses.
+    """``-sum_t w_t log p_t``: with ``token_weights`` the sum of the weighted role losses.
 
     Args:
-        logprobs: [B, T].
-        weights: [B, T], 0 off the completion.
+        logprobs: [R].
+        weights: [R].
     """
     return -(logprobs * weights).sum()
 
 
-def policy_gradient_loss(
-    logprobs: Tensor, behaviour: Tensor, weights: Tensor, clip_low: float, clip_high: float
-) -> Tensor:
-    """``-sum_bt min(r_bt w_bt, clip(r_bt, 1 - low, 1 + high) w_bt)``, r the ratio to the sampler.
+CLIP_LOW, CLIP_HIGH = 0.2, 0.28
+"""DAPO's. One update a batch of fresh rollouts stays within them: they guard against staleness."""
+
+
+def policy_gradient_loss(logprobs: Tensor, sampled: Tensor, weights: Tensor) -> Tensor:
+    """``-sum_t min(r_t w_t, clip(r_t, 1 - low, 1 + high) w_t)``, r the ratio to the sampler.
 
     With advantages over the number of tokens as weights this is GRPO's loss as DAPO normalises and
     clips it (arXiv 2503.14476, equation 8), without a KL term.
 
     Args:
-        logprobs: [B, T].
-        behaviour: [B, T], log-probabilities under the policy that sampled.
-        weights: [B, T], 0 off the completion.
-        clip_low: Epsilon below 1.
-        clip_high: Epsilon above 1.
+        logprobs: [R].
+        sampled: [R], log-probabilities under the policy that sampled.
+        weights: [R].
     """
-    ratio = torch.exp(logprobs - behaviour)
-    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
+    ratio = torch.exp(logprobs - sampled)
+    clipped = ratio.clamp(1 - CLIP_LOW, 1 + CLIP_HIGH)
     return -torch.minimum(ratio * weights, clipped * weights).sum()
-
-
-def _logits(model: Any, batch: MicroBatch) -> Tensor:
-    """[B, T', V] for the last T' of the T token columns; the earlier ones hold no completion."""
-    return _rows(model, batch) if batch.prefix_ids is None else _grouped(model, batch)
-
-
-def _rows(model: Any, batch: MicroBatch) -> Tensor:
-    """One pass over prompt and completion. Right padding needs no mask: nothing looks ahead."""
-    length = batch.ids.shape[1]
-    first = int(batch.mask.argmax(-1).min())  # the earliest completion token of all rows
-    out = model(input_ids=batch.ids, use_cache=False, logits_to_keep=length - first + 1)
-    logits: Tensor = out.logits[:, :-1]
-    return logits
-
-
-def _grouped(model: Any, batch: MicroBatch) -> Tensor:
-    """Each beginning is encoded once; its key-value cache is shared by the rows that follow."""
-    assert batch.prefix_mask is not None
-    assert batch.owner is not None
-    positions = (batch.prefix_mask.cumsum(-1) - 1).clamp(min=0)
-    prefixes = model(
-        input_ids=batch.prefix_ids,
-        attention_mask=batch.prefix_mask,
-        position_ids=positions,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    logits: Tensor = prefixes.logits[batch.owner]  # [B, 1, V]
-    if batch.ids.shape[1] > 1:
-        cache = prefixes.past_key_values
-        cache.batch_select_indices(batch.owner)
-        fed = batch.ids[:, :-1]
-        mask = torch.cat([batch.prefix_mask[batch.owner], torch.ones_like(fed)], dim=1)
-        steps = torch.arange(fed.shape[1], device=fed.device)
-        lengths = batch.prefix_mask.sum(-1)[batch.owner]
-        rest = model(
-            input_ids=fed,
-            attention_mask=mask,
-            position_ids=lengths[:, None] + steps,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        logits = torch.cat([logits, rest.logits], dim=1)
-    return logits
-
-
-def _gather(logits: Tensor, ids: Tensor) -> Tensor:
-    losses = torch.nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), ids.flatten(), reduction="none"
-    )
-    return -losses.view_as(ids)

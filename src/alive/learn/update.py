@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
 from typing import Any
 
 import torch
 
 from alive.config import LearnConfig
-from alive.errors import DivergenceError
 from alive.learn.batch import MicroBatch, micro_batches
-from alive.learn.loss import (
-    completion_logprobs,
-    likelihood_loss,
-    policy_gradient_loss,
-)
+from alive.learn.loss import Forward, likelihood_loss, policy_gradient_loss
 from alive.types import TrainingRecord, UpdateStats
+
+MAX_GRAD_NORM = 1.0
+"""Gradients are clipped to this norm, as is customary."""
 
 
 def role_weights(config: LearnConfig) -> dict[str, float]:
@@ -31,64 +30,83 @@ def role_weights(config: LearnConfig) -> dict[str, float]:
 
 
 def make_optimiser(model: Any, config: LearnConfig) -> torch.optim.AdamW:
-    """AdamW over the weights that train (all of them, or the LoRA adapters)."""
+    """AdamW over the weights that train (all of them, or the LoRA adapters), all float32."""
     trainable = [weight for weight in model.parameters() if weight.requires_grad]
     return torch.optim.AdamW(
-        trainable, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
+        trainable,
+        lr=config.learning_rate,
+        betas=(0.9, 0.98),
+        weight_decay=config.weight_decay,
+        fused=True,  # one pass over weights and moments, without copies
     )
 
 
 def update(
-    model: Any,
+    forward: Forward,
     optimiser: torch.optim.Optimizer,
     records: Sequence[TrainingRecord],
     config: LearnConfig,
     *,
     learning_rate: float,
     pad_id: int,
+    share: bool = True,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    apply: Callable[[Callable[[], Any]], Any] = lambda step: step(),
 ) -> UpdateStats:
     """Accumulates gradients over micro-batches, then takes one step.
 
-    Raises:
-        DivergenceError: The loss or the gradient norm is not finite; weights are left untouched.
+    Args:
+        forward: The model's forward pass.
+        optimiser: Of its trainable weights.
+        records: What is learned.
+        config: Weights of the losses, clipping, size of a micro-batch.
+        learning_rate: Of this step.
+        pad_id: Fills what carries no loss.
+        share: Whether common beginnings are encoded once.
+        autocast: Context of forward passes.
+        apply: Calls the optimiser's step; the caller may guard it, for nothing else here changes a
+            weight.
+
+    Returns:
+        What was done; ``skipped`` where the loss or the gradient norm was not finite, and the
+        weights are as they were.
     """
-    device = next(model.parameters()).device
+    device = forward.model.device
     optimiser.zero_grad(set_to_none=True)
     total, tokens = 0.0, 0
     sums: dict[str, tuple[float, int]] = {}
+    weights = role_weights(config)
     for cpu_batch in micro_batches(
-        records, role_weights(config), pad_id, config.micro_batch_tokens
+        records, weights, pad_id, config.micro_batch_tokens, share=share
     ):
         batch = _to(cpu_batch, device)
-        loss, logprobs = _loss(model, batch, config)
+        with autocast():
+            logprobs = forward.logprobs(batch)
+        loss = _loss(logprobs, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()
-        tokens += int(batch.mask.sum())
+        tokens += len(logprobs)
         _add_role_sums(sums, batch, logprobs.detach())
     trainable = [weight for group in optimiser.param_groups for weight in group["params"]]
-    norm = float(torch.nn.utils.clip_grad_norm_(trainable, config.max_grad_norm))
-    if not (math.isfinite(total) and math.isfinite(norm)):
-        optimiser.zero_grad(set_to_none=True)
-        raise DivergenceError(
-            f"the loss ({total}) or its gradient norm ({norm}) is not finite; the weights were not "
-            "touched. Remedy: a new run with a lower learn.learning_rate, its --model the model "
-            "folder of this run's last checkpoint."
-        )
-    for group in optimiser.param_groups:
-        group["lr"] = learning_rate
-    optimiser.step()
+    norm = float(torch.nn.utils.clip_grad_norm_(trainable, MAX_GRAD_NORM))
+    finite = math.isfinite(total) and math.isfinite(norm)
+    if finite:
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate
+        apply(optimiser.step)
     optimiser.zero_grad(set_to_none=True)
     means = {role: -value / count for role, (value, count) in sorted(sums.items())}
-    return UpdateStats(loss=total, role_loss=means, grad_norm=norm, tokens=tokens)
+    return UpdateStats(
+        loss=total, role_loss=means, grad_norm=norm, tokens=tokens, skipped=not finite
+    )
 
 
-def _loss(model: Any, batch: MicroBatch, config: LearnConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns a batch's loss and its log-probabilities, [B, T]."""
-    logprobs = completion_logprobs(model, batch)
-    if batch.behaviour is None:
-        return likelihood_loss(logprobs, batch.weights), logprobs
-    clip = config.clip_low, config.clip_high
-    return policy_gradient_loss(logprobs, batch.behaviour, batch.weights, *clip), logprobs
+def _loss(logprobs: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
+    ahead = batch.mask.bool()
+    weights = batch.weights[ahead]
+    if batch.sampled is None:
+        return likelihood_loss(logprobs, weights)
+    return policy_gradient_loss(logprobs, batch.sampled[ahead], weights)
 
 
 def _to(batch: MicroBatch, device: torch.device) -> MicroBatch:
@@ -103,8 +121,9 @@ def _to(batch: MicroBatch, device: torch.device) -> MicroBatch:
 def _add_role_sums(
     sums: dict[str, tuple[float, int]], batch: MicroBatch, logprobs: torch.Tensor
 ) -> None:
-    rows = (logprobs * batch.mask).sum(-1).tolist()
+    rows = torch.zeros(batch.mask.shape, device=logprobs.device)
+    rows[batch.mask.bool()] = logprobs
     counts = batch.mask.sum(-1).tolist()
-    for role, row, count in zip(batch.roles, rows, counts, strict=True):
+    for role, row, count in zip(batch.roles, rows.sum(-1).tolist(), counts, strict=True):
         value, seen = sums.get(role, (0.0, 0))
         sums[role] = (value + row, seen + count)

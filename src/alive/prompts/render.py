@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, cast
 
 from alive.doors import prompt_sets
 from alive.errors import ModelError
+from alive.prompts.chat import ChatTemplate
 from alive.prompts.neutral import ControlTokens, neutralise
 from alive.prompts.templates import Segment, Slot, TemplateSet, load_templates
+from alive.seeding import digest
 from alive.types import Prompt, Role
 from alive.words import Words
 
@@ -28,8 +30,17 @@ __all__ = ["Renderer", "make_renderer"]
 _Frame = tuple[tuple[int, ...] | Slot, ...]
 
 
-def make_renderer(tokenizer: PreTrainedTokenizerBase, prompts_folder: str | Path = "") -> Renderer:
+def make_renderer(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts_folder: str | Path = "",
+    stop_ids: Sequence[int] = (),
+) -> Renderer:
     """Returns the renderer for a model: a world's set where its own token exists, else chat.
+
+    Args:
+        tokenizer: The model's.
+        prompts_folder: Files that override those of the set; empty: none.
+        stop_ids: Token ids that end a completion as well, as the model's own settings say.
 
     Raises:
         ConfigError: A user's prompt file is wrong (see ``load_templates``).
@@ -37,7 +48,7 @@ def make_renderer(tokenizer: PreTrainedTokenizerBase, prompts_folder: str | Path
     """
     tokens = tokenizer.get_added_vocab()
     own = (name for name, world in prompt_sets().items() if world.prompts.marker in tokens)
-    return Renderer(tokenizer, load_templates(next(own, "chat"), prompts_folder))
+    return Renderer(tokenizer, load_templates(next(own, "chat"), prompts_folder), stop_ids)
 
 
 class Renderer:
@@ -48,12 +59,19 @@ class Renderer:
         words: What conditions and critiques say.
         stop_ids: Token ids that end a completion; the first is the one we teach.
         pad_id: Token id for padding. May equal a stop id: mask by length, never by this id.
+        vocabulary: Ids below this may be drawn; a model may have more rows, which mean nothing.
 
     Raises:
         ModelError: The tokenizer has no token that could end a completion.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, templates: TemplateSet) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        templates: TemplateSet,
+        stop_ids: Sequence[int] = (),
+    ) -> None:
+        """Takes over a tokenizer; see ``make_renderer``."""
         self.templates = templates
         self.words: Words = templates.words
         self._tokenizer = tokenizer
@@ -62,10 +80,26 @@ class Renderer:
         unknown = {tokenizer.unk_token_id} - {tokenizer.eos_token_id, tokenizer.bos_token_id}
         specials = {int(i) for i in tokenizer.all_special_ids}
         self._forbidden = (specials | self._controls.ids) - unknown
-        self.stop_ids = self._stop_ids()
+        self.vocabulary = 1 + max(tokenizer.get_vocab().values())
+        chats = templates.style == "chat" and bool(tokenizer.chat_template)
+        self._template = ChatTemplate(tokenizer, templates.system) if chats else None
+        self.stop_ids = self._stop_ids(stop_ids)
         pad = tokenizer.pad_token_id
         self.pad_id = int(pad) if isinstance(pad, int) else self.stop_ids[0]
         self._frames: dict[tuple[str, bool], _Frame] = {}
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Names what every prompt is made of, the chat template's frames included."""
+        frames = [
+            f"{name} {conditioned} {self._frame(name, conditioned)}"
+            for name in sorted(self.templates.templates)
+            for conditioned in (False, True)
+        ]
+        named = {"prompts": digest(self.templates.digest, *frames, str(self.stop_ids))}
+        return named | (
+            {"date": self._template.date} if self._template and self._template.date else {}
+        )
 
     def pose(self, document: str, condition: str | None) -> Prompt:
         """Asks for one span of a document, under the condition's words where given."""
@@ -163,7 +197,7 @@ class Renderer:
         segments = self.templates.segments(name, conditioned=conditioned)
         if self.templates.style == "chat":
             segments = self._chat(segments)
-        lead = [] if self.templates.style == "chat" and self._has_chat() else self._opening()
+        lead = [] if self._template else self._opening()
         parts: list[tuple[int, ...] | Slot] = [tuple(lead)] if lead else []
         for segment in segments:
             parts.append(segment if isinstance(segment, Slot) else self._encode_trusted(segment))
@@ -171,43 +205,17 @@ class Renderer:
 
     def _chat(self, segments: Sequence[Segment]) -> list[Segment]:
         """Frames a user message by the model's chat template, or as plain text without one."""
-        if not self._has_chat():
+        if self._template is None:
             return [f"{self.templates.system}\n\n", *segments, "\n\n"]
         names = [s.name for s in segments if isinstance(s, Slot)]
         marks = {f"alive{i}slot{name}": Slot(name) for i, name in enumerate(names)}
         order = iter(marks)
         user = "".join(next(order) if isinstance(s, Slot) else s for s in segments)
-        text = self._apply(user, reply=None)
+        text = self._template.render(user) + self._template.closing
         pieces = re.split(f"({'|'.join(marks)})", text)
         if [piece for piece in pieces if piece in marks] != list(marks):
             raise ModelError("the model's chat template drops or repeats part of the user message")
         return [marks.get(piece, piece) for piece in pieces if piece]
-
-    def _apply(self, user: str, reply: str | None) -> str:
-        """Renders one exchange by the tokenizer's chat template, as text."""
-        from jinja2 import TemplateError
-
-        system = self.templates.system
-        turns = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-        merged = [{"role": "user", "content": f"{system}\n\n{user}"}]
-        for messages in (turns, merged):
-            if reply is not None:
-                messages.append({"role": "assistant", "content": reply})
-        # Reasoning must stay in the attempt, where the reviewer can see it: thinking is off.
-        options = {
-            "tokenize": False,
-            "add_generation_prompt": reply is None,
-            "enable_thinking": False,
-        }
-        try:
-            text = self._tokenizer.apply_chat_template(turns, **options)
-        except TemplateError:
-            # Some templates refuse a system message; its text then opens the user's.
-            text = self._tokenizer.apply_chat_template(merged, **options)
-        return cast(str, text)
-
-    def _has_chat(self) -> bool:
-        return bool(self._tokenizer.chat_template)
 
     def _opening(self) -> list[int]:
         """Returns what the tokenizer puts before plain text: a bos token, or nothing."""
@@ -215,7 +223,7 @@ class Renderer:
         ids = self._tokenizer.encode("", add_special_tokens=True)
         return [bos] if ids and ids[0] == bos and isinstance(bos, int) else []
 
-    def _stop_ids(self) -> tuple[int, ...]:
+    def _stop_ids(self, further: Sequence[int]) -> tuple[int, ...]:
         tokenizer = self._tokenizer
         stops: list[int] = []
         if self.templates.end:
@@ -226,14 +234,15 @@ class Renderer:
                     f"in the prompt set {self.templates.version}"
                 )
             stops.append(end)
-        elif self.templates.style == "chat" and self._has_chat():
+        elif self._template:
             # A base model's eos may differ from the token that ends a turn in its chat template.
-            tail = self._apply("question", reply="alivereplyend").partition("alivereplyend")[2]
+            tail = self._template.render("question", "alivereplyend").partition("alivereplyend")[2]
             stops += [i for i in self._encode_trusted(tail) if i in self._controls.ids][:1]
         if isinstance(tokenizer.eos_token_id, int):
             stops.append(tokenizer.eos_token_id)
         if not stops:
             raise ModelError("the tokenizer has no end token; set eos_token in its folder")
+        stops += [one for one in further if one < self.vocabulary]
         return tuple(dict.fromkeys(stops))
 
     def _encode_trusted(self, text: str) -> tuple[int, ...]:

@@ -35,7 +35,8 @@ _ALWAYS = (
 """Settings a card gives whether or not they differ from the defaults."""
 
 _NEVER = frozenset(
-    {"out", "checkpoint_every", "keep_checkpoints", "corpus.paths", "model.id", "model.threads"}
+    {"out", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints"}
+    | {"corpus.paths", "model.id", "model.threads"}
     # May name a private machine or hold a password.
     | {"warmup.teacher"}
 )

@@ -13,7 +13,7 @@ from typing import Any
 from alive.config import Config
 from alive.errors import RunError, UserError
 from alive.publish.card import Card, write_card
-from alive.settings import build_config
+from alive.settings import stored_config
 from alive.store import Checkpoint, newest_checkpoint, read_config
 from alive.store.atomic import new_folder, storage
 
@@ -37,7 +37,7 @@ def export(run: str | Path, to: str | Path, *, adapters: bool = False) -> Path:
         StorageError: The disk refuses; nothing is left behind.
     """
     run, target = Path(run), Path(to).expanduser().resolve()
-    config = build_config([(f"{run}/config.json", read_config(run))])
+    config = stored_config(f"{run}/config.json", read_config(run))
     if adapters and not config.model.lora_rank:
         raise UserError(
             f"{run} trained all weights (model.lora_rank = 0), so there are no adapters; export "
@@ -53,11 +53,11 @@ def export(run: str | Path, to: str | Path, *, adapters: bool = False) -> Path:
     with storage(target, "Nothing was left behind, and the run is untouched."):
         try:
             with new_folder(target) as folder:
-                if adapters:
-                    _write_adapters(config, checkpoint, folder)
+                if config.model.lora_rank and not adapters:
+                    _write_merged(checkpoint.model, folder)
                 else:
                     _copy_files(checkpoint.model, folder)
-                write_card(_card(run, config, checkpoint, adapters), folder)
+                write_card(_card(run, config, checkpoint, adapters, folder), folder)
         except FileNotFoundError:
             if checkpoint.folder.exists():
                 raise
@@ -76,21 +76,14 @@ def _copy_files(source: Path, folder: Path) -> None:
         shutil.copyfile(file, copy)
 
 
-def _write_adapters(config: Config, checkpoint: Checkpoint, folder: Path) -> None:
-    from alive.engines.lora import save_adapters
+def _write_merged(adapters: Path, folder: Path) -> None:
+    from alive.engines.models import write_merged
 
-    save_adapters(
-        checkpoint.model,
-        checkpoint.tensors(),
-        config.model.lora_rank,
-        config.model.lora_alpha,
-        config.model.id,
-        folder,
-    )
+    write_merged(adapters, folder)
 
 
-def _card(run: Path, config: Config, checkpoint: Checkpoint, adapters: bool) -> Card:
-    model = json.loads((checkpoint.model / "config.json").read_text("utf-8"))
+def _card(run: Path, config: Config, checkpoint: Checkpoint, adapters: bool, folder: Path) -> Card:
+    model = _read(folder / "config.json")
     return Card(
         config=config,
         step=checkpoint.step,

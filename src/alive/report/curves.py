@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from alive.config import LOOKS
 from alive.report.charts import Chart
 from alive.report.drawing import INK, SERIES, binned, draw
 from alive.report.gather import Run
@@ -29,8 +30,7 @@ def over_time(run: Run) -> Iterator[Chart]:
     rows = run.metrics
     valid = [_ratio(r["proposed"], r["proposed"] + sum(r["refused"].values())) for r in rows]
     if any("held_out" in row for row in rows):
-        looks = run.config["evaluate"]["looks"]
-        yield _lines(run, "Held-out problems, as it learns", f"Of the first {looks} problems of "
+        yield _lines(run, "Held-out problems, as it learns", f"Of the first {LOOKS} problems of "
             "each suite, greedily; the evaluations before and after take all of them.",
             {"right": _shares(rows, "held_out")})  # fmt: skip
     yield _lines(run, "Attempts", "Of training tasks, not of held-out problems: which tasks there "

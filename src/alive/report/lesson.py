@@ -49,7 +49,7 @@ def find_lesson(run: Run) -> Lesson | None:
     """Returns the lesson at the hardest task that one revision solved; None where none did."""
     found: tuple[dict[str, Any], dict[str, Any]] | None = None
     for shard in _spread(sorted((run.path / "episodes").glob("step-*.parquet"))):
-        for pair in _mended(shard):
+        for pair in _corrected(shard):
             if found is None or pair[0]["pass_rate"] < found[0]["pass_rate"]:
                 found = pair
     if found is None:
@@ -73,7 +73,7 @@ def _spread(shards: list[Path]) -> list[Path]:
     return [shards[at * (len(shards) - 1) // (_SHARDS - 1)] for at in range(_SHARDS)]
 
 
-def _mended(shard: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def _corrected(shard: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Pairs of a failed attempt and its right revision."""
     import pyarrow.parquet as pq
 

@@ -20,7 +20,7 @@ from alive.report.judging import calibration, roc
 from alive.report.lesson import find_lesson
 from alive.report.text import percent
 from alive.report.verdicts import verdicts
-from alive.settings import as_arguments, build_config
+from alive.settings import as_arguments, build_config, gone_in
 
 __all__ = ["REPORT", "render_report"]
 
@@ -88,7 +88,12 @@ def render_report(path: Path, running: bool | None = None) -> str:
 
 
 def reproduce(run: Run) -> str:
-    """Returns the command line that plays the run again, to the same bits on the same machine."""
+    """Returns the command line that plays the run again, to the same bits on the same machine.
+
+    Empty for a run of an earlier version, whose settings say more than this version can.
+    """
+    if gone_in(run.config):
+        return ""
     config = build_config([(str(run.path), run.config)])
     threads = next((e["threads"] for e in run.journal if e.get("threads")), config.model.threads)
     model = config.model.model_copy(update={"threads": threads})

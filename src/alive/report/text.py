@@ -31,13 +31,11 @@ class Line:
         number: From 1, as reviews count steps.
         text: The line.
         faulty: Whether the review names it as the first wrong one.
-        learned: Whether the attempt was learned up to here, and no further.
     """
 
     number: int
     text: str
     faulty: bool = False
-    learned: bool = True
 
 
 def passage_parts(passage: str, span: str) -> list[Part]:
@@ -49,16 +47,15 @@ def passage_parts(passage: str, span: str) -> list[Part]:
     return [part for part in parts if part.text]
 
 
-def lines_of(completion: str, faulty_step: int | None = None, learned: int = 0) -> list[Line]:
+def lines_of(completion: str, faulty_step: int | None = None) -> list[Line]:
     """Splits an attempt into its steps.
 
     Args:
         completion: What the policy wrote.
         faulty_step: The first wrong one by its review, from 1.
-        learned: How many lines trained; 0 where the whole did or nothing.
     """
     return [
-        Line(number, text, number == faulty_step, not learned or number <= learned)
+        Line(number, text, number == faulty_step)
         for number, text in enumerate(completion.rstrip("\n").split("\n"), 1)
     ]
 

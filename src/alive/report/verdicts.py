@@ -32,6 +32,11 @@ def _of_training(run: Run) -> Iterator[str]:
         return
     if limits := out_of_its_world(run.config["model"]["id"], run.config["corpus"]["paths"]):
         yield limits
+    if skipped := sum(bool(row.get("skipped")) for row in run.metrics):
+        yield (
+            f"{skipped} of {run.steps} steps were skipped, as their loss or gradient was not "
+            "finite: nothing was learned in them."
+        )
     right = _mean(later, "pass_rate")
     if right < _FEW:
         yield (
@@ -83,7 +88,7 @@ def _of_revising(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -
     rates = [one["corrected"] / one["n_wrong"] for one in (old, new)]
     if rates[1] < rates[0] and new["n_wrong"] < old["n_wrong"]:
         yield (
-            f"Revising mends {percent(rates[1])} of wrong first attempts, {percent(rates[0])} "
+            f"Revising corrects {percent(rates[1])} of wrong first attempts, {percent(rates[0])} "
             f"before: there are {new['n_wrong']:,} of them now and there were {old['n_wrong']:,}, "
             "and of those that are left the reviewer overlooks more."
         )

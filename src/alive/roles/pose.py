@@ -20,7 +20,7 @@ from alive.types import (
     MASK,
     Document,
     Origin,
-    Prompt,
+    Request,
     Rollout,
     Sampler,
     SamplingParams,
@@ -38,6 +38,13 @@ __all__ = [
     "random_spans",
     "task_id",
 ]
+
+ROUNDS = 3
+"""Times a poser is asked, the first included: what is left open then is filled at random."""
+
+MAX_SPAN_WORDS = 10
+MAX_SPAN_SHARE = 0.15
+"""Of a document's characters."""
 
 MAX_OCCURRENCES = 7
 MIN_CONTEXT_WORDS = 5
@@ -74,53 +81,47 @@ class Posed:
         return dict(Counter(reason for reason in self.reasons if reason is not None))
 
 
-def pose(
+async def pose(
     sampler: Sampler,
     renderer: Renderer,
-    documents: Sequence[Document],
+    document: Document,
     game: GameConfig,
     params: SamplingParams,
     seed: int,
     memory: Container[str] = (),
     guesses: Sequence[str] = (),
-) -> tuple[Posed, ...]:
-    """Poses M tasks on each document.
+) -> Posed:
+    """Poses M tasks on a document.
 
     Args:
         sampler: The policy.
-        renderer: Renders the prompts.
-        documents: D raw texts.
-        game: M, the random share, resamples and the gate's limits.
+        renderer: Renders the prompt.
+        document: A raw text.
+        game: M, the random share and the gate's limits.
         params: How proposals are drawn.
-        seed: Seed of this call.
+        seed: Seed of what this is part of.
         memory: Ids of tasks (``task_id``) not to be posed again.
         guesses: What the policy answers without any passage (``blind_guesses``).
 
     Returns:
-        For each document the tasks, poser's first, and every proposal with what came of it.
+        The tasks, poser's first, and every proposal with what came of it.
     """
-    condition = positive_condition("pose", renderer.words)
-    boards = [_Board(document, game, memory, guesses) for document in documents]
+    prompt = renderer.pose(document.text, positive_condition("pose", renderer.words))
+    board = _Board(document, game, memory, guesses)
     m = game.masks_per_document
     wanted = m - round(game.random_share * m)
-    for round_index in range(game.resamples + 1):
-        short = [board for board in boards if len(board.tasks) < wanted]
-        if not short:
+    for turn in range(ROUNDS):
+        missing = wanted - len(board.tasks)
+        if missing <= 0:
             break
-        prompts = [renderer.pose(board.document.text, condition) for board in short]
-        missing = max(wanted - len(board.tasks) for board in short)
-        drawn = sampler.sample(prompts, missing, params, derive(seed, "pose", round_index))
-        for board, rollouts in zip(short, drawn, strict=True):
-            for rollout in rollouts[: wanted - len(board.tasks)]:
-                board.propose(rollout)
-    for board in boards:
-        board.fill(m, derive(seed, "random", board.document.id))
-    return tuple(
-        Posed(tuple(board.tasks), tuple(board.rollouts), tuple(board.reasons)) for board in boards
-    )
+        own = derive(seed, "pose", document.id, turn)
+        for rollout in await sampler.sample(Request(prompt, missing, params, own)):
+            board.propose(rollout)
+    board.fill(m, derive(seed, "random", document.id))
+    return Posed(tuple(board.tasks), tuple(board.rollouts), tuple(board.reasons))
 
 
-def blind_guesses(
+async def blind_guesses(
     sampler: Sampler, renderer: Renderer, n: int, params: SamplingParams, seed: int
 ) -> tuple[str, ...]:
     """Returns what the policy answers, in at least half of ``n`` tries, with no passage at all.
@@ -128,10 +129,10 @@ def blind_guesses(
     A span among these is guessable without reading, and no task. One call a step serves every
     document. [I] The paper asks for spans that need the passage; this is our test of it.
     """
-    prompt: Prompt = renderer.solve(MASK, None)
+    request = Request(renderer.solve(MASK, None), n, params, derive(seed, "blind"))
     answers = [
         normalise(answer)
-        for rollout in sampler.sample([prompt], n, params, derive(seed, "blind"))[0]
+        for rollout in await sampler.sample(request)
         if (answer := extract_answer(rollout.text)) is not None
     ]
     return tuple(answer for answer, count in Counter(answers).items() if 2 * count >= n)
@@ -180,7 +181,7 @@ def invalid_reason(
         return "empty"
     if span not in document.text:
         return "not in the text"
-    if len(words) > game.max_span_words or len(span) > game.max_span_share * len(document.text):
+    if len(words) > MAX_SPAN_WORDS or len(span) > MAX_SPAN_SHARE * len(document.text):
         return "too long"
     if not re.search(r"[^\W_]", span) or all(_bare(word) in STOP_WORDS for word in words):
         return "only stop-words or punctuation"

@@ -6,16 +6,17 @@ train the blind one. A verdict comes from the reviewer's own completion and from
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alive.feedback import leaks, review_leaks
 from alive.prompts import REVIEW_LINE, Renderer
 from alive.seeding import derive
-from alive.types import Attempt, Prompt, Review, Rollout, Sampler, SamplingParams, Task
+from alive.types import Attempt, Request, Review, Rollout, Sampler, SamplingParams, Task
 
-__all__ = ["ParsedReview", "from_text", "none", "parse_review", "review"]
+__all__ = ["ParsedReview", "from_text", "none", "parse_review", "review", "review_each"]
 
 _VERDICT = re.compile(r"(right|wrong)[ \t*_.]*", re.IGNORECASE)
 _SCORE = re.compile(r"(\d{1,2}(?:\.\d+)?)(?:[ \t]*/[ \t]*10)?[ \t*_.]*")
@@ -62,7 +63,40 @@ def parse_review(text: str) -> ParsedReview:
     return ParsedReview(one["summary"], verdict, faulty, score)
 
 
-def review(
+async def review(
+    sampler: Sampler,
+    renderer: Renderer,
+    task: Task,
+    attempt: Attempt,
+    privileged: bool,
+    params: SamplingParams,
+    seed: int,
+) -> Review:
+    """Reviews an attempt.
+
+    Args:
+        sampler: The policy.
+        renderer: Renders the prompt.
+        task: The task.
+        attempt: What is judged.
+        privileged: Whether the reviewer sees the hidden span.
+        params: How the review is drawn.
+        seed: Seed of what this is part of.
+
+    Raises:
+        ValueError: The attempt is not one at this task.
+    """
+    if task.id != attempt.task_id:
+        raise ValueError(f"attempt at task {attempt.task_id} was paired with task {task.id}")
+    span = task.span if privileged else None
+    prompt = renderer.review(task.passage, attempt.rollout.text, span, attempt.correct)
+    view = "privileged" if privileged else "blind"
+    own = derive(seed, "review", view, task.id, attempt.index)
+    (rollout,) = await sampler.sample(Request(prompt, 1, params, own))
+    return from_text(task, attempt, rollout.text, rollout=rollout, privileged=privileged)
+
+
+async def review_each(
     sampler: Sampler,
     renderer: Renderer,
     tasks: Sequence[Task],
@@ -71,7 +105,7 @@ def review(
     params: SamplingParams,
     seed: int,
 ) -> tuple[Review, ...]:
-    """Reviews each attempt; identical completions to the same task are reviewed once and shared.
+    """Reviews attempts side by side; identical completions to the same task share one review.
 
     Args:
         sampler: The policy.
@@ -80,7 +114,7 @@ def review(
         attempts: What is judged.
         privileged: Whether the reviewer sees the hidden span.
         params: How reviews are drawn.
-        seed: Seed of this call.
+        seed: Seed of what this is part of.
 
     Returns:
         One review an attempt, in order.
@@ -88,23 +122,19 @@ def review(
     Raises:
         ValueError: Tasks and attempts differ in number or do not belong together.
     """
-    _check_pairs(tasks, attempts)
-    prompts: dict[tuple[str, str], Prompt] = {}
+    first: dict[tuple[str, str], tuple[Task, Attempt]] = {}
     for task, attempt in zip(tasks, attempts, strict=True):
-        key = (task.id, attempt.rollout.text)
-        if key not in prompts:
-            span = task.span if privileged else None
-            text = attempt.rollout.text
-            prompts[key] = renderer.review(task.passage, text, span, attempt.correct)
-    if not prompts:
-        return ()
-    view = "privileged" if privileged else "blind"
-    groups = sampler.sample(list(prompts.values()), 1, params, derive(seed, "review", view))
-    written = {key: group[0] for key, group in zip(prompts, groups, strict=True)}
+        first.setdefault((attempt.task_id, attempt.rollout.text), (task, attempt))
+    written = await asyncio.gather(
+        *(
+            review(sampler, renderer, task, attempt, privileged, params, seed)
+            for task, attempt in first.values()
+        )
+    )
+    shared = dict(zip(first, written, strict=True))
     return tuple(
-        from_text(task, attempt, rollout.text, rollout=rollout, privileged=privileged)
-        for task, attempt in zip(tasks, attempts, strict=True)
-        for rollout in [written[task.id, attempt.rollout.text]]
+        replace(shared[attempt.task_id, attempt.rollout.text], attempt_index=attempt.index)
+        for attempt in attempts
     )
 
 
@@ -136,11 +166,3 @@ def from_text(
 def none(task: Task, attempt: Attempt) -> Review:
     """Stands for the review of an attempt that was not reviewed: no words at all."""
     return from_text(task, attempt, "")
-
-
-def _check_pairs(tasks: Sequence[Task], attempts: Sequence[Attempt]) -> None:
-    if len(tasks) != len(attempts):
-        raise ValueError(f"{len(tasks)} tasks for {len(attempts)} attempts")
-    for task, attempt in zip(tasks, attempts, strict=True):
-        if task.id != attempt.task_id:
-            raise ValueError(f"attempt at task {attempt.task_id} was paired with task {task.id}")

@@ -6,90 +6,79 @@ from the text, through ``alive.verify``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from alive.prompts import Renderer
 from alive.seeding import derive
-from alive.types import Attempt, Review, Rollout, Sampler, SamplingParams, Task
+from alive.types import Attempt, Request, Review, Rollout, Sampler, SamplingParams, Task
 from alive.verify import extract_answer, matches
 
 __all__ = ["revise", "solve"]
 
 
-def solve(
+async def solve(
     sampler: Sampler,
     renderer: Renderer,
-    tasks: Sequence[Task],
+    task: Task,
     n: int,
     params: SamplingParams,
     condition: str | None,
     seed: int,
-) -> tuple[tuple[Attempt, ...], ...]:
-    """Attempts each task ``n`` times under one condition.
+) -> tuple[Attempt, ...]:
+    """Attempts a task ``n`` times under one condition.
 
     Args:
         sampler: The policy.
-        renderer: Renders the prompts.
-        tasks: M tasks.
-        n: N attempts a task.
+        renderer: Renders the prompt.
+        task: What is attempted.
+        n: N attempts.
         params: How attempts are drawn.
-        condition: Feedback words every prompt opens with; None for the plain prompt.
-        seed: Seed of this call.
+        condition: Feedback words the prompt opens with; None for the plain prompt.
+        seed: Seed of what this is part of.
 
     Returns:
-        For each task its N attempts, index 0..N-1.
+        N attempts, index 0..N-1.
     """
-    if not tasks:
-        return ()
-    prompts = [renderer.solve(task.passage, condition) for task in tasks]
-    groups = sampler.sample(prompts, n, params, derive(seed, "solve"))
-    return tuple(
-        tuple(_attempt(task, index, rollout) for index, rollout in enumerate(group))
-        for task, group in zip(tasks, groups, strict=True)
-    )
+    prompt = renderer.solve(task.passage, condition)
+    own = derive(seed, "solve", task.id, condition or "")
+    rollouts = await sampler.sample(Request(prompt, n, params, own))
+    return tuple(_attempt(task, index, rollout) for index, rollout in enumerate(rollouts))
 
 
-def revise(
+async def revise(
     sampler: Sampler,
     renderer: Renderer,
-    tasks: Sequence[Task],
-    attempts: Sequence[Attempt],
-    reviews: Sequence[Review],
+    task: Task,
+    attempt: Attempt,
+    review: Review,
     params: SamplingParams,
     seed: int,
-) -> tuple[Attempt, ...]:
-    """Writes a second attempt after each review.
+) -> Attempt:
+    """Writes a second attempt after a review.
 
     Args:
         sampler: The policy.
-        renderer: Renders the prompts.
-        tasks: One task an attempt.
-        attempts: The first attempts.
-        reviews: One review an attempt.
-        params: How revisions are drawn.
-        seed: Seed of this call.
+        renderer: Renders the prompt.
+        task: The task.
+        attempt: The first attempt at it.
+        review: The review of that.
+        params: How the revision is drawn.
+        seed: Seed of what this is part of.
 
     Returns:
-        One revision an attempt, in order; ``index`` names the attempt revised.
+        The revision; ``index`` names the attempt revised.
 
     Raises:
-        ValueError: The three differ in number or do not belong together.
+        ValueError: The three do not belong together.
     """
-    prompts = []
-    for task, attempt, review in zip(tasks, attempts, reviews, strict=True):
-        if (task.id, task.id) != (attempt.task_id, review.task_id):
-            raise ValueError(
-                f"task {task.id}, attempt at {attempt.task_id} and review of "
-                f"{review.task_id} do not belong together"
-            )
-        prompts.append(renderer.revise(task.passage, attempt.rollout.text, review.text))
-    if not prompts:
-        return ()
-    groups = sampler.sample(prompts, 1, params, derive(seed, "revise"))
-    return tuple(
-        _attempt(task, attempt.index, group[0])
-        for task, attempt, group in zip(tasks, attempts, groups, strict=True)
-    )
+    reviewed = review.task_id, review.attempt_index
+    if task.id != attempt.task_id or reviewed != (attempt.task_id, attempt.index):
+        raise ValueError(
+            f"task {task.id}, attempt {attempt.index} at {attempt.task_id} and review of attempt "
+            f"{review.attempt_index} at {review.task_id} do not belong together"
+        )
+    prompt = renderer.revise(task.passage, attempt.rollout.text, review.text)
+    own = derive(seed, "revise", task.id, attempt.index)
+    (rollout,) = await sampler.sample(Request(prompt, 1, params, own))
+    return _attempt(task, attempt.index, rollout)
 
 
 def _attempt(task: Task, index: int, rollout: Rollout) -> Attempt:

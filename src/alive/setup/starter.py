@@ -167,15 +167,7 @@ def _documents(shape: ModelShape, seen: Survey, on_gpu: bool) -> Choices:
         why += f"; longer ones are cut, as a {device} with this model bears no more."
     else:
         why += "."
-    found = {"corpus.chunk_tokens": Choice(chosen, why)}
-    shortest = seen.quantile(0.05)
-    usual = Config().corpus.min_chunk_tokens
-    if shortest < usual and seen.cut:
-        least = max(4, min(shortest, usual))
-        found["corpus.min_chunk_tokens"] = Choice(
-            least, f"one text of twenty has fewer than {shortest + 1:,}; {usual} would drop more."
-        )
-    return found
+    return {"corpus.chunk_tokens": Choice(chosen, why)}
 
 
 def _sizes(shape: ModelShape, on_gpu: bool) -> Choices:

@@ -5,7 +5,7 @@ checkpoint also carries a manifest, so that one the disk lost half of is told fr
 """
 
 from alive.store.checkpoints import Checkpoint, checkpoint_names, newest_checkpoint
-from alive.store.claim import is_run, is_running, read_config
+from alive.store.claim import is_run, is_running, read_config, resumable_config
 from alive.store.episodes import EPISODE_COLUMNS, episode_rows
 from alive.store.lineage import RECORD_COLUMNS
 from alive.store.run_folder import RunFolder, default_out, newest_model
@@ -23,4 +23,5 @@ __all__ = [
     "newest_checkpoint",
     "newest_model",
     "read_config",
+    "resumable_config",
 ]

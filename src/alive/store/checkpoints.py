@@ -3,6 +3,8 @@
 ``checkpoints/step-000020/`` holds ``model/`` (weights and tokenizer, loadable by transformers),
 ``state.safetensors`` (optimiser moments, RNG state), ``state.json`` (game state) and
 ``manifest.json`` (size and sha256 of every other file); ``checkpoints/LATEST`` names the newest.
+
+``step-000000.new/`` is a later state of the same step, on its way to take the place of the earlier.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 
 from alive.store.atomic import sync_folder, write_bytes, write_json
 
-_NAME = re.compile(r"step-(\d{6,})")
+_NAME = re.compile(r"step-(\d{6,})(\.new)?")
 _MANIFEST = "manifest.json"
 
 
@@ -82,16 +84,38 @@ def save_checkpoint(
         save_file(dict(tensors), temporary / "state.safetensors")
         (temporary / "state.json").write_text(json.dumps(state), "utf-8")
         _seal(temporary)
-        # A folder cannot be renamed over another: one of the same step is only ever a torn one or
-        # one that this run has just overtaken after a resume.
-        shutil.rmtree(target, ignore_errors=True)
-        temporary.rename(target)
+        _settle(target)
+        # A folder cannot be renamed over another: where there is one of this step already, the new
+        # one stands beside it until it is gone.
+        at = _newer(target) if target.exists() else target
+        temporary.rename(at)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync_folder(root)
-    write_bytes(root / "LATEST", f"{target.name}\n".encode())
+    write_bytes(root / "LATEST", f"{at.name}\n".encode())
+    if at != target:
+        _replace(target, at)
+        write_bytes(root / "LATEST", f"{target.name}\n".encode())
     return target
+
+
+def _newer(target: Path) -> Path:
+    return target.with_name(f"{target.name}.new")
+
+
+def _settle(target: Path) -> None:
+    """Ends what a kill may have left between two states of one step: the newer sound one stays."""
+    newer = _newer(target)
+    if newer.exists() and find_fault(newer) is None:
+        _replace(target, newer)
+    shutil.rmtree(newer, ignore_errors=True)
+
+
+def _replace(target: Path, newer: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    newer.rename(target)
+    sync_folder(target.parent)
 
 
 def prune_checkpoints(root: Path, keep: int) -> None:
@@ -105,7 +129,7 @@ def checkpoint_names(root: Path) -> list[str]:
     if not root.is_dir():
         return []
     names = [entry.name for entry in root.iterdir() if _NAME.fullmatch(entry.name)]
-    return sorted(names, key=_step, reverse=True)
+    return sorted(names, key=lambda name: (_step(name), name), reverse=True)
 
 
 def newest_checkpoint(root: Path) -> Checkpoint | None:
@@ -161,4 +185,4 @@ def _sha256(path: Path) -> str:
 
 
 def _step(name: str) -> int:
-    return int(name.removeprefix("step-"))
+    return int(name.removeprefix("step-").removesuffix(".new"))

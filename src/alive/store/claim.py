@@ -12,8 +12,11 @@ from typing import IO, Any
 
 from alive.config import Config
 from alive.errors import RunError
+from alive.settings import gone_in
 
-_MAY_CHANGE = frozenset({"steps", "out", "checkpoint_every", "keep_checkpoints", "log"})
+_MAY_CHANGE = frozenset(
+    {"steps", "out", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "log"}
+)
 """Settings and sections a resume may change: how long and where to, not what is computed."""
 
 
@@ -52,6 +55,23 @@ def read_config(path: str | Path) -> dict[str, Any]:
     except ValueError as error:
         raise RunError(f"{file} is damaged ({error}); choose another --out") from error
     return loaded
+
+
+def resumable_config(path: str | Path) -> dict[str, Any]:
+    """Reads the settings of a run that is to go on.
+
+    Raises:
+        RunError: See ``read_config``; or an earlier version started it, with settings that are
+            gone: each is named.
+    """
+    stored = read_config(path)
+    if gone := gone_in(stored):
+        raise RunError(
+            f"an earlier version of ALIVE started {path}:\n  " + "\n  ".join(gone) + "\n"
+            "Continue it with that version, or start a new run: leave out --resume and choose "
+            "another --out."
+        )
+    return stored
 
 
 def check_place(path: Path, resume: bool) -> None:
@@ -138,7 +158,7 @@ def check_config(path: Path, config: Config) -> None:
     """
     lines = [
         line
-        for line in difference(read_config(path), config.model_dump(mode="json"))
+        for line in difference(resumable_config(path), config.model_dump(mode="json"))
         if line.split(":")[0].split(".")[0] not in _MAY_CHANGE
     ]
     if lines:

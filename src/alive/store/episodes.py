@@ -39,7 +39,6 @@ EPISODE_COLUMNS: dict[str, str] = {
     "pass_rate": "float64",
     "pose_words": "string",
     "weight": "float64",
-    "lines": "int32",
     "dropped": "string",
 }
 """Column -> Arrow type, in file order; docs/data-format.md says what each means."""
@@ -130,6 +129,5 @@ def _training_cells(trained: Trained) -> dict[str, Any]:
         "feedback": trained.feedback,
         "pose_words": trained.pose_words,
         "weight": trained.weight,
-        "lines": trained.lines,
         "dropped": trained.dropped,
     }

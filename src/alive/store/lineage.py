@@ -29,7 +29,7 @@ RECORD_COLUMNS: dict[str, str] = {
 def record_rows(
     step: int,
     records: Sequence[TrainingRecord],
-    again: Sequence[TrainingRecord],
+    replayed: Sequence[TrainingRecord],
     decode: Callable[[Sequence[int]], str],
 ) -> list[dict[str, Any]]:
     """Flattens what a step learned, in the order in which it was given to the learner.
@@ -37,7 +37,7 @@ def record_rows(
     Args:
         step: The step.
         records: The step's own records.
-        again: Earlier records that were learned again.
+        replayed: Earlier records that were learned again.
         decode: Turns token ids to text, special tokens shown.
     """
     return [
@@ -54,7 +54,7 @@ def record_rows(
             "prompt": decode(record.prompt_ids),
             "completion": decode(record.completion_ids),
         }
-        for rehearsed, part in ((False, records), (True, again))
+        for rehearsed, part in ((False, records), (True, replayed))
         for record in part
         if record.weight  # without weight it is no part of the loss
     ]

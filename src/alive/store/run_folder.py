@@ -155,7 +155,7 @@ class RunFolder:
         name: str,
         step: int,
         records: Sequence[TrainingRecord],
-        again: Sequence[TrainingRecord],
+        replayed: Sequence[TrainingRecord],
         decode: Decode,
     ) -> Path:
         """Writes what a step learned to ``records/NAME-000012.parquet``, a row a record.
@@ -164,11 +164,11 @@ class RunFolder:
             name: ``step``, or ``format`` for the steps before them.
             step: 0-based.
             records: The step's own records.
-            again: Earlier records that it learned again.
+            replayed: Earlier records that it learned again.
             decode: Turns token ids to text, special tokens shown.
         """
         folder = self.path / "records"
-        rows = record_rows(step, records, again, decode)
+        rows = record_rows(step, records, replayed, decode)
         with atomic.storage(folder, self._safe):
             return write_shard(folder, f"{name}-{step:06d}", rows, RECORD_COLUMNS)
 
@@ -247,15 +247,17 @@ class RunFolder:
         self.notices += [f"checkpoint passed over, {fault}" for fault in faults]
         if self.checkpoint is None:
             self.notices.append("no sound checkpoint yet: the run starts again from step 0")
-        step = self.checkpoint.step if self.checkpoint else 0
+        step = lines = self.checkpoint.step if self.checkpoint else 0
         if self.checkpoint:
             self._note_safe(step)
+            # A run that stopped in between has a step but not its line, which it writes once.
+            lines -= bool(self.checkpoint.state().get("unwritten"))
         with atomic.storage(self.path, self._safe):
             for leftover in root.glob(".tmp-*"):
                 shutil.rmtree(leftover)
             for name in ("episodes", "records"):
                 drop_shards(self.path / name, step)
-            _keep_lines(self.path / "metrics.jsonl", lambda row: row["step"] < step)
+            _keep_lines(self.path / "metrics.jsonl", lambda row: row["step"] < lines)
             _keep_lines(self.path / "journal.jsonl", lambda row: True)
             for name in ("after.json", "summary.json"):
                 (self.path / name).unlink(missing_ok=True)

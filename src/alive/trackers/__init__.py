@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from alive.config import Config, LogConfig
-from alive.errors import UserError
+from alive.errors import Terminated, UserError
 from alive.store import RunFolder
 
 
@@ -111,9 +111,11 @@ def open_trackers(config: Config, folder: RunFolder, step: int) -> Trackers:
 
 
 def exit_code(error: BaseException | None) -> int:
-    """How a run ended: 0 well, 255 by Ctrl-C (which is W&B's own code for it), else 1."""
+    """How a run ended: 0 well, 255 by Ctrl-C (W&B's own code), 128 + n by signal n, else 1."""
     if error is None:
         return 0
+    if isinstance(error, Terminated):
+        return error.exit_code
     return 255 if isinstance(error, KeyboardInterrupt) else 1
 
 

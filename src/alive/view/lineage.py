@@ -47,14 +47,14 @@ class TaskView:
         first: Any row of it.
         right: Right attempts, revisions not counted.
         attempts: All attempts.
-        mended: Revisions that came out right.
+        corrected: Revisions that came out right.
         trained: Attempts and revisions that trained.
     """
 
     first: Row
     right: int
     attempts: int
-    mended: int
+    corrected: int
     trained: int
 
 
@@ -159,7 +159,7 @@ def task_of(rows: Sequence[Row], records: Sequence[Row]) -> list[Column]:
             continue
         text = row["completion"]
         if text not in columns:
-            lines = lines_of(text, row["faulty_step"], row["lines"])
+            lines = lines_of(text, row["faulty_step"])
             columns[text] = Column(row, [], lines, [])
         column = columns[text]
         column.indices.append(row["attempt_index"])
@@ -194,7 +194,7 @@ def _task(rows: Sequence[Row]) -> TaskView:
         first=rows[0],
         right=sum(row["correct"] for row in solves),
         attempts=len(solves),
-        mended=sum(row["correct"] for row in rows if row["role"] == "revise"),
+        corrected=sum(row["correct"] for row in rows if row["role"] == "revise"),
         trained=sum(bool(row["weight"]) for row in rows),
     )
 

@@ -96,7 +96,7 @@ class Display:
             Text("\nreview" if review.rollout else "\nreview, by the teacher", "dim"),
             Text(review.text),
         ]
-        if revision := _mended(episode, attempt):
+        if revision := _corrected(episode, attempt):
             parts.append(Text.assemble(("\nrevised after it, ", "dim"), ("right", "green")))
             parts.append(Text(revision.rollout.text))
         body = Group(*parts)
@@ -104,7 +104,7 @@ class Display:
         self.console.print(Panel(body, title=title, title_align="left", width=88))
 
 
-def _mended(episode: Episode, attempt: Attempt) -> Attempt | None:
+def _corrected(episode: Episode, attempt: Attempt) -> Attempt | None:
     """The revision of an attempt that came out right."""
     key = attempt.task_id, attempt.index
     found = (r for r in episode.revisions if r.correct and (r.task_id, r.index) == key)
@@ -116,7 +116,7 @@ def _group(episode: Episode, task: Task) -> tuple[Attempt, ...]:
 
 
 def _teachable(episode: Episode) -> tuple[Task, Attempt, Review] | None:
-    """Prefers a wrong attempt that its review mended, at a task that other attempts got right."""
+    """Prefers a wrong attempt that was then corrected, at a task that other attempts got right."""
     found: list[tuple[int, Task, Attempt, Review]] = []
     if not episode.reviews:
         return None
@@ -128,8 +128,8 @@ def _teachable(episode: Episode) -> tuple[Task, Attempt, Review] | None:
             if not review.given:
                 continue
             honest = review.verdict is attempt.correct
-            mended = _mended(episode, attempt) is not None
-            rank = 8 * mended + 4 * mixed + 2 * honest + (not attempt.correct)
+            corrected = _corrected(episode, attempt) is not None
+            rank = 8 * corrected + 4 * mixed + 2 * honest + (not attempt.correct)
             found.append((rank, task, attempt, review))
     if not found:
         return None

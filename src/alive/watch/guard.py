@@ -10,10 +10,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["WINDOW", "Guard"]
+__all__ = ["SKIPPED", "WINDOW", "Guard"]
 
 WINDOW = 5
 """Steps that a rule looks at; before there are as many it holds its tongue."""
+
+SKIPPED = "the loss or its gradient was not finite, so the step was skipped"
+"""Said of each such step at once."""
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -67,11 +70,12 @@ class Guard:
     def look(self, values: Mapping[str, Any]) -> list[str]:
         """Takes a step's metrics; returns what began to hold with it, and what is over."""
         self._rows.append(values)
+        skipped = [SKIPPED] if values.get("skipped") else []
         if len(self._rows) < WINDOW:
-            return []
+            return skipped
         rows = list(self._rows)
         now = {said for said, rule in RULES.items() if rule(rows)}
         found = [f"{said} (last {WINDOW} steps)" for said in RULES if said in now - self._holds]
         found += [f"no longer: {said}" for said in RULES if said in self._holds - now]
         self._holds = now
-        return found
+        return skipped + found

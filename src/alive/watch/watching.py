@@ -6,16 +6,18 @@ None of it changes what is computed.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from alive.errors import Terminated
 from alive.report import REPORT, render_report
 from alive.store import RunFolder
 from alive.trackers import Trackers
-from alive.types import Episode, UpdateStats
+from alive.types import Episode, Role, UpdateStats
 from alive.watch.display import Display
-from alive.watch.guard import Guard
+from alive.watch.guard import SKIPPED, Guard
 from alive.watch.journal import Journal
 
 EXAMPLE_EVERY = 20
@@ -47,6 +49,7 @@ class Watch:
         self.display, self.journal = display, Journal(folder, device_memory)
         self._folder, self._trackers, self._report_due = folder, trackers, 0.0
         self._guard = Guard()
+        self._returned: Counter[Role] = Counter()
 
     def begin(self, step: int, threads: int) -> None:
         """Says that the run begins, or goes on, after so many steps, on so many threads."""
@@ -61,12 +64,20 @@ class Watch:
 
     def stage(self, name: str) -> None:
         """Says what begins."""
+        self._returned.clear()
         self.journal.stage(name)
         self.display.stage(name)
+
+    def sampled(self, role: Role) -> None:
+        """Tells that a request of this stage came back."""
+        self._returned[role] += 1
+        self.display.stage(f"{role} {self._returned[role]}")
 
     def formats(self, taken: int, done: int, stats: UpdateStats) -> None:
         """Tells of a format step."""
         self.journal.step(taken, "format")
+        if stats.skipped:
+            self._warn(f"after format step {done}", taken, SKIPPED)
         self.display.advance(done, f"loss {stats.loss:.3f}")
         self.report()
 
@@ -83,7 +94,7 @@ class Watch:
         Args:
             step: 0-based.
             done: What the progress bar counts.
-            episodes: The step's.
+            episodes: The step's; none where an earlier process played it.
             values: Its metrics.
             tokens: Sampled and trained in it.
         """
@@ -95,11 +106,11 @@ class Watch:
                 f"after step {step + 1}: {share:.0f} % right of a few held-out problems"
             )
         for line in self._guard.look(values):
-            self.display.say(f"after step {step + 1}: {line}")
-            self.journal.note("guard", step, line)
-        if step % EXAMPLE_EVERY == 0:
+            self._warn(f"after step {step + 1}", step, line)
+        if episodes and step % EXAMPLE_EVERY == 0:
             self.display.example(episodes[0])
-        self.display.advance(done, f"loss {values['loss']:.3f}, right {values['pass_rate']:.2f}")
+        loss = "-" if values["loss"] is None else f"{values['loss']:.3f}"
+        self.display.advance(done, f"loss {loss}, right {values['pass_rate']:.2f}")
         self.report()
 
     def measuring(self, name: str) -> AbstractContextManager[None]:
@@ -126,14 +137,18 @@ class Watch:
         """Says how it ended."""
         if error is None:
             self.journal.note("finished", step)
-        elif isinstance(error, KeyboardInterrupt):
+        elif isinstance(error, KeyboardInterrupt | Terminated):
             self.display.say(
                 f"saved after step {step}" if step else "stopped before the first step"
             )
-            self.journal.note("interrupted", step)
+            self.journal.note("interrupted", step, getattr(error, "name", ""))
         else:
             self.journal.note("stopped", step, f"{type(error).__name__}: {error}")
         self.report(at_once=True, ended=True)
+
+    def _warn(self, when: str, step: int, line: str) -> None:
+        self.display.say(f"{when}: {line}")
+        self.journal.note("guard", step, line)
 
     def close(self, code: int) -> None:
         """Lets the trackers go, whatever happened; ``code`` as ``exit_code`` gives it."""

@@ -1,0 +1,137 @@
+"""What a run holds in memory, part by part, without its weights."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+from alive.config import ComputeType
+from alive.engines.shape import ModelShape
+
+__all__ = ["Footprint", "activation_bytes_of", "footprint"]
+
+RUNTIME = 620_000_000
+"""Bytes of a process that has imported torch, transformers and pyarrow and holds no model."""
+
+_SLICES = 5
+"""Copies of a slice of logits that the loss holds: the product, its float32, three of its backward
+pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Bytes by part.
+
+    Attributes:
+        held: What is there all the time: weights, moments, the sampler's copy.
+        learning: What an update adds.
+        sampling: What decoding adds.
+    """
+
+    held: dict[str, int]
+    learning: dict[str, int]
+    sampling: dict[str, int]
+
+    @property
+    def peak(self) -> int:
+        """Bytes at the worst moment; sampling and learning do not overlap."""
+        learning, sampling = (sum(part.values()) for part in (self.learning, self.sampling))
+        return sum(self.held.values()) + max(learning, sampling)
+
+
+def footprint(
+    shape: ModelShape,
+    *,
+    rank: int,
+    compute: ComputeType,
+    pass_tokens: int,
+    activation: float,
+    recomputes: bool,
+    slice_bytes: int,
+    cache: int,
+    on_gpu: bool,
+) -> Footprint:
+    """Adds up what the engine and the learner hold.
+
+    Args:
+        shape: The model's sizes.
+        rank: Of LoRA adapters; 0 trains all weights.
+        compute: What is computed in.
+        pass_tokens: Tokens of one forward and backward pass, padding included.
+        activation: Bytes that a token keeps for the backward pass.
+        recomputes: Whether layers keep their inputs alone.
+        slice_bytes: Float32 logits that the loss computes at a time.
+        cache: Bytes of the largest batch of completions.
+        on_gpu: Whether the device's memory is counted, or that of the process.
+    """
+    low = compute == "bfloat16"
+    embedding = shape.vocabulary * shape.hidden
+    matrices = shape.parameters - embedding  # the head is among them where it is a matrix apart
+    trained = shape.lora_parameters(rank) if rank else shape.parameters
+    base = 2 if rank and low else 4
+    copied = trained if rank else matrices + (embedding if shape.tied else 0)
+    inputs = shape.layers * shape.hidden * (2 if rank and low else 4)
+    kept = activation
+    if recomputes:  # the inputs of all layers, and one layer whole
+        kept = inputs + activation / shape.layers
+    held = {
+        "weights": base * shape.parameters + (4 * trained if rank else 0),
+        "Adam": 8 * trained,
+        "sampler's copy": 2 * copied if low else 0,
+        "runtime": 0 if on_gpu else RUNTIME,
+    }
+    casts = 2 * (trained if rank else matrices) if low else 0
+    learning = {
+        "gradients": 4 * trained,
+        "weights in the compute type": casts // (shape.layers if recomputes else 1),
+        "activations": int(kept * pass_tokens),
+        "logits": _SLICES * slice_bytes
+        + (0 if rank else 4 * embedding)
+        + (2 * embedding if low and not rank else 0),
+    }
+    return Footprint(held, learning, {"cache and logits of completions": cache})
+
+
+def activation_bytes_of(id: str, shape: ModelShape, rank: int, compute: ComputeType) -> float:
+    """Bytes a token keeps for the backward pass, counted on a few layers of random weights.
+
+    A model known by its sizes alone is estimated as a Llama.
+    """
+    from alive.engines.models import read_config
+    from alive.engines.shape import KNOWN
+
+    if id in KNOWN:
+        width = 3 if compute == "bfloat16" else 4  # some of it is kept in either type
+        return width * shape.activation_numbers()
+    some = min(4, shape.layers)
+    few = max(1, some // 2)
+    config = read_config(id)
+    counted = {n: _counted(config, n, rank, compute) for n in {some, few}}
+    if some == few:
+        return counted[some]
+    each = (counted[some] - counted[few]) / (some - few)
+    return counted[some] + each * (shape.layers - some)
+
+
+def _counted(config: Any, layers: int, rank: int, compute: ComputeType) -> float:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from alive.engines.lora import with_lora
+    from alive.engines.memory import activation_bytes
+    from alive.engines.precision import Precision
+
+    config = copy.deepcopy(config)
+    text = config.get_text_config(decoder=True)
+    text.num_hidden_layers, text.vocab_size, text.pad_token_id = layers, 64, 0
+    if getattr(text, "layer_types", None):
+        text.layer_types = text.layer_types[:layers]
+    precision = Precision(compute, "cpu")
+    with torch.random.fork_rng():
+        build: Any = AutoModelForCausalLM.from_config
+        dtype = precision.dtype if rank else torch.float32
+        model = build(config, trust_remote_code=False, dtype=dtype).eval()
+        if rank:
+            model = with_lora(model, rank, 1.0)
+    return activation_bytes(model, precision.autocast())

@@ -1,0 +1,317 @@
+"""Batched decoding: each prompt is encoded once, and its rows share that cache.
+
+A row is one completion. Rows of different requests stand side by side with their own temperature,
+limit and random numbers, so what a request draws depends on its seed and not on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from alive.engines.local.cache import make_room, select_rows
+from alive.engines.local.layout import Layout, accepted, cache_name
+from alive.learn.batch import pad
+from alive.learn.prefix import shared_prefixes
+from alive.types import SamplingParams
+
+__all__ = ["SHED", "Asked", "Decoder", "Drawn", "choose"]
+
+SHED = 0.75
+"""Finished rows leave the batch once fewer than this share of it is still being written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Rows of one request: the completions ``first`` to ``first + n`` of a prompt.
+
+    Attributes:
+        prompt: Token ids, [P].
+        n: Rows.
+        params: How they are drawn; ``max_new_tokens`` fits the model's context.
+        seed: The request's.
+        first: Index of the first row within its request.
+        stop: Texts after which a row ends.
+    """
+
+    prompt: tuple[int, ...]
+    n: int
+    params: SamplingParams
+    seed: int
+    first: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One completion: token ids [T], their log-probabilities [T], whether it ended itself."""
+
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    stopped: bool
+
+
+class Decoder:
+    """Draws completions from one model."""
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        stop_ids: Sequence[int],
+        pad_id: int,
+        vocabulary: int,
+        decode: Callable[[Sequence[int]], str],
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Prepares to decode.
+
+        Args:
+            model: A transformers causal LM.
+            stop_ids: Tokens that end a completion.
+            pad_id: Fills what is masked.
+            vocabulary: Tokens that may be drawn: ids below it. A model may embed more than its
+                tokenizer knows.
+            decode: Turns token ids into text, for stop texts.
+            dtype: What attention computes in.
+        """
+        self.model, self.pad_id, self.vocabulary = model, pad_id, vocabulary
+        self.layout, self.dtype = Layout.SHARED, dtype
+        self._stops, self._decode = frozenset(stop_ids), decode
+        self._cache = cache_name(model)
+        self._accepted = accepted(model, "attention_mask", "position_ids", "logits_to_keep")
+
+    @torch.inference_mode()
+    def draw(self, asked: Sequence[Asked]) -> list[list[Drawn]]:
+        """Draws the rows of requests that fit one batch together.
+
+        Returns:
+            For each its n completions, in order.
+        """
+        device = self.model.device
+        rows = _Rows(asked, self._stops, self._decode, device)
+        longest = max(one.params.max_new_tokens for one in asked)
+        passes = self._uncached if self.layout is Layout.UNCACHED else self._cached
+        run = passes([one.prompt for one in asked], rows.owner.to(device), longest)
+        logits = next(run)
+        for step in range(longest):
+            tokens, logprobs = choose(
+                logits[:, : self.vocabulary],
+                torch.logsumexp(logits.float(), -1),
+                rows.temperature,
+                rows.top_p,
+                rows.uniform[:, step],
+            )
+            kept = rows.write(tokens, logprobs)
+            if kept is not None and kept.numel() == 0:
+                break
+            logits = run.send((tokens if kept is None else tokens[kept], kept))
+        flat = rows.drawn()
+        ends = torch.tensor([one.n for one in asked]).cumsum(0).tolist()
+        return [flat[end - one.n : end] for one, end in zip(asked, ends, strict=True)]
+
+    def _cached(self, prompts: Sequence[tuple[int, ...]], owner: Tensor, tokens: int) -> Any:
+        """Yields the logits of each next token [B, V]; is sent it, and the rows to keep."""
+        cache, mask, logits = self._encode(prompts)
+        make_room(cache, owner, tokens, self.dtype)
+        length = mask.shape[1]
+        mask = torch.nn.functional.pad(mask[owner], (0, tokens), value=1)
+        position = mask.sum(-1) - tokens
+        logits = logits[owner]
+        for step in range(tokens):
+            fed, kept = yield logits
+            if kept is not None:
+                select_rows(cache, kept)
+                mask, position = mask[kept], position[kept]
+            if step + 1 == tokens:
+                break
+            out = self._pass(
+                fed[:, None], mask[:, : length + step + 1], position[:, None] + step, cache
+            )
+            logits = out.logits[:, -1]
+        yield logits
+
+    def _uncached(self, prompts: Sequence[tuple[int, ...]], owner: Tensor, tokens: int) -> Any:
+        """As ``_cached``, for models whose state cannot be kept: every token is a whole pass."""
+        ids, mask = (t.to(owner.device) for t in pad(prompts, self.pad_id, left=False))
+        ids = torch.nn.functional.pad(ids[owner], (0, tokens), value=self.pad_id)
+        lengths = mask.sum(-1)[owner]
+        for _ in range(tokens):
+            width = int(lengths.max())
+            out = self.model(input_ids=ids[:, :width], use_cache=False)
+            row = torch.arange(len(ids), device=ids.device)
+            fed, kept = yield out.logits[row, lengths - 1]
+            if kept is not None:
+                ids, lengths = ids[kept], lengths[kept]
+            ids[torch.arange(len(ids), device=ids.device), lengths] = fed
+            lengths = lengths + 1
+        yield out.logits[:, -1]
+
+    def _encode(self, prompts: Sequence[tuple[int, ...]]) -> tuple[Any, Tensor, Tensor]:
+        """Encodes U prompts; what several begin with in common (reviews of a task) only once.
+
+        Returns:
+            (cache, mask of its entries [U, P], logits of the next token [U, V]).
+        """
+        device = self.model.device
+        cache, mask = None, torch.zeros((len(prompts), 0), dtype=torch.long, device=device)
+        rest: Sequence[Sequence[int]] = prompts
+        cuts = _cuts(prompts) if self.layout is Layout.SHARED else [0] * len(prompts)
+        unique: dict[tuple[int, ...], int] = {}
+        owner = [
+            unique.setdefault(prompt[:cut], len(unique))
+            for prompt, cut in zip(prompts, cuts, strict=True)
+        ]
+        if any(cuts) and 2 * len(unique) <= len(prompts):
+            ids, begun = (t.to(device) for t in pad(list(unique), self.pad_id, left=True))
+            cache = self._kept(self._pass(ids, begun, _positions(begun), None))
+            owners = torch.tensor(owner, device=device)
+            select_rows(cache, owners)
+            mask = begun[owners]
+            rest = [prompt[cut:] for prompt, cut in zip(prompts, cuts, strict=True)]
+        ids, fresh = (t.to(device) for t in pad(rest, self.pad_id, left=True))
+        mask = torch.cat([mask, fresh], dim=1)
+        out = self._pass(ids, mask, _positions(mask)[:, -ids.shape[1] :], cache)
+        return self._kept(out), mask, out.logits[:, -1]
+
+    def _kept(self, out: Any) -> Any:
+        return getattr(out, self._cache)
+
+    def _pass(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any) -> Any:
+        given = {"attention_mask": mask, "position_ids": positions, "logits_to_keep": 1}
+        if self.layout is Layout.EQUAL:  # nothing is masked, and every place is its position
+            del given["attention_mask"]
+        taken = {name: value for name, value in given.items() if name in self._accepted}
+        return self.model(input_ids=ids, use_cache=True, **{self._cache: cache}, **taken)
+
+
+class _Rows:
+    """The rows of a batch; those that have ended stay in it, unwritten, until enough have."""
+
+    def __init__(
+        self,
+        asked: Sequence[Asked],
+        stops: frozenset[int],
+        decode: Callable[[Sequence[int]], str],
+        device: torch.device,
+    ) -> None:
+        each = [one for one in asked for _ in range(one.n)]
+        self.owner = torch.tensor([i for i, one in enumerate(asked) for _ in range(one.n)])
+        self.temperature = torch.tensor([one.params.temperature for one in each], device=device)
+        self.top_p = torch.tensor([one.params.top_p for one in each], device=device)
+        self.uniform = _uniform(asked).to(device)
+        self._limits = [one.params.max_new_tokens for one in each]
+        self._texts = [one.stop for one in each]
+        self._ids: list[list[int]] = [[] for _ in each]
+        self._logprobs: list[list[float]] = [[] for _ in each]
+        self._stopped, self._ended = [False] * len(each), [False] * len(each)
+        self._places = list(range(len(each)))  # of each row of the batch, its completion
+        self._stops, self._decode, self._device = stops, decode, device
+
+    def write(self, tokens: Tensor, logprobs: Tensor) -> Tensor | None:
+        """Appends a token to every row that goes on.
+
+        Returns:
+            The batch's rows to keep, when it is time to shed the others; empty when all have
+            ended; None to keep them all.
+        """
+        for place, token, logprob in zip(
+            self._places, tokens.tolist(), logprobs.tolist(), strict=True
+        ):
+            if not self._ended[place]:
+                self._ids[place].append(token)
+                self._logprobs[place].append(logprob)
+                self._stopped[place] = token in self._stops or self._says_stop(place)
+                full = len(self._ids[place]) >= self._limits[place]
+                self._ended[place] = self._stopped[place] or full
+        going = [row for row, place in enumerate(self._places) if not self._ended[place]]
+        if going and len(going) > SHED * len(self._places):
+            return None
+        self._places = [self._places[row] for row in going]
+        kept = torch.tensor(going, dtype=torch.long, device=self._device)
+        self.temperature, self.top_p = self.temperature[kept], self.top_p[kept]
+        self.uniform = self.uniform[kept]
+        return kept
+
+    def drawn(self) -> list[Drawn]:
+        return [
+            Drawn(tuple(ids), tuple(logprobs), stopped)
+            for ids, logprobs, stopped in zip(self._ids, self._logprobs, self._stopped, strict=True)
+        ]
+
+    def _says_stop(self, place: int) -> bool:
+        texts = self._texts[place]
+        if not texts:
+            return False
+        # A token holds at least a byte of text, so the text of as many tokens holds the whole.
+        tail = self._decode(self._ids[place][-4 * max(map(len, texts)) :])
+        return any(text in tail for text in texts)
+
+
+def choose(
+    logits: Tensor, normaliser: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Picks the next token of every row by inverting its distribution at a random number.
+
+    Args:
+        logits: [B, V'], of the tokens that may be drawn.
+        normaliser: [B], log of the sum of exponentials of all logits.
+        temperature: [B], 0 is greedy.
+        top_p: [B], nucleus mass in (0, 1].
+        uniform: [B], in [0, 1).
+
+    Returns:
+        (tokens [B], their log-probabilities at temperature 1 over the whole vocabulary [B]).
+    """
+    logits = logits.float()
+    best = logits.argmax(-1)
+    tokens = best
+    if bool((temperature > 0).any()):
+        warm = torch.where(temperature > 0, temperature, 1.0)
+        probs = torch.softmax(logits / warm[:, None], -1)
+        if bool((top_p < 1).any()):
+            probs = _nucleus(probs, top_p)
+        mass = probs.cumsum(-1)
+        drawn = torch.searchsorted(mass, (uniform * mass[:, -1])[:, None], right=True)
+        drawn = drawn.clamp(max=logits.shape[-1] - 1)
+        # Rounding in the sums may end on a token of no mass; that one is never drawn.
+        sound = probs.gather(-1, drawn).squeeze(-1) > 0
+        tokens = torch.where((temperature > 0) & sound, drawn.squeeze(-1), best)
+    return tokens, logits.gather(-1, tokens[:, None]).squeeze(-1) - normaliser
+
+
+def _nucleus(probs: Tensor, mass: Tensor) -> Tensor:
+    """Zeroes all but the smallest set of tokens that holds ``mass``; the top token always stays."""
+    ranked, order = probs.sort(-1, descending=True)
+    # A row that keeps all, beside others that do not, loses no tail to a sum that rounds to 1.
+    bound = torch.where(mass < 1, mass, torch.inf)
+    ranked = ranked.masked_fill(ranked.cumsum(-1) - ranked >= bound[:, None], 0.0)
+    return torch.zeros_like(probs).scatter(-1, order, ranked)
+
+
+def _uniform(asked: Sequence[Asked]) -> Tensor:
+    """[B, T] random numbers in [0, 1), by each request's own seed, whatever stands beside it."""
+    longest = max(one.params.max_new_tokens for one in asked)
+    parts = []
+    for one in asked:
+        generator = torch.Generator().manual_seed(one.seed)
+        shape = one.first + one.n, one.params.max_new_tokens
+        numbers = torch.rand(shape, generator=generator)[one.first :]
+        parts.append(torch.nn.functional.pad(numbers, (0, longest - shape[1])))
+    return torch.cat(parts)
+
+
+def _cuts(prompts: Sequence[tuple[int, ...]]) -> list[int]:
+    """How much of each prompt is encoded together with others that begin alike."""
+    shared = shared_prefixes(list(prompts))
+    # The last token is always fed on its own row: its logits are what comes next.
+    return [min(length or len(p), len(p) - 1) for length, p in zip(shared, prompts, strict=True)]
+
+
+def _positions(mask: Tensor) -> Tensor:
+    """[U, P], each token's place among those that are not padding."""
+    return (mask.cumsum(-1) - 1).clamp(min=0)

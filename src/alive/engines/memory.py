@@ -1,0 +1,70 @@
+"""How much memory is free, and what decoding may take of it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from alive.learn.head import decoder_of
+
+__all__ = ["activation_bytes", "decode_budget", "free_bytes", "most_used"]
+
+
+def free_bytes(device: str) -> int:
+    """Bytes that can be had now: a GPU's, else the machine's or what a container's limit leaves."""
+    if device == "cuda":
+        free = int(torch.cuda.mem_get_info()[0])
+        return free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    available = int(psutil.virtual_memory().available)
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.exists() and used.exists():
+        text = limit.read_text().strip()
+        if text != "max":
+            available = min(available, max(int(text) - int(used.read_text()), 0))
+    return available
+
+
+def decode_budget(free: int) -> int:
+    """Bytes that one batch of completions may fill: its cache and its logits.
+
+    Half of what is free, rounded down to a power of two: which rows share a batch decides the last
+    bits of their sums, so a machine with a little more or less free should not decide it.
+    """
+    return 1 << max(26, (max(free, 0) // 2).bit_length() - 1)
+
+
+def most_used(device: str) -> int:
+    """Most bytes of tensors on the GPU so far; 0 on a CPU, which does not count them."""
+    return int(torch.cuda.max_memory_allocated()) if device == "cuda" else 0
+
+
+def activation_bytes(model: Any, autocast: AbstractContextManager[Any]) -> float:
+    """Bytes that a forward pass keeps for the backward pass, for every token of it.
+
+    They are counted, not modelled: autograd says of each tensor that it saves it. What does not
+    grow with the tokens (weights, and their copies in the compute type) is left out, and so are the
+    logits, which the loss computes in parts.
+    """
+    short, long = 16, 64
+    with autocast:
+        return (_saved_bytes(model, long) - _saved_bytes(model, short)) / (long - short)
+
+
+def _saved_bytes(model: Any, tokens: int) -> int:
+    kept: dict[int, Any] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage
+        return tensor
+
+    size = model.get_input_embeddings().weight.shape[0]
+    ids = (torch.arange(tokens, device=model.device) % size)[None]
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        states = decoder_of(model)(input_ids=ids, use_cache=False).last_hidden_state
+    del states
+    return sum(storage.nbytes() for storage in kept.values())

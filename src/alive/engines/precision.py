@@ -1,0 +1,82 @@
+"""What is computed in which precision.
+
+Weights that train, their gradients and moments are float32 always: in bfloat16 a change below 1/256
+of a weight rounds off. Only the arithmetic may be bfloat16, through autocast. The sampler then
+reads a copy of the matrices in bfloat16, so that it does not cast them anew for every token; all
+else it shares with the learner, and under the same autocast both compute the same.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers.pytorch_utils import Conv1D
+
+from alive.config import ComputeType
+
+__all__ = ["Precision", "refresh", "sampling_copy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How a policy computes.
+
+    Attributes:
+        compute: Type of matrix products and attention.
+        device: Torch device type, ``cpu`` or ``cuda``.
+    """
+
+    compute: ComputeType
+    device: str
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The compute type as torch names it."""
+        return torch.bfloat16 if self.compute == "bfloat16" else torch.float32
+
+    def autocast(self) -> torch.autocast:
+        """Context in which a forward pass runs."""
+        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.low)
+
+    @property
+    def low(self) -> bool:
+        """Whether products are computed in less than float32."""
+        return self.compute == "bfloat16"
+
+
+def sampling_copy(model: Any) -> Any:
+    """Returns a model of the same modules whose matrices are bfloat16 copies.
+
+    Everything else (embeddings, norms, buffers, what is bfloat16 already) is the model's own and
+    costs no memory. Tied embeddings stay float32 where they embed; the head gets a copy.
+    """
+    shared = [*model.parameters(), *model.buffers()]
+    twin = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+    for _, copied in _pairs(model, twin):
+        for name, tensor in copied.named_parameters(recurse=False):
+            if tensor.dtype == torch.float32:
+                low = tensor.detach().to(torch.bfloat16)
+                setattr(copied, name, torch.nn.Parameter(low, requires_grad=False))
+    return twin
+
+
+@torch.no_grad()
+def refresh(model: Any, twin: Any) -> None:
+    """Brings the matrices of a sampling copy up to date with its model's."""
+    for source, copied in _pairs(model, twin):
+        for name, tensor in copied.named_parameters(recurse=False):
+            original = getattr(source, name)
+            if tensor is not original:
+                tensor.copy_(original)
+
+
+def _pairs(model: Any, twin: Any) -> list[tuple[Any, Any]]:
+    """The modules that autocast computes in bfloat16, in the model and in its copy."""
+    return [
+        (source, copied)
+        for source, copied in zip(model.modules(), twin.modules(), strict=True)
+        if isinstance(source, (torch.nn.Linear, Conv1D))
+    ]

@@ -1,0 +1,64 @@
+"""What decoding may take, and what a forward pass keeps."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import llama
+
+from alive.engines.memory import activation_bytes, decode_budget, free_bytes, most_used
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("free", "budget"),
+    [
+        (3 * GIB, GIB),
+        (4 * GIB, 2 * GIB),
+        (5 * GIB, 2 * GIB),
+        (8 * GIB - 1, 2 * GIB),
+        (0, GIB // 16),
+        (-8 * GIB, GIB // 16),  # more is to come than there is room for
+    ],
+)
+def test_a_batch_may_take_half_of_what_is_free(free: int, budget: int) -> None:
+    assert decode_budget(free) == budget
+
+
+@given(st.integers(0, 1 << 40))
+def test_the_budget_is_a_power_of_two(free: int) -> None:
+    """A machine with a little more free decodes the same batches."""
+    budget = decode_budget(free)
+    assert budget & (budget - 1) == 0
+    assert budget == 1 << 26 or free / 4 < budget <= free / 2
+
+
+def test_something_is_free_here() -> None:
+    assert free_bytes("cpu") > 0
+    assert most_used("cpu") == 0
+
+
+def test_a_llama_keeps_what_its_blocks_save() -> None:
+    """Numbers a token and layer, by hand: two norms, two residuals and attention's input and output
+    are some 8 wide ones of 16; queries, keys and values 4 heads of 8; the gate's 4 of 32.
+    """
+    by_hand = 2 * (8 * 16 + 4 * (2 + 1) * 8 + 4 * 32) * 4
+    found = activation_bytes(llama(), nullcontext())
+    assert by_hand / 2 < found < 2 * by_hand
+    assert activation_bytes(llama(layers=4), nullcontext()) == pytest.approx(2 * found, rel=0.1)
+
+
+def test_bfloat16_keeps_less() -> None:
+    low = torch.autocast("cpu", dtype=torch.bfloat16)
+    assert activation_bytes(llama(), low) < activation_bytes(llama(), nullcontext())
+
+
+def test_counting_leaves_no_gradient() -> None:
+    model = llama()
+    activation_bytes(model, nullcontext())
+    assert all(weight.grad is None for weight in model.parameters())

@@ -1,0 +1,124 @@
+"""Weights that train are float32; only what is computed of them may be less."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from tiny import gpt2, llama, policy, record
+
+from alive.config import LearnConfig
+from alive.engines.precision import Precision, refresh, sampling_copy
+from alive.worlds.primer.fresh import new_model
+
+
+def parameters(model: Any) -> dict[str, torch.nn.Parameter]:
+    return dict(model.named_parameters(remove_duplicate=False))
+
+
+def test_the_compute_type_is_one_of_two() -> None:
+    assert Precision("float32", "cpu").dtype == torch.float32
+    low = Precision("bfloat16", "cpu")
+    ones = torch.ones(2, 2)
+    with low.autocast():
+        assert (ones @ ones).dtype == low.dtype == torch.bfloat16
+    with Precision("float32", "cpu").autocast():
+        assert (ones @ ones).dtype == torch.float32
+
+
+@pytest.mark.parametrize("make", [llama, gpt2])
+def test_a_sampling_copy_shares_all_but_the_matrices(make) -> None:
+    model = make()
+    twin = sampling_copy(model)
+    head = "lm_head.weight"
+    for name, weight in parameters(model).items():
+        copied = parameters(twin)[name]
+        matrix = (
+            weight.ndim == 2 and "embed" not in name and ".wte" not in name and ".wpe" not in name
+        )
+        if matrix or (make is gpt2 and name.endswith(".bias") and "ln_" not in name):
+            assert copied.dtype == torch.bfloat16, name
+            assert torch.equal(copied, weight.bfloat16())
+            assert not copied.requires_grad
+        else:
+            assert copied is weight, name
+        assert weight.dtype == torch.float32
+    # Tied embeddings stay float32 where they embed; the head alone is a copy.
+    assert parameters(model)[head] is model.get_input_embeddings().weight
+    assert parameters(twin)[head].dtype == torch.bfloat16
+    assert twin.get_input_embeddings().weight is model.get_input_embeddings().weight
+
+
+def test_a_copy_computes_what_its_model_does_under_autocast() -> None:
+    model = llama()
+    twin = sampling_copy(model)
+    ids = torch.tensor([[3, 1, 4, 1, 5]])
+    with Precision("bfloat16", "cpu").autocast(), torch.no_grad():
+        assert torch.equal(model(input_ids=ids).logits, twin(input_ids=ids).logits)
+
+
+def test_a_copy_is_brought_up_to_date() -> None:
+    model = llama()
+    twin = sampling_copy(model)
+    place = twin.lm_head.weight.data_ptr()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.25
+    assert not torch.equal(twin.lm_head.weight, model.lm_head.weight.bfloat16())
+    refresh(model, twin)
+    assert twin.lm_head.weight.data_ptr() == place
+    for name, weight in parameters(model).items():
+        copied = parameters(twin)[name]
+        assert torch.equal(copied, weight.to(copied.dtype)), name
+
+
+def test_what_is_bfloat16_already_costs_nothing() -> None:
+    model = llama().bfloat16()
+    twin = sampling_copy(model)
+    assert all(parameters(twin)[name] is weight for name, weight in parameters(model).items())
+
+
+RECORDS = [
+    record((3, 4, 5, first), (6, 7, second, 9, 2), role=role)
+    for first, second, role in [
+        (8, 1, "solve"),
+        (9, 2, "solve"),
+        (10, 3, "review"),
+        (11, 4, "pose"),
+    ]
+]
+
+
+@pytest.mark.parametrize("rank", [0, 4], ids=["all weights", "lora"])
+def test_small_steps_move_weights_whatever_is_computed_in(seed_tokenizer, rank) -> None:
+    """Kept in bfloat16, 2 % of them would move: 1e-6 is far below 1/256 of most weights."""
+    shares = {}
+    for dtype in ("float32", "bfloat16"):
+        learner = policy(seed_tokenizer, learn=LearnConfig(), rank=rank, dtype=dtype)
+        before = {name: w.detach().clone() for name, w in learner._trainable()}
+        for _ in range(30):
+            learner.update(RECORDS, 1e-6)
+        linear = [
+            (name, w) for name, w in learner._trainable() if w.ndim == 2 and "embed" not in name
+        ]
+        moved = sum(int((w != before[name]).sum()) for name, w in linear)
+        shares[dtype] = moved / sum(w.numel() for _, w in linear)
+        for _, weight in learner._trainable():
+            assert weight.dtype == torch.float32
+            state = learner._optimiser.state[weight]
+            assert {state["exp_avg"].dtype, state["exp_avg_sq"].dtype} == {torch.float32}
+    assert shares["bfloat16"] >= 0.99
+    assert shares["float32"] >= 0.99
+
+
+def test_bfloat16_learns_as_float32_does(seed_tokenizer) -> None:
+    """The loss after 50 steps agrees within 1 %."""
+    ends = {}
+    for dtype in ("float32", "bfloat16"):
+        model = new_model(seed_tokenizer, hidden=64, layers=2, seed=3)
+        learner = policy(seed_tokenizer, model=model, dtype=dtype)
+        losses = [learner.update(RECORDS, 3e-4).loss for _ in range(50)]
+        ends[dtype] = losses[-1]
+        assert losses[-1] < 0.7 * losses[0]
+    assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.01)

@@ -1,0 +1,166 @@
+"""A run speaks to its model through the protocols alone: here is one without a single weight."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import ScriptedSampler
+from rich.console import Console
+
+from alive.engines import local
+from alive.loop import train
+from alive.prompts import make_renderer
+from alive.settings import build_config
+from alive.types import Request, Rollout, TrainingRecord, UpdateStats, Usage
+
+REVIEW = "Summary: {0}\nVerdict: {0}\nScore: 5"
+
+
+@dataclass
+class ScriptedPolicy:
+    """Satisfies ``Policy`` by a script; a new version is heard of once it is published.
+
+    Attributes:
+        heard: What it was asked for, in order.
+        taught: The records of each update.
+    """
+
+    sampler: ScriptedSampler
+    identity: str = "a script"
+    version: int = 0
+    usage: Usage = field(default_factory=Usage)
+    heard: list[str] = field(default_factory=list)
+    taught: list[Sequence[TrainingRecord]] = field(default_factory=list)
+
+    async def sample(self, request: Request) -> list[Rollout]:
+        self.heard.append(request.prompt.role)
+        rollouts = await self.sampler.sample(request)
+        drawn = sum(len(rollout.completion_ids) for rollout in rollouts)
+        self.usage = replace(self.usage, tokens_sampled=self.usage.tokens_sampled + drawn)
+        return [replace(rollout, policy_version=self.version) for rollout in rollouts]
+
+    def update(self, records: Sequence[TrainingRecord], learning_rate: float) -> UpdateStats:
+        self.heard.append("update")
+        self.taught.append(records)
+        self.version += 1
+        tokens = sum(len(record.completion_ids) for record in records)
+        self.usage = replace(self.usage, tokens_trained=self.usage.tokens_trained + tokens)
+        return UpdateStats(0.5, {"solve": 0.5}, 1.0, tokens)
+
+    def publish(self) -> None:
+        self.heard.append("publish")
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        (folder / "script.txt").write_text(str(self.version))
+
+    def tensors(self) -> Mapping[str, Any]:
+        return {}
+
+    def restore(self, folder: Path, tensors: Mapping[str, Any], version: int) -> None:
+        assert (folder / "script.txt").read_text() == str(version)
+        assert tensors == {}
+        self.heard.append("restore")
+        self.version = version
+
+
+@pytest.fixture
+def renderer(seed_tokenizer):
+    return make_renderer(seed_tokenizer)
+
+
+@pytest.fixture
+def policy(renderer) -> ScriptedPolicy:
+    def script(prompt, text: str, index: int) -> str:
+        if prompt.role == "pose":
+            return "7"
+        if "birds" not in text:
+            return "of what"  # asked without a passage
+        if prompt.role == "review":
+            return REVIEW.format("right" if "\\boxed{7}" in text else "wrong")
+        # The first attempt of a group is wrong, and a revision right.
+        return "\\boxed{3}" if prompt.role == "solve" and index == 0 else "\\boxed{7}"
+
+    return ScriptedPolicy(ScriptedSampler(script, read=renderer.show))
+
+
+@pytest.fixture
+def play(policy, renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(local, "load_policy", lambda *_: (policy, renderer))
+    corpus = tmp_path / "corpus.jsonl"
+    texts = [f"They met {name} and saw some birds; there were 7 in all." for name in "ABCDEFGH"]
+    corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    suite = tmp_path / "birds.jsonl"
+    rows = [{"question": f"{name} saw \\mask{{}} birds", "answer": "7"} for name in ("Mia", "Leo")]
+    suite.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def of_steps(steps: int, resume: bool = False) -> dict[str, Any]:
+        settings = {
+            "steps": steps,
+            "out": str(tmp_path / "run"),
+            "checkpoint_every": 1,
+            "model": {"threads": 1},
+            "corpus": {"paths": [str(corpus)], "validation_share": 0.3, "min_chunk_tokens": 4},
+            "game": {
+                "documents_per_step": 2, "masks_per_document": 1, "solutions_per_mask": 4,
+                "random_share": 0.0, "max_type_share": 1.0,
+            },
+            "warmup": {"steps": 0, "format_steps": 1},
+            "evaluate": {"suites": [str(suite)], "every": 1, "looks": 2},
+        }  # fmt: skip
+        console = Console(file=io.StringIO())
+        return train(build_config([("test", settings)]), resume, console)
+
+    return of_steps
+
+
+def test_a_run_of_a_scripted_policy(play, policy: ScriptedPolicy) -> None:
+    summary = play(1)
+    assert (summary["steps"], summary["documents"], summary["tasks"]) == (1, 4, 2)
+    assert summary["before"]["accuracy"] == summary["after"]["accuracy"] == 0.0
+    assert policy.heard.count("update") == policy.heard.count("publish") == 2
+    # New weights reach the sampler before anything is asked of them.
+    after = [policy.heard[at + 1] for at, what in enumerate(policy.heard) if what == "update"]
+    assert after == ["publish", "publish"]
+    assert summary["tokens_trained"] == policy.usage.tokens_trained > 0
+
+
+def test_every_sampled_completion_is_learned_with_its_log_probabilities_and_version(
+    play, policy: ScriptedPolicy
+) -> None:
+    play(1)
+    formats, step = policy.taught
+    assert {(r.sampling_logprobs, r.policy_version) for r in formats} == {((), -1)}
+    assert {r.role for r in step} == {"pose", "solve", "review", "revise"}
+    for record in step:
+        assert record.loss == "likelihood"
+        assert record.policy_version == 1
+        assert len(record.sampling_logprobs) == len(record.completion_ids)
+
+
+def test_measuring_leaves_no_count_behind(play, policy: ScriptedPolicy) -> None:
+    summary = play(1)
+    assert summary["tokens_sampled"] == policy.usage.tokens_sampled
+    drawn = sum(
+        len(policy.sampler.script(r.prompt, policy.sampler.read(r.prompt.ids), i))
+        for r in policy.sampler.calls
+        for i in range(r.n)
+    )
+    assert policy.usage.tokens_sampled < drawn
+
+
+def test_a_scripted_run_goes_on(play, policy: ScriptedPolicy) -> None:
+    once = play(1)
+    used = policy.usage
+    policy.usage, policy.heard = Usage(), []
+    summary = play(2, resume=True)
+    assert policy.heard[0] == "restore"
+    assert policy.version == 3
+    assert summary["tokens_trained"] > once["tokens_trained"] == used.tokens_trained
+    assert summary["tokens_sampled"] > once["tokens_sampled"]
