@@ -16,8 +16,9 @@ from rich.console import Console
 from alive.engines import local
 from alive.loop import train
 from alive.prompts import make_renderer
+from alive.protocols import Request, UpdateStats, Usage
 from alive.settings import build_config
-from alive.types import Request, Rollout, TrainingRecord, UpdateStats, Usage
+from alive.types import Rollout, TrainingRecord
 
 REVIEW = "Summary: {0}\nVerdict: {0}\nScore: 5"
 

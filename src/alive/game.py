@@ -11,9 +11,10 @@ from itertools import chain, islice, zip_longest
 from alive.config import Config, GameConfig
 from alive.feedback import keep_review, positive_condition
 from alive.prompts import Renderer
+from alive.protocols import Sampler, SamplingParams
 from alive.roles import pose, review, solve
 from alive.seeding import derive
-from alive.types import Attempt, Document, Episode, Review, Sampler, SamplingParams, Task
+from alive.types import Attempt, Document, Episode, Review, Task
 
 Critic = Callable[[Sequence[Task], Sequence[Attempt]], Sequence[Review]]
 """Writes the privileged reviews of a document's attempts in place of the policy: a teacher."""

@@ -11,10 +11,11 @@ from alive import aio, arms
 from alive.arms.rehearsal import LEAST, rehearsed, remembered
 from alive.config import Config
 from alive.game import Played, play_all
+from alive.protocols import SamplingParams
 from alive.roles.pose import blind_guesses
 from alive.seeding import derive
 from alive.session import Session
-from alive.types import SamplingParams, Trained, TrainingKey, TrainingRecord
+from alive.types import Trained, TrainingKey, TrainingRecord
 from alive.warmup import format_records, make_critic
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from alive.evaluation import EvaluationResult, FrozenAttempt, Suite, as_task, ch
 from alive.evaluation.accuracy import greedy_attempts
 from alive.evaluation.separation import Separation, check_separation, probe_tasks
 from alive.prompts import Renderer
+from alive.protocols import Policy, Sampler, SamplingParams
 from alive.seeding import derive
 from alive.state import State
-from alive.types import Policy, Sampler, SamplingParams, Task
+from alive.types import Task
 
 
 def separation(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> Separation:

@@ -9,7 +9,8 @@ from typing import Any
 
 from alive.feedback import poser_utility
 from alive.game import Played
-from alive.types import Episode, Trained, TrainingKey, TrainingRecord, UpdateStats
+from alive.protocols import UpdateStats
+from alive.types import Episode, Trained, TrainingKey, TrainingRecord
 
 
 def step_metrics(

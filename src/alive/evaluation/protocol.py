@@ -18,8 +18,9 @@ from alive.evaluation.self_correction import (
 )
 from alive.evaluation.statistics import Estimate, estimate, paired_difference
 from alive.evaluation.suites import Suite, as_task
+from alive.protocols import Sampler
 from alive.seeding import derive
-from alive.types import Attempt, Review, Sampler, Task
+from alive.types import Attempt, Review, Task
 
 if TYPE_CHECKING:
     from alive.prompts.render import Renderer

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alive.config import SamplingConfig
+from alive.protocols import Sampler, SamplingParams
 from alive.roles import review, solve
-from alive.types import Attempt, Review, Sampler, SamplingParams, Task
+from alive.types import Attempt, Review, Task
 
 if TYPE_CHECKING:
     from alive.prompts.render import Renderer

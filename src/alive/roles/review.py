@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from alive.feedback import leaks, review_leaks
 from alive.prompts import REVIEW_LINE, Renderer
+from alive.protocols import Request, Sampler, SamplingParams
 from alive.seeding import derive
-from alive.types import Attempt, Request, Review, Rollout, Sampler, SamplingParams, Task
+from alive.types import Attempt, Review, Rollout, Task
 
 __all__ = ["ParsedReview", "from_text", "none", "parse_review", "review", "review_each"]
 

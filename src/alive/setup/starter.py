@@ -10,7 +10,7 @@ from alive.config import Config
 from alive.corpus.survey import Survey, survey
 from alive.doors import is_stranger, model_world
 from alive.errors import UserError
-from alive.plan import Plan, calibrated, make_plan, remedy
+from alive.plan import Plan, make_plan, remedy, with_throughput
 from alive.settings import Layer, build_config, config_layers
 from alive.setup.config_file import Choice, config_file
 
@@ -118,10 +118,10 @@ def find_start(model: str, paths: Sequence[str]) -> Start:
     if "learn.learning_rate" not in choices:
         choices["learn.learning_rate"] = _rate(shape, bool(choices["model.lora_rank"].value))
     config = _config(choices)
-    plan = calibrated(make_plan(config, shape), config)
+    plan = with_throughput(make_plan(config, shape), config)
     if not model_world(model) or not preset:  # of a world's own preset the length was measured
         choices |= _length(config, plan, seen)
-    plan = replace(make_plan(_config(choices), shape), rates=plan.rates, note=plan.note)
+    plan = replace(make_plan(_config(choices), shape), throughput=plan.throughput, note=plan.note)
     return Start(choices, plan, seen, on_gpu)
 
 

@@ -12,10 +12,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from alive.errors import Terminated
+from alive.protocols import UpdateStats
 from alive.report import REPORT, render_report
 from alive.store import RunFolder
 from alive.trackers import Trackers
-from alive.types import Episode, Role, UpdateStats
+from alive.types import Episode, Role
 from alive.watch.display import Display
 from alive.watch.guard import SKIPPED, Guard
 from alive.watch.journal import Journal
