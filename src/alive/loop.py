@@ -68,11 +68,11 @@ def step(run: Session) -> None:
     played = aio.run(play_documents(run, conditioned, warm))
     records: list[TrainingRecord] = []
     trained: dict[TrainingKey, Trained] = {}
-    for one in played:
-        made, outcomes = arms.records(
-            one.episode, run.renderer, config, conditioned=conditioned, warm=warm
+    for game in played:
+        episode_records, outcomes = arms.records(
+            game.episode, run.renderer, config, conditioned=conditioned, warm=warm
         )
-        records += made
+        records += episode_records
         trained |= outcomes
     run.stage("learn")
     seed = derive(config.seed, "rehearsal", state.step)

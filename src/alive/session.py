@@ -164,14 +164,14 @@ class Session(AbstractContextManager["Session"]):
         """
         state, step = self.state, self.state.step
         tokens = state.tokens_sampled + state.tokens_trained
-        episodes = [one.episode for one in played]
+        episodes = [game.episode for game in played]
         with self._signals.uninterrupted():
             self.folder.write_episode(step, episodes, trained, self.renderer.show)
             self.folder.write_records("step", step, records, replayed, self.renderer.show)
-            for one in played:
-                state.memory |= {task.id for task in one.episode.tasks}
-                state.proposed += one.proposed
-                state.filled += one.filled
+            for game in played:
+                state.memory |= {task.id for task in game.episode.tasks}
+                state.proposed += game.proposed
+                state.filled += game.filled
             state.documents += self._taken
             self._settle(stats)
             state.unwritten = step_metrics(played, trained, replayed, stats)
@@ -217,12 +217,12 @@ class Session(AbstractContextManager["Session"]):
         if self.state.conditions or not self.config.game.conditioned:
             return
         with self._measures("measuring, good words against bad"):
-            found = measuring.separation(self.policy, self.renderer, self._corpus, self.config)
+            separation = measuring.separation(self.policy, self.renderer, self._corpus, self.config)
         with self._signals.uninterrupted():
-            self.state.conditions = found.as_dict()
-            self.state.conditioned = found.separates
+            self.state.conditions = separation.as_dict()
+            self.state.conditioned = separation.separates
             self._settle()
-            lines = measuring.describe(found, self.renderer)
+            lines = measuring.describe(separation, self.renderer)
             self._watch.measured("conditions", self.state.step, lines)
             self._saver.save_if_due()
 
@@ -250,11 +250,11 @@ class Session(AbstractContextManager["Session"]):
         """Writes and returns the summary."""
         with self._signals.uninterrupted():
             self._saver.save()
-        found = measuring.summary(self.config, self.state, self._measured, self._saver.seconds)
-        run = replace(read_run(self.folder.path, running=True), summary=found)
-        found["verdicts"] = verdicts(run)
-        self.folder.write_json("summary.json", found)
-        return found
+        summary = measuring.summary(self.config, self.state, self._measured, self._saver.seconds)
+        run = replace(read_run(self.folder.path, running=True), summary=summary)
+        summary["verdicts"] = verdicts(run)
+        self.folder.write_json("summary.json", summary)
+        return summary
 
     @property
     def _looks(self) -> bool:

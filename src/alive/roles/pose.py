@@ -205,11 +205,11 @@ def random_spans(
 
     The types take turns, so that a prefix of the list mixes them. No two are equal once normalised.
     """
-    found: list[str] = []
+    spans: list[str] = []
     for span in candidates(document.text, seed):
-        if invalid_reason(document, span, game, [*taken, *found]) is None:
-            found.append(span)
-    return found
+        if invalid_reason(document, span, game, [*taken, *spans]) is None:
+            spans.append(span)
+    return spans
 
 
 class SpanDraft:
