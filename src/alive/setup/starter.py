@@ -70,7 +70,7 @@ class Start:
         Args:
             command: What starts the run, for its head.
         """
-        found = "\n".join(f"  {label}: {value}" for label, value in self.found())
+        facts = "\n".join(f"  {label}: {value}" for label, value in self.found())
         cost = "\n".join(
             f"  {label}: {value}"
             for label, value in self.plan.lines()
@@ -78,7 +78,7 @@ class Start:
         )
         return config_file(
             f"Settings of a run, written by alive init. Start it with: {command}\n\n"
-            f"Found:\n{found}\n\nCost:\n{cost}\n\n"
+            f"Found:\n{facts}\n\nCost:\n{cost}\n\n"
             "What is set below was chosen for these. What is commented out has its default.",
             self.choices,
         )
@@ -145,12 +145,14 @@ def _preset_for(model: str, paths: Sequence[str]) -> str | None:
 def _from_preset(name: str) -> Choices:
     """What a preset sets, but for model and corpus."""
     [(_, values)] = config_layers(name, (), ())
-    found: Choices = {}
+    choices: Choices = {}
     for key, value in values.items():
         leaves = value.items() if isinstance(value, dict) else [("", value)]
-        for leaf, one in leaves:
-            found[f"{key}.{leaf}" if leaf else key] = Choice(one, f"as in the preset {name}.")
-    return {key: one for key, one in found.items() if key not in ("model.id", "corpus.paths")}
+        for leaf, setting in leaves:
+            choices[f"{key}.{leaf}" if leaf else key] = Choice(setting, f"as in the preset {name}.")
+    return {
+        key: choice for key, choice in choices.items() if key not in ("model.id", "corpus.paths")
+    }
 
 
 def _documents(shape: ModelShape, seen: Survey, on_gpu: bool) -> Choices:

@@ -123,13 +123,13 @@ class Watch:
         self,
         name: str,
         step: int,
-        found: Sequence[str],
+        lines: Sequence[str],
         result: Mapping[str, Any] | None = None,
     ) -> None:
         """Tells that a measurement is done, what a person should know of it, and its measures."""
-        for line in found:
+        for line in lines:
             self.display.say(line)
-        self.journal.step(step, f"measured {name}", "\n".join(found))
+        self.journal.step(step, f"measured {name}", "\n".join(lines))
         if result:
             self._trackers.measured(step, result)
         self.report(at_once=True)
