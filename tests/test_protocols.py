@@ -106,13 +106,13 @@ def play(policy, renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             "out": str(tmp_path / "run"),
             "checkpoint_every": 1,
             "model": {"threads": 1},
-            "corpus": {"paths": [str(corpus)], "validation_share": 0.3, "min_chunk_tokens": 4},
+            "corpus": {"paths": [str(corpus)], "validation_share": 0.3},
             "game": {
                 "documents_per_step": 2, "masks_per_document": 1, "solutions_per_mask": 4,
-                "random_share": 0.0, "max_type_share": 1.0,
+                "random_share": 0.0,
             },
             "warmup": {"steps": 0, "format_steps": 1},
-            "evaluate": {"suites": [str(suite)], "every": 1, "looks": 2},
+            "evaluate": {"suites": [str(suite)], "every": 1},
         }  # fmt: skip
         console = Console(file=io.StringIO())
         return train(build_config([("test", settings)]), resume, console)
