@@ -20,7 +20,7 @@ from toy import STEPS, M, N, play, settings_of
 
 from alive.engines.local import LocalPolicy
 from alive.errors import RunError
-from alive.types import Request
+from alive.protocols import Request
 
 Straight = tuple[Path, dict[str, Any], str]
 

@@ -323,7 +323,7 @@ def test_three_skipped_steps_in_a_row_end_a_run_whose_state_is_saved(
     assert [row["skipped"] for row in rows_of(settings["out"])] == [
         *(True, False, True, True, True),
     ]
-    # Whatever broke it may be mended: the run goes on, and its steps count from one again.
+    # Whatever broke it may be fixed: the run goes on, and its steps count from one again.
     summary, _ = play(settings, resume=True)
     assert (summary["steps"], summary["skipped"]) == (6, 4)
     assert state_of(settings["out"])[1]["skipped_in_a_row"] == 0

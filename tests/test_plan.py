@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from alive import plan as planning
-from alive.calibration import Rates
 from alive.config import Config, GameConfig, LearnConfig, ModelConfig
 from alive.engines.shape import KNOWN, ModelShape, read_shape
 from alive.errors import ModelError, UserError
-from alive.plan import calibrated, make_plan, remedy, require_fit
+from alive.plan import make_plan, remedy, require_fit, with_throughput
 from alive.settings import load_config
+from alive.throughput import Throughput
 
 TINY = ModelShape(
     parameters=1000, layers=2, hidden=4, intermediate=8, heads=2, kv_heads=1, head_dim=2,
@@ -74,7 +74,7 @@ def test_tokens_by_hand(roomy: None) -> None:
 def test_time_from_rates(roomy: None) -> None:
     plan = make_plan(Config(game=GAME), TINY)
     assert plan.step_seconds is None
-    timed = replace(plan, rates=Rates(sample=100.0, train=1000.0))
+    timed = replace(plan, throughput=Throughput(sample=100.0, train=1000.0))
     assert timed.step_seconds == pytest.approx(plan.sampled / 100 + plan.trained / 1000)
     assert dict(timed.lines())["fits this machine"] == "yes"
 
@@ -86,7 +86,7 @@ def test_paper_preset_is_planned_without_weights(monkeypatch: pytest.MonkeyPatch
     assert plan.shape.parameters == 7_615_616_512
     assert plan.memory["weights"] == 4 * 7_615_616_512  # float32 masters
     assert not plan.fits
-    assert calibrated(plan, config).note == "not measured: it does not fit"
+    assert with_throughput(plan, config).note == "not measured: it does not fit"
     with pytest.raises(UserError, match=r"Qwen/Qwen2.5-7B does not fit this machine. It needs"):
         require_fit(plan)
 
@@ -148,6 +148,6 @@ def test_shape_of_something_else(tmp_path: Path) -> None:
 
 def test_absent_weights_are_not_timed(roomy: None) -> None:
     config = Config(model=ModelConfig(id="somebody/model"))
-    plan = calibrated(make_plan(config, TINY), config)
-    assert plan.rates is None
+    plan = with_throughput(make_plan(config, TINY), config)
+    assert plan.throughput is None
     assert plan.note == "not measured: the weights are not on this machine"

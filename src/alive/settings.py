@@ -278,8 +278,8 @@ def _explain(error: ErrorDetails, origin: Mapping[str, str]) -> str:
 
 def _choices(key: str) -> tuple[Any, ...]:
     """The values that a setting, or an item of a list of them, may have."""
-    found = get_args(_field(key).annotation)
-    return get_args(found[0]) or found
+    values = get_args(_field(key).annotation)
+    return get_args(values[0]) or values
 
 
 def _field(key: str) -> FieldInfo:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from alive import plan as planning
-from alive.calibration import Rates
 from alive.cli import run
 from alive.config import Config
 from alive.corpus.survey import Survey, survey
@@ -19,6 +18,7 @@ from alive.plan import make_plan
 from alive.settings import known_keys, load_config, toml
 from alive.setup import starter
 from alive.setup.config_file import Choice, config_file
+from alive.throughput import Throughput
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def world(toy_world: Path) -> Path:
 def timed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of known speed, with memory to spare."""
     monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
-    monkeypatch.setattr(planning, "measure_rates", lambda config: Rates(100.0, 200.0))
+    monkeypatch.setattr(planning, "measure_throughput", lambda config: Throughput(100.0, 200.0))
 
 
 def words(text: str) -> int:
@@ -250,22 +250,22 @@ def test_the_disk_may_hold_fewer_checkpoints(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("rates", "epoch", "steps", "why"),
+    ("measured", "epoch", "steps", "why"),
     [
         (None, 500, 80, "the default"),
         (None, 30, 30, "each document about once"),
-        (Rates(1e9, 1e9), 500, 80, "the default"),
-        (Rates(10.0, 1e9), 500, 28, "about an hour, at 128 s a step"),
-        (Rates(0.1, 0.1), 500, 4, "a few"),
+        (Throughput(1e9, 1e9), 500, 80, "the default"),
+        (Throughput(10.0, 1e9), 500, 28, "about an hour, at 128 s a step"),
+        (Throughput(0.1, 0.1), 500, 4, "a few"),
     ],
 )
 def test_length_follows_time_and_text(
-    timed: None, rates: Rates | None, epoch: int, steps: int, why: str
+    timed: None, measured: Throughput | None, epoch: int, steps: int, why: str
 ) -> None:
     from dataclasses import replace
 
     config = Config()
-    plan = replace(make_plan(config, SMALL), rates=rates, sampled=1280, trained=0)
+    plan = replace(make_plan(config, SMALL), throughput=measured, sampled=1280, trained=0)
     seen = Survey(1, (10,), epoch, True, True)
     chosen = starter._length(config, plan, seen)
     assert chosen["steps"].value == steps

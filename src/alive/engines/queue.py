@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from alive.types import Request, Rollout
+from alive.protocols import Request
+from alive.types import Rollout
 
 __all__ = ["RequestQueue"]
 

@@ -10,7 +10,7 @@ from alive.config import Config
 from alive.corpus.survey import Survey, survey
 from alive.doors import is_stranger, model_world
 from alive.errors import UserError
-from alive.plan import Plan, calibrated, make_plan, remedy
+from alive.plan import Plan, make_plan, remedy, with_throughput
 from alive.settings import Layer, build_config, config_layers
 from alive.setup.config_file import Choice, config_file
 
@@ -70,7 +70,7 @@ class Start:
         Args:
             command: What starts the run, for its head.
         """
-        found = "\n".join(f"  {label}: {value}" for label, value in self.found())
+        facts = "\n".join(f"  {label}: {value}" for label, value in self.found())
         cost = "\n".join(
             f"  {label}: {value}"
             for label, value in self.plan.lines()
@@ -78,7 +78,7 @@ class Start:
         )
         return config_file(
             f"Settings of a run, written by alive init. Start it with: {command}\n\n"
-            f"Found:\n{found}\n\nCost:\n{cost}\n\n"
+            f"Found:\n{facts}\n\nCost:\n{cost}\n\n"
             "What is set below was chosen for these. What is commented out has its default.",
             self.choices,
         )
@@ -118,10 +118,10 @@ def find_start(model: str, paths: Sequence[str]) -> Start:
     if "learn.learning_rate" not in choices:
         choices["learn.learning_rate"] = _rate(shape, bool(choices["model.lora_rank"].value))
     config = _config(choices)
-    plan = calibrated(make_plan(config, shape), config)
+    plan = with_throughput(make_plan(config, shape), config)
     if not model_world(model) or not preset:  # of a world's own preset the length was measured
         choices |= _length(config, plan, seen)
-    plan = replace(make_plan(_config(choices), shape), rates=plan.rates, note=plan.note)
+    plan = replace(make_plan(_config(choices), shape), throughput=plan.throughput, note=plan.note)
     return Start(choices, plan, seen, on_gpu)
 
 
@@ -145,12 +145,14 @@ def _preset_for(model: str, paths: Sequence[str]) -> str | None:
 def _from_preset(name: str) -> Choices:
     """What a preset sets, but for model and corpus."""
     [(_, values)] = config_layers(name, (), ())
-    found: Choices = {}
+    choices: Choices = {}
     for key, value in values.items():
         leaves = value.items() if isinstance(value, dict) else [("", value)]
-        for leaf, one in leaves:
-            found[f"{key}.{leaf}" if leaf else key] = Choice(one, f"as in the preset {name}.")
-    return {key: one for key, one in found.items() if key not in ("model.id", "corpus.paths")}
+        for leaf, setting in leaves:
+            choices[f"{key}.{leaf}" if leaf else key] = Choice(setting, f"as in the preset {name}.")
+    return {
+        key: choice for key, choice in choices.items() if key not in ("model.id", "corpus.paths")
+    }
 
 
 def _documents(shape: ModelShape, seen: Survey, on_gpu: bool) -> Choices:

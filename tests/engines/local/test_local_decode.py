@@ -15,7 +15,7 @@ from tiny import gpt2, llama
 from alive.engines.local.decode import SHED, Asked, Decoder, Drawn, choose
 from alive.engines.local.layout import Layout, plain_logprobs
 from alive.learn import prefix
-from alive.types import SamplingParams
+from alive.protocols import SamplingParams
 
 PROMPTS = [(3, 4, 5), (6,), (7, 8, 9, 10, 11, 1)]
 GREEDY = SamplingParams(12, temperature=0.0)

@@ -11,7 +11,8 @@ from tiny import built, gpt2, llama, policy, sample
 
 from alive.engines.local.layout import Layout, plain_logprobs
 from alive.errors import ModelError
-from alive.types import Prompt, Request, SamplingParams
+from alive.protocols import Request, SamplingParams
+from alive.types import Prompt
 
 WINDOW = 16
 

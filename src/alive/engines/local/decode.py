@@ -17,7 +17,7 @@ from alive.engines.local.cache import make_room, select_rows
 from alive.engines.local.layout import Layout, accepted, cache_name
 from alive.learn.batch import pad
 from alive.learn.prefix import shared_prefixes
-from alive.types import SamplingParams
+from alive.protocols import SamplingParams
 
 __all__ = ["SHED", "Asked", "Decoder", "Drawn", "choose"]
 

@@ -25,7 +25,8 @@ from alive.engines.refusals import max_positions
 from alive.learn.loss import Forward
 from alive.learn.update import make_optimiser, update
 from alive.prompts import Renderer
-from alive.types import Request, Rollout, SamplingParams, TrainingRecord, UpdateStats, Usage
+from alive.protocols import Request, SamplingParams, UpdateStats, Usage
+from alive.types import Rollout, TrainingRecord
 
 __all__ = ["LocalPolicy"]
 
