@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,7 @@ class LocalPolicy:
             ]
             for seed, prompt in enumerate(prompts)
         ]
-        together = [sum(asked, [])] if layout is not Layout.EQUAL else asked
+        together = asked if layout is Layout.EQUAL else [list(chain(*asked))]
         groups = [group for batch in together for group in self._decoder.draw(batch)]
         return [(group[-1].ids, group[-1].logprobs) for group in groups[1::2]]
 
