@@ -99,6 +99,7 @@ def activation_bytes_of(id: str, shape: ModelShape, rank: int, compute: ComputeT
     A model known by its sizes alone is estimated as a Llama.
     """
     from alive.engines.models import read_config
+    from alive.engines.refusals import explained
     from alive.engines.shape import KNOWN
 
     if id in KNOWN:
@@ -107,7 +108,8 @@ def activation_bytes_of(id: str, shape: ModelShape, rank: int, compute: ComputeT
     some = min(4, shape.layers)
     few = max(1, some // 2)
     config = read_config(id)
-    counted = {n: _counted(config, n, rank, compute) for n in {some, few}}
+    with explained(id):
+        counted = {n: _counted(config, n, rank, compute) for n in {some, few}}
     if some == few:
         return counted[some]
     each = (counted[some] - counted[few]) / (some - few)
