@@ -114,13 +114,8 @@ def activation_bytes_of(id: str, shape: ModelShape, rank: int, compute: ComputeT
         return width * shape.activation_numbers()
     some = min(4, shape.layers)
     few = max(1, some // 2)
-<<<<<<< HEAD
-    counted = {n: _counted(config, n, rank, compute) for n in {some, few}}
-=======
-    config = read_config(id)
     with explained(id):
         counted = {n: _counted(config, n, rank, compute) for n in {some, few}}
->>>>>>> zoofix
     if some == few:
         return counted[some]
     each = (counted[some] - counted[few]) / (some - few)
