@@ -153,6 +153,7 @@ SCRIPTS = {
     "benchmarks/view_million.py": ("--attempts", "4096"),
     "benchmarks/game_step.py": ("--steps", "1"),
     "benchmarks/trl_step.py": ("--steps", "1"),
+    "benchmarks/gpu.py": ("--device", "cpu", "--only", "floor", "--out", "/dev/null"),
 }
 """Options appended to scripts of ours."""
 

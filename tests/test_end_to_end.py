@@ -52,7 +52,7 @@ def result_of(folder: str | Path) -> tuple[Any, ...]:
         (folder / "metrics.jsonl").read_bytes(),
         summary,
         state,
-        (last / "model" / "model.safetensors").read_bytes(),
+        [path.read_bytes() for path in sorted((last / "model").glob("*.safetensors"))],
         (last / "state.safetensors").read_bytes(),
         shards,
         json.loads((folder / "after.json").read_text()),

@@ -107,14 +107,14 @@ def make_plan(config: Config, shape: ModelShape | None = None) -> Plan:
     shape = shape or read_shape(config.model.id)
     memory = _memory(config, shape)
     sampled, trained = _tokens(config)
-    parameters = trained_parameters(config, shape)
+    weights = trained_parameters(config, shape)
     return Plan(
         config=config,
         shape=shape,
         memory={**memory.held, **memory.learning, **memory.sampling},
         peak=memory.peak,
         available=_available_memory(),
-        disk=(config.keep_checkpoints + 1) * 12 * parameters,  # weights and two moments
+        disk=(config.keep_checkpoints + 1) * 12 * weights,  # weights and two moments
         disk_free=shutil.disk_usage(_existing(Path(config.out or "runs"))).free,
         sampled=sampled,
         trained=trained,
@@ -241,7 +241,7 @@ def _cheaper(config: Config) -> list[tuple[str, Config]]:
     less = f"learn.micro_batch_tokens={longest} and learn.checkpointing=on"
     ways = [
         (
-            f"learn.micro_batch_tokens={longest} learn.checkpointing=on",
+            less,
             config.model_copy(update={"learn": small}),
         ),
         ("model.lora_rank=16", config.model_copy(update={"model": lora})),

@@ -223,11 +223,7 @@ def _ways(config: Config, shape: ModelShape, on_gpu: bool) -> Iterator[Choices]:
     # On a CPU wider passes pad more than they gain; the logits of a large one leave its caches.
     widest = 8192 if on_gpu else 1024 if shape.parameters > LARGE else 2048
     passes = [size for size in (8192, 4096, 2048, 1024, 512) if longest <= size <= widest]
-    dtype = Choice("float32", "a CPU takes this in any case: lower precision rounds changes away.")
-    if on_gpu and shape.parameters >= 1_000_000_000:
-        dtype = Choice("bfloat16", "half the memory, on a GPU with a model of this size.")
-    elif on_gpu:
-        dtype = Choice("auto", "the faster one on this GPU; the plan counts with float32.")
+    dtype = Choice("auto", "the faster one here; weights that train are float32 in any case.")
     for rank in (0, 16):
         trained = "all weights train: they fit."
         if rank:
