@@ -127,8 +127,8 @@ def read_shape(id: str) -> ModelShape:
                 model = build(config, trust_remote_code=False, dtype=torch.bfloat16)
     except FAULTS as error:
         raise ModelError(
-            f"{id}: its size cannot be read ({first_line(error)}); name a folder with config.json, or a hub "
-            "id that is cached or can be reached"
+            f"{id}: its size cannot be read ({first_line(error)}); name a folder with config.json, "
+            "or a hub id that is cached or can be reached"
         ) from error
     with explained(id):
         return _measured(model.eval())
