@@ -96,6 +96,7 @@ def test_a_step_is_summed_up_by_hand() -> None:
         "grad_norm": 2.0,
         "skipped": False,
         "tokens_trained": 40,
+        "records_empty": 0,
         "tokens_sampled": 2 + 2 + 5 + 2 + 4 + 3 + 3,
         "tasks": 2,
         "proposed": 1,

@@ -61,6 +61,7 @@ def step_metrics(
         "grad_norm": _finite(stats.grad_norm),
         "skipped": stats.skipped,
         "tokens_trained": stats.tokens,
+        "records_empty": stats.empty,
         "tokens_sampled": sum(len(a.rollout.completion_ids) for a in (*attempts, *revisions))
         + sum(len(r.rollout.completion_ids) for r in reviews if r.rollout),
         "tasks": sum(len(e.tasks) for e in episodes),

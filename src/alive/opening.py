@@ -53,12 +53,15 @@ def open_run(config: Config, resume: bool, console: Console | None) -> Opened:
     """
     from rich.console import Console as RichConsole
 
+    from alive.engines.context import check_context
+
     require_packages(config.log)
     display = Display(console or RichConsole())
     suites = [
         load_suite(name, config.evaluate.limit, config.seed) for name in config.evaluate.suites
     ]
     later = [load_suite(name, 0, config.seed) for name in config.corpus.held_out]
+    check_context(config)
     folder = RunFolder.create(config.out, config, resume)
     try:
         policy, renderer, state = _load(config, folder)

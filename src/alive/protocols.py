@@ -87,6 +87,7 @@ class UpdateStats:
         grad_norm: Global gradient norm before clipping.
         tokens: Completion tokens that carried loss.
         skipped: Whether the step was left out; the weights are then as before.
+        empty: Records without a completion token, which trained nothing.
     """
 
     loss: float
@@ -94,6 +95,7 @@ class UpdateStats:
     grad_norm: float
     tokens: int
     skipped: bool = False
+    empty: int = 0
 
 
 class Sampler(Protocol):

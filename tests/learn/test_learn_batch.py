@@ -149,3 +149,11 @@ def test_what_was_sampled_twice_is_one_row_with_both_weights() -> None:
     assert len(batch.roles) == 2
     # Both weigh 1 in sum, so half of the role's loss each.
     assert batch.weights.sum(-1).tolist() == pytest.approx([ROLES["solve"] / 2] * 2)
+
+
+def test_a_completion_without_tokens_takes_no_mass_and_no_row() -> None:
+    records = [record((1,), ()), record((1,), (2, 3)), record((4,), (), 1.0, "pose")]
+    assert token_weights(records, ROLES) == [0.0, 0.5, 0.0]
+    [batch] = cut(records, 100)
+    assert batch.ids.tolist() == [[1, 2, 3]]
+    assert cut(records[2:], 100) == []

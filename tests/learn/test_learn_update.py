@@ -120,6 +120,17 @@ def test_records_without_weight_leave_the_model_as_it_is() -> None:
     assert all(torch.equal(before[name], value) for name, value in weights_of(model).items())
 
 
+def test_completions_without_tokens_are_counted_and_train_nothing() -> None:
+    nothing = record((1, 2), (), 1.0, "review")
+    unweighted = record((1, 2), (), 0.0, "review")
+    with_them, without = llama(), llama()
+    stats = step(with_them, make_optimiser(with_them, CONFIG), [*RECORDS, nothing, unweighted])
+    plain = step(without, make_optimiser(without, CONFIG), RECORDS)
+    assert stats == replace(plain, empty=1)
+    left = weights_of(without)
+    assert all(torch.equal(left[name], value) for name, value in weights_of(with_them).items())
+
+
 def test_role_weights_are_the_settings() -> None:
     config = LearnConfig(pose_weight=1, solve_weight=2, review_weight=3, revise_weight=4)
     assert role_weights(config) == {"pose": 1, "solve": 2, "review": 3, "revise": 4}

@@ -1,4 +1,4 @@
-"""Three families through the commands a user types: plan, train, resume, export."""
+"""Families through the commands a user types: plan, train, resume, export."""
 
 from __future__ import annotations
 
@@ -54,3 +54,42 @@ def test_plans_trains_resumes_and_exports(
         not weight.equal(before)
         for weight, before in zip(exported.parameters(), base.parameters(), strict=True)
     )
+
+
+@pytest.mark.parametrize("command", ["plan", "train"])
+def test_settings_that_cannot_fit_the_context_are_refused_before_the_start(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """GPT-2 with 64 learned positions: none of the prompts of 256 tokens has room."""
+    model, corpus, out = tmp_path / "model", tmp_path / "corpus.jsonl", tmp_path / "run"
+    families.save("gpt2", model)
+    toy.write_corpus(corpus)
+    settings = ["--model", str(model), "--corpus", str(corpus), "--set", "evaluate.suites=[]"]
+
+    code = run([command, *settings, *(["--out", str(out)] if command == "train" else [])])
+
+    said = " ".join(capsys.readouterr().err.split())
+    assert code == 2
+    assert "has room for 64 tokens, and a revision needs up to" in said
+    assert "lower corpus.chunk_tokens (256) or" in said
+    assert not out.exists()
+
+
+@pytest.mark.slow
+def test_settings_that_just_fit_the_context_train(tmp_path: Path) -> None:
+    model, corpus, out = tmp_path / "model", tmp_path / "corpus.jsonl", tmp_path / "run"
+    families.save("gpt2", model)
+    toy.write_corpus(corpus)
+    settings = ["--model", str(model), "--corpus", str(corpus), "--out", str(out)]
+    for assignment in (
+        "corpus.chunk_tokens=24",
+        "sampling.pose_tokens=4",
+        "sampling.solve_tokens=8",
+        "sampling.review_tokens=8",
+        "warmup.steps=0",
+        "evaluate.suites=[]",
+        "model.threads=1",
+    ):
+        settings += ["--set", assignment]
+
+    assert run(["train", *settings, "--steps", "2"]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -29,11 +30,16 @@ def plan_command(**options: Any) -> None:
 
     from alive import arms
     from alive.cli.tables import plan_table
+    from alive.engines.context import check_context
+    from alive.errors import ModelError
     from alive.plan import make_plan, remedy, with_throughput
 
     config = collect_settings(**options)
     arms.check(config)
-    plan = with_throughput(make_plan(config), config)
+    plan = make_plan(config)
+    with suppress(ModelError):  # the sizes are planned without weights or tokenizer
+        check_context(config)
+    plan = with_throughput(plan, config)
     console = Console()
     console.print(plan_table(plan))
     advice = remedy(plan)

@@ -77,7 +77,8 @@ def token_weights(records: Sequence[TrainingRecord], role_weights: dict[str, flo
 
     For role r with weight l_r: ``l_r * w_i / sum_{j in r} |w_j| T_j``, so that the role's loss is
     ``l_r`` times a weighted mean over its tokens, however many records it has. Advantages are not
-    normalised by themselves: of records with a policy gradient the tokens alone are counted.
+    normalised by themselves: of records with a policy gradient the tokens alone are counted. A
+    completion without tokens, as of a prompt that left no room for one, has no weight.
     """
     mass: dict[str, float] = {}
     for record in records:
@@ -85,7 +86,9 @@ def token_weights(records: Sequence[TrainingRecord], role_weights: dict[str, flo
         size = len(record.completion_ids) * (1.0 if rewarded else abs(record.weight))
         mass[record.role] = mass.get(record.role, 0.0) + size
     return [
-        role_weights[record.role] * record.weight / mass[record.role] if record.weight else 0.0
+        role_weights[record.role] * record.weight / mass[record.role]
+        if record.weight and record.completion_ids
+        else 0.0
         for record in records
     ]
 

@@ -98,7 +98,12 @@ def update(
     optimiser.zero_grad(set_to_none=True)
     means = {role: -value / count for role, (value, count) in sorted(sums.items())}
     return UpdateStats(
-        loss=total, role_loss=means, grad_norm=norm, tokens=tokens, skipped=not finite
+        loss=total,
+        role_loss=means,
+        grad_norm=norm,
+        tokens=tokens,
+        skipped=not finite,
+        empty=sum(bool(one.weight) and not one.completion_ids for one in records),
     )
 
 
