@@ -27,7 +27,8 @@ import torch
 
 from alive.config import LearnConfig, ModelConfig
 from alive.engines.local import LocalPolicy, load_policy
-from alive.types import Request, SamplingParams, TrainingRecord
+from alive.protocols import Request, SamplingParams
+from alive.types import TrainingRecord
 
 PARTS = ("tests", "floor", "engine", "steps")
 STEPS = [

@@ -103,8 +103,9 @@ def alive_stepper(folder: Path, threads: int) -> Callable[[int], int]:
     from alive import aio
     from alive.config import LearnConfig, ModelConfig
     from alive.engines.local import load_policy
+    from alive.protocols import Request, SamplingParams
     from alive.seeding import derive
-    from alive.types import Prompt, Request, Rollout, SamplingParams, TrainingRecord
+    from alive.types import Prompt, Rollout, TrainingRecord
 
     settings = ModelConfig(id=str(folder), dtype="float32", threads=threads)
     policy, _ = load_policy(settings, LearnConfig())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from alive.types import Prompt, Request, Role, Rollout
+from alive.protocols import Request
+from alive.types import Prompt, Role, Rollout
 
 Script = Callable[[Prompt, str, int], str]
 """(prompt, its text, index in the group) -> completion."""

@@ -20,7 +20,7 @@ from toy import STEPS, M, N, play, settings_of
 
 from alive.engines.local import LocalPolicy
 from alive.errors import RunError
-from alive.types import Request
+from alive.protocols import Request
 
 Straight = tuple[Path, dict[str, Any], str]
 
@@ -52,7 +52,7 @@ def result_of(folder: str | Path) -> tuple[Any, ...]:
         (folder / "metrics.jsonl").read_bytes(),
         summary,
         state,
-        (last / "model" / "model.safetensors").read_bytes(),
+        [path.read_bytes() for path in sorted((last / "model").glob("*.safetensors"))],
         (last / "state.safetensors").read_bytes(),
         shards,
         json.loads((folder / "after.json").read_text()),

@@ -17,8 +17,7 @@ from test_end_to_end import command, press_ctrl_c, result_of, strike
 from toy import STEPS, play, settings_of
 
 from alive import measuring, saving
-from alive.engines import models
-from alive.engines.local import LocalPolicy
+from alive.engines.local import LocalPolicy, loading
 from alive.errors import DivergenceError, RunError, Terminated
 from alive.learn import update
 from alive.store import RunFolder, newest_checkpoint
@@ -108,7 +107,7 @@ def test_sigterm_in_the_optimisers_step_waits_until_the_step_is_recorded(
 def test_a_run_that_stops_in_a_look_has_its_step(
     toy_run: Straight, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    settings["evaluate"] |= {"every": 2, "looks": 2}
+    settings["evaluate"] |= {"every": 2}
 
     def look(*rest: Any) -> float:
         os.kill(os.getpid(), number)
@@ -324,7 +323,7 @@ def test_three_skipped_steps_in_a_row_end_a_run_whose_state_is_saved(
     assert [row["skipped"] for row in rows_of(settings["out"])] == [
         *(True, False, True, True, True),
     ]
-    # Whatever broke it may be mended: the run goes on, and its steps count from one again.
+    # Whatever broke it may be fixed: the run goes on, and its steps count from one again.
     summary, _ = play(settings, resume=True)
     assert (summary["steps"], summary["skipped"]) == (6, 4)
     assert state_of(settings["out"])[1]["skipped_in_a_row"] == 0
@@ -335,14 +334,14 @@ def test_a_resumed_run_computes_in_the_type_it_began_with(
 ) -> None:
     settings["model"] |= {"dtype": "auto"}
     with monkeypatch.context() as patch:
-        patch.setattr(models, "choose_dtype", lambda device: "float32")
+        patch.setattr(loading, "choose_compute", lambda *_: "float32")
         strike(patch, "review", 2, terminate)
         with pytest.raises(Terminated):
             play(settings)
-    monkeypatch.setattr(models, "choose_dtype", lambda device: "bfloat16")
+    monkeypatch.setattr(loading, "choose_compute", lambda *_: "bfloat16")
     play(settings, resume=True)
     assert result_of(settings["out"]) == result_of(toy_run[0])
-    assert state_of(settings["out"])[1]["dtype"] == "float32"
+    assert state_of(settings["out"])[1]["choices"]["dtype"] == "float32"
 
 
 def test_another_type_before_anything_was_saved_is_named(
@@ -350,10 +349,10 @@ def test_another_type_before_anything_was_saved_is_named(
 ) -> None:
     settings["model"] |= {"dtype": "auto"}
     with monkeypatch.context() as patch:
-        patch.setattr(models, "choose_dtype", lambda device: "float32")
+        patch.setattr(loading, "choose_compute", lambda *_: "float32")
         strike(patch, "solve", 0, terminate)
         with pytest.raises(Terminated):
             play(settings)
-    monkeypatch.setattr(models, "choose_dtype", lambda device: "bfloat16")
+    monkeypatch.setattr(loading, "choose_compute", lambda *_: "bfloat16")
     with pytest.raises(RunError, match='dtype: "float32" -> "bfloat16"'):
         play(settings, resume=True)

@@ -12,8 +12,9 @@ from fakes import ScriptedSampler
 from alive.config import Config, GameConfig, SamplingConfig
 from alive.game import Played, _hardest, play, play_all
 from alive.prompts import make_renderer
+from alive.protocols import Request
 from alive.roles.review import from_text
-from alive.types import Attempt, Document, Framing, Prompt, Request, Rollout
+from alive.types import Attempt, Document, Framing, Prompt, Rollout
 
 DOCUMENT = Document(
     "doc",

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from alive import plan as planning
-from alive.calibration import Rates
 from alive.config import Config, GameConfig, LearnConfig, ModelConfig
 from alive.engines.shape import KNOWN, ModelShape, read_shape
 from alive.errors import ModelError, UserError
-from alive.plan import calibrated, make_plan, remedy, require_fit
+from alive.plan import make_plan, remedy, require_fit, with_throughput
 from alive.settings import load_config
+from alive.throughput import Throughput
 
 TINY = ModelShape(
     parameters=1000, layers=2, hidden=4, intermediate=8, heads=2, kv_heads=1, head_dim=2,
@@ -33,18 +33,33 @@ def test_adapters_by_hand() -> None:
 
 
 def test_memory_by_hand(roomy: None) -> None:
-    config = Config(game=GAME, learn=LearnConfig(micro_batch_tokens=1000))
+    absent = ModelConfig(id="somebody/model", dtype="float32")
+    config = Config(model=absent, game=GAME, learn=LearnConfig(micro_batch_tokens=1000))
     plan = make_plan(config, TINY)
     assert plan.memory["weights"] == 4000
     assert plan.memory["Adam"] == 8000
     assert plan.memory["gradients"] == 4000
     # A token of a layer: 8 x 4 + 4 x (2 + 1) x 2 + 4 x 8 = 88 numbers.
     assert plan.memory["activations"] == 1000 * 2 * 88 * 4
-    assert plan.memory["logits"] == 3 * 1000 * 10 * 4
-    # 6 completions of 256 + 96 + 64 tokens, 8 numbers each.
-    assert plan.memory["key-value cache"] == 6 * 416 * 8 * 4
-    learning = 4000 + 1000 * 2 * 88 * 4 + 120_000
+    # Five copies of all logits, which one slice holds, and the gradient of the embedding.
+    assert plan.memory["logits"] == 5 * 1000 * 10 * 4 + 4 * 10 * 4
+    # 6 completions of 256 + 96 + 64 tokens, 8 numbers each, and four copies of a token's logits.
+    assert plan.memory["cache and logits of completions"] == 6 * (416 * 8 * 4 + 16 * 10)
+    learning = 4000 + 1000 * 2 * 88 * 4 + 200_160
     assert plan.peak == 4000 + 8000 + plan.memory["runtime"] + learning
+
+
+def test_memory_in_bfloat16_by_hand(roomy: None) -> None:
+    """Float32 masters, a copy of the 960 numbers of matrices beside the embedding, and casts."""
+    absent = ModelConfig(id="somebody/model", dtype="bfloat16")
+    plan = make_plan(Config(model=absent, game=GAME), TINY)
+    assert plan.memory["weights"] == 4000
+    assert plan.memory["sampler's copy"] == plan.memory["weights in the compute type"] == 2 * 960
+    adapters = Config(model=absent.model_copy(update={"lora_rank": 3}), game=GAME)
+    plan = make_plan(adapters, TINY)
+    assert plan.memory["weights"] == 2 * 1000 + 4 * 384
+    assert (plan.memory["Adam"], plan.memory["gradients"]) == (8 * 384, 4 * 384)
+    assert plan.memory["sampler's copy"] == 2 * 384
 
 
 def test_tokens_by_hand(roomy: None) -> None:
@@ -59,7 +74,7 @@ def test_tokens_by_hand(roomy: None) -> None:
 def test_time_from_rates(roomy: None) -> None:
     plan = make_plan(Config(game=GAME), TINY)
     assert plan.step_seconds is None
-    timed = replace(plan, rates=Rates(sample=100.0, train=1000.0))
+    timed = replace(plan, throughput=Throughput(sample=100.0, train=1000.0))
     assert timed.step_seconds == pytest.approx(plan.sampled / 100 + plan.trained / 1000)
     assert dict(timed.lines())["fits this machine"] == "yes"
 
@@ -69,9 +84,9 @@ def test_paper_preset_is_planned_without_weights(monkeypatch: pytest.MonkeyPatch
     config = load_config("paper")
     plan = make_plan(config)
     assert plan.shape.parameters == 7_615_616_512
-    assert plan.memory["weights"] == 2 * 7_615_616_512
+    assert plan.memory["weights"] == 4 * 7_615_616_512  # float32 masters
     assert not plan.fits
-    assert calibrated(plan, config).note == "not measured: it does not fit"
+    assert with_throughput(plan, config).note == "not measured: it does not fit"
     with pytest.raises(UserError, match=r"Qwen/Qwen2.5-7B does not fit this machine. It needs"):
         require_fit(plan)
 
@@ -88,15 +103,16 @@ def test_known_shapes_add_up() -> None:
 
 
 def test_remedies_are_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = Config(model=ModelConfig(id="smollm2"))
+    config = Config(model=ModelConfig(id="smollm2", dtype="float32"))
     whole = make_plan(config, KNOWN["smollm2"])
-    small = make_plan(
-        Config(model=config.model, learn=LearnConfig(micro_batch_tokens=352)), whole.shape
-    )
+    less = LearnConfig(micro_batch_tokens=352, checkpointing="on")
+    small = make_plan(Config(model=config.model, learn=less), whole.shape)
+    assert small.peak < whole.peak
     monkeypatch.setattr(planning, "_available_memory", lambda: small.peak)
-    assert "It would fit with learn.micro_batch_tokens=352." in remedy(make_plan(config))
+    words = "It would fit with learn.micro_batch_tokens=352 and learn.checkpointing=on."
+    assert words in remedy(make_plan(config))
     monkeypatch.setattr(planning, "_available_memory", lambda: small.peak - 1)
-    assert "fit with model.lora_rank=16 and learn.micro_batch" in remedy(make_plan(config))
+    assert "It would fit with model.lora_rank=16" in remedy(make_plan(config))
     monkeypatch.setattr(planning, "_available_memory", lambda: 1)
     assert "Neither LoRA nor small micro-batches" in remedy(make_plan(config))
     monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
@@ -132,6 +148,6 @@ def test_shape_of_something_else(tmp_path: Path) -> None:
 
 def test_absent_weights_are_not_timed(roomy: None) -> None:
     config = Config(model=ModelConfig(id="somebody/model"))
-    plan = calibrated(make_plan(config, TINY), config)
-    assert plan.rates is None
+    plan = with_throughput(make_plan(config, TINY), config)
+    assert plan.throughput is None
     assert plan.note == "not measured: the weights are not on this machine"

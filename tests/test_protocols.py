@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from rich.console import Console
 from alive.engines import local
 from alive.loop import train
 from alive.prompts import make_renderer
+from alive.protocols import Request, UpdateStats, Usage
 from alive.settings import build_config
-from alive.types import Request, Rollout, TrainingRecord, UpdateStats, Usage
+from alive.types import Rollout, TrainingRecord
 
 REVIEW = "Summary: {0}\nVerdict: {0}\nScore: 5"
 
@@ -35,6 +37,8 @@ class ScriptedPolicy:
     identity: str = "a script"
     version: int = 0
     usage: Usage = field(default_factory=Usage)
+    choices: Mapping[str, Any] = field(default_factory=lambda: {"dtype": "float32"})
+    guard: Callable[[], AbstractContextManager[Any]] = nullcontext
     heard: list[str] = field(default_factory=list)
     taught: list[Sequence[TrainingRecord]] = field(default_factory=list)
 
@@ -106,13 +110,13 @@ def play(policy, renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             "out": str(tmp_path / "run"),
             "checkpoint_every": 1,
             "model": {"threads": 1},
-            "corpus": {"paths": [str(corpus)], "validation_share": 0.3, "min_chunk_tokens": 4},
+            "corpus": {"paths": [str(corpus)], "validation_share": 0.3},
             "game": {
                 "documents_per_step": 2, "masks_per_document": 1, "solutions_per_mask": 4,
-                "random_share": 0.0, "max_type_share": 1.0,
+                "random_share": 0.0,
             },
             "warmup": {"steps": 0, "format_steps": 1},
-            "evaluate": {"suites": [str(suite)], "every": 1, "looks": 2},
+            "evaluate": {"suites": [str(suite)], "every": 1},
         }  # fmt: skip
         console = Console(file=io.StringIO())
         return train(build_config([("test", settings)]), resume, console)

@@ -19,6 +19,7 @@ from alive.evaluation.separation import probe_tasks
 from alive.game import Played
 from alive.loop import learning_rate
 from alive.metrics import step_metrics
+from alive.protocols import SamplingParams, UpdateStats
 from alive.session import Session
 from alive.state import State
 from alive.types import (
@@ -28,11 +29,9 @@ from alive.types import (
     Prompt,
     Review,
     Rollout,
-    SamplingParams,
     Task,
     Trained,
     TrainingRecord,
-    UpdateStats,
 )
 from alive.watch.display import Display
 

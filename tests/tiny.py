@@ -9,7 +9,8 @@ import torch
 
 from alive import aio
 from alive.config import LearnConfig
-from alive.types import Request, Rollout, TrainingRecord
+from alive.protocols import Request
+from alive.types import Rollout, TrainingRecord
 
 
 def llama(vocabulary: int = 32, seed: int = 0, layers: int = 2) -> Any:

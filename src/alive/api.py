@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from alive import aio
 from alive.config import Config, ModelConfig, SamplingConfig
 from alive.errors import UserError
+from alive.protocols import Sampler, SamplingParams
 from alive.publish import export
 from alive.seeding import derive, digest
 from alive.settings import load_config, preset_names, stored_config
-from alive.types import Attempt, Review, Sampler, SamplingParams
+from alive.types import Attempt, Review
 
 if TYPE_CHECKING:
     from alive.evaluation import EvaluationResult

@@ -221,9 +221,9 @@ def models() -> dict[str, WorldModel]:
 
 def preset_files() -> dict[str, Traversable]:
     """Returns the shipped presets by name: the core's, and each world's."""
-    found = [world.preset for world in worlds() if world.preset]
-    found += (resources.files("alive") / "presets").iterdir()
-    return {f.name.removesuffix(".toml"): f for f in found if f.name.endswith(".toml")}
+    files = [world.preset for world in worlds() if world.preset]
+    files += (resources.files("alive") / "presets").iterdir()
+    return {f.name.removesuffix(".toml"): f for f in files if f.name.endswith(".toml")}
 
 
 def prompt_sets() -> dict[str, World]:

@@ -11,9 +11,10 @@ from itertools import chain, islice, zip_longest
 from alive.config import Config, GameConfig
 from alive.feedback import keep_review, positive_condition
 from alive.prompts import Renderer
+from alive.protocols import Sampler, SamplingParams
 from alive.roles import pose, review, solve
 from alive.seeding import derive
-from alive.types import Attempt, Document, Episode, Review, Sampler, SamplingParams, Task
+from alive.types import Attempt, Document, Episode, Review, Task
 
 Critic = Callable[[Sequence[Task], Sequence[Attempt]], Sequence[Review]]
 """Writes the privileged reviews of a document's attempts in place of the policy: a teacher."""
@@ -111,13 +112,16 @@ async def play(
     revisions: list[Attempt] = []
     if reviewed:
         judged = _hardest(groups, game.reviews_per_document)
-        asked = [owners[i] for i in judged], [attempts[i] for i in judged]
+        judged_tasks = [owners[i] for i in judged]
+        judged_attempts = [attempts[i] for i in judged]
         if critic is not None:
-            written = critic(*asked)
+            written = critic(judged_tasks, judged_attempts)
         else:
-            written = await review.review_each(sampler, renderer, *asked, True, judging, seed)
-        given = dict(zip(judged, written, strict=True))
-        reviews = [given.get(i) or review.none(owners[i], a) for i, a in enumerate(attempts)]
+            written = await review.review_each(
+                sampler, renderer, judged_tasks, judged_attempts, True, judging, seed
+            )
+        review_at = dict(zip(judged, written, strict=True))
+        reviews = [review_at.get(i) or review.none(owners[i], a) for i, a in enumerate(attempts)]
         drawn = derive(seed, "choose", document.id)
         chosen = _to_revise(attempts, reviews, game.revisions_per_mask, drawn)
         revisions = await asyncio.gather(
@@ -180,13 +184,13 @@ def _hardest(groups: Sequence[Sequence[Attempt]], most: int) -> list[int]:
     for task, group in enumerate(groups):
         solved = sum(attempt.correct for attempt in group)
         for correct, side in sides.items():
-            texts = dict.fromkeys(one.rollout.text for one in group if one.correct is correct)
+            texts = dict.fromkeys(a.rollout.text for a in group if a.correct is correct)
             side += [(turn, solved, task, text) for turn, text in enumerate(texts)]
     wrong, right = (sorted(sides[correct]) for correct in (False, True))
     turns = chain.from_iterable(zip_longest(wrong, right[: len(wrong)] if most else right))
-    chosen = {one[2:] for one in islice((one for one in turns if one), most or None)}
-    flat = [(task, one.rollout.text) for task, group in enumerate(groups) for one in group]
-    return [at for at, one in enumerate(flat) if one in chosen]
+    chosen = {entry[2:] for entry in islice(filter(None, turns), most or None)}
+    flat = [(task, a.rollout.text) for task, group in enumerate(groups) for a in group]
+    return [at for at, completion in enumerate(flat) if completion in chosen]
 
 
 def _to_revise(

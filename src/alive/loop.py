@@ -11,10 +11,11 @@ from alive import aio, arms
 from alive.arms.rehearsal import LEAST, rehearsed, remembered
 from alive.config import Config
 from alive.game import Played, play_all
+from alive.protocols import SamplingParams
 from alive.roles.pose import blind_guesses
 from alive.seeding import derive
 from alive.session import Session
-from alive.types import SamplingParams, Trained, TrainingKey, TrainingRecord
+from alive.types import Trained, TrainingKey, TrainingRecord
 from alive.warmup import format_records, make_critic
 
 if TYPE_CHECKING:
@@ -67,11 +68,11 @@ def step(run: Session) -> None:
     played = aio.run(play_documents(run, conditioned, warm))
     records: list[TrainingRecord] = []
     trained: dict[TrainingKey, Trained] = {}
-    for one in played:
-        made, outcomes = arms.records(
-            one.episode, run.renderer, config, conditioned=conditioned, warm=warm
+    for game in played:
+        episode_records, outcomes = arms.records(
+            game.episode, run.renderer, config, conditioned=conditioned, warm=warm
         )
-        records += made
+        records += episode_records
         trained |= outcomes
     run.stage("learn")
     seed = derive(config.seed, "rehearsal", state.step)

@@ -14,9 +14,10 @@ from alive.evaluation import EvaluationResult, FrozenAttempt, Suite, as_task, ch
 from alive.evaluation.accuracy import greedy_attempts
 from alive.evaluation.separation import Separation, check_separation, probe_tasks
 from alive.prompts import Renderer
+from alive.protocols import Policy, Sampler, SamplingParams
 from alive.seeding import derive
 from alive.state import State
-from alive.types import Policy, Sampler, SamplingParams, Task
+from alive.types import Task
 
 
 def separation(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> Separation:
@@ -36,18 +37,18 @@ def separation(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Conf
     return aio.run(check())
 
 
-def describe(found: Separation, renderer: Renderer) -> list[str]:
+def describe(check: Separation, renderer: Renderer) -> list[str]:
     """Returns the lines that tell a person what the check of the conditions found."""
-    words, gap = renderer.words, found.gap
+    words, gap = renderer.words, check.gap
     interval = "" if gap.low is None or gap.high is None else (
         f", 95 % [{100 * gap.low:.1f}, {100 * gap.high:.1f}]"
     )  # fmt: skip
     lines = [
-        f"conditions: {100 * found.positive:.1f} % right under '{words.solve_positive}', "
-        f"{100 * found.negative:.1f} % under '{words.solve_negative}' "
+        f"conditions: {100 * check.positive:.1f} % right under '{words.solve_positive}', "
+        f"{100 * check.negative:.1f} % under '{words.solve_negative}' "
         f"(gap {100 * gap.mean:+.1f}{interval})"
     ]
-    if not found.separates:
+    if not check.separates:
         lines.append(
             "conditions do not separate: feedback conditioning is not trusted in this run. "
             "Attempts are sampled and trained under the plain prompt; reviews, revisions and "
@@ -123,7 +124,7 @@ def summary(
         seconds: What the run took.
     """
     total = state.proposed + state.filled
-    found: dict[str, Any] = {
+    values: dict[str, Any] = {
         "model": config.model.id,
         "steps": state.step,
         "documents": state.documents,
@@ -137,11 +138,11 @@ def summary(
         "conditions": state.conditions,
         "corpus": state.corpus,
     }
-    found |= {when: stored["result"] for when, stored in measured.items()}
+    values |= {when: stored["result"] for when, stored in measured.items()}
     if len(measured) == 2:
         before, after = (measured[when]["rows"] for when in ("before", "after"))
-        found["change"] = changes(before, after, derive(config.seed, "change"))
-    return found
+        values["change"] = changes(before, after, derive(config.seed, "change"))
+    return values
 
 
 async def _tasks(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> list[Task]:

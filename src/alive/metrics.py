@@ -9,7 +9,8 @@ from typing import Any
 
 from alive.feedback import poser_utility
 from alive.game import Played
-from alive.types import Episode, Trained, TrainingKey, TrainingRecord, UpdateStats
+from alive.protocols import UpdateStats
+from alive.types import Episode, Trained, TrainingKey, TrainingRecord
 
 
 def step_metrics(
@@ -30,7 +31,7 @@ def step_metrics(
         JSON values, null for what is not finite. Nothing in it depends on the clock: the same run
         gives the same lines.
     """
-    episodes = [one.episode for one in played]
+    episodes = [game.episode for game in played]
     attempts = [a for e in episodes for group in e.attempts for a in group]
     judged = [
         (attempt, review)
@@ -41,8 +42,8 @@ def step_metrics(
     ]
     reviews = [review for _, review in judged]
     revisions = [a for e in episodes for a in e.revisions]
-    said = {key[0]: one.pose_words for key, one in trained.items() if one.pose_words}
-    drops = Counter(one.dropped for one in trained.values() if one.dropped)
+    pose_words = {key[0]: t.pose_words for key, t in trained.items() if t.pose_words}
+    drops = Counter(t.dropped for t in trained.values() if t.dropped)
     corrected = {a.task_id for a in revisions if a.correct}
     utilities = [
         poser_utility(
@@ -63,14 +64,14 @@ def step_metrics(
         "tokens_sampled": sum(len(a.rollout.completion_ids) for a in (*attempts, *revisions))
         + sum(len(r.rollout.completion_ids) for r in reviews if r.rollout),
         "tasks": sum(len(e.tasks) for e in episodes),
-        "proposed": sum(one.proposed for one in played),
-        "filled": sum(one.filled for one in played),
-        "refused": dict(sum((Counter(one.refused) for one in played), Counter())),
+        "proposed": sum(game.proposed for game in played),
+        "filled": sum(game.filled for game in played),
+        "refused": dict(sum((Counter(game.refused) for game in played), Counter())),
         "pass_rate": _mean([a.correct for a in attempts]),
         "solved": _solved(episodes),
         "answered": _mean([a.answer is not None for a in attempts]),
         "poser_utility": sum(utilities) / len(utilities) if utilities else 0.0,
-        "difficulty": dict(sorted(Counter(said.values()).items())),
+        "difficulty": dict(sorted(Counter(pose_words.values()).items())),
         "reviews_unparsed": _mean([r.verdict is None for r in reviews]),
         "reviews_honest": _mean([review.verdict is a.correct for a, review in judged]),
         "reviews_leaking": _mean([r.leaks for r in reviews]),
@@ -83,8 +84,8 @@ def step_metrics(
 
 def _solved(episodes: Sequence[Episode]) -> dict[str, int]:
     """Counts the tasks by how many of their attempts are right."""
-    found = Counter(sum(a.correct for a in group) for e in episodes for group in e.attempts)
-    return {str(right): found[right] for right in sorted(found)}
+    counts = Counter(sum(a.correct for a in group) for e in episodes for group in e.attempts)
+    return {str(right): counts[right] for right in sorted(counts)}
 
 
 def _finite(value: float) -> float | None:

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alive.arms.rehearsal import LEAST
-from alive.calibration import Rates, measure_rates
 from alive.config import ComputeType, Config
 from alive.doors import models
 from alive.engines.footprint import Footprint
 from alive.engines.shape import ModelShape, read_shape
 from alive.errors import ModelError, UserError
+from alive.throughput import Throughput, measure_throughput
 
-__all__ = ["Plan", "calibrated", "make_plan", "remedy", "require_fit", "trained_parameters"]
+__all__ = ["Plan", "make_plan", "remedy", "require_fit", "trained_parameters", "with_throughput"]
 
 _GB = 1e9
 
@@ -37,7 +37,7 @@ class Plan:
         disk_free: Bytes free where the run folder will be.
         sampled: Completion tokens sampled a step, at most.
         trained: Tokens of records a step, prompts included, at most.
-        rates: Measured speed; None where none was measured.
+        throughput: Measured speed; None where none was measured.
         note: Why there is no speed; empty if there is one.
     """
 
@@ -50,8 +50,8 @@ class Plan:
     disk_free: int
     sampled: int
     trained: int
-    rates: Rates | None = None
-    note: str = "not calibrated"
+    throughput: Throughput | None = None
+    note: str = "not measured"
 
     @property
     def model(self) -> str:
@@ -65,10 +65,10 @@ class Plan:
 
     @property
     def step_seconds(self) -> float | None:
-        """Seconds a step, at most; None without measured rates."""
-        if self.rates is None:
+        """Seconds a step, at most; None without a measured speed."""
+        if self.throughput is None:
             return None
-        return self.sampled / self.rates.sample + self.trained / self.rates.train
+        return self.sampled / self.throughput.sample + self.trained / self.throughput.train
 
     def lines(self) -> list[tuple[str, str]]:
         """Returns label and value pairs, for people."""
@@ -107,14 +107,14 @@ def make_plan(config: Config, shape: ModelShape | None = None) -> Plan:
     shape = shape or read_shape(config.model.id)
     memory = _memory(config, shape)
     sampled, trained = _tokens(config)
-    trained = trained_parameters(config, shape)
+    weights = trained_parameters(config, shape)
     return Plan(
         config=config,
         shape=shape,
         memory={**memory.held, **memory.learning, **memory.sampling},
         peak=memory.peak,
         available=_available_memory(),
-        disk=(config.keep_checkpoints + 1) * 12 * trained,  # weights and two moments
+        disk=(config.keep_checkpoints + 1) * 12 * weights,  # weights and two moments
         disk_free=shutil.disk_usage(_existing(Path(config.out or "runs"))).free,
         sampled=sampled,
         trained=trained,
@@ -160,7 +160,7 @@ def require_fit(plan: Plan) -> None:
         raise UserError(f"{plan.model} does not fit this machine. {remedy(plan)}")
 
 
-def calibrated(plan: Plan, config: Config) -> Plan:
+def with_throughput(plan: Plan, config: Config) -> Plan:
     """Adds measured speed, where the model is on this machine and fits."""
     name = config.model.id
     if not plan.fits:
@@ -168,7 +168,7 @@ def calibrated(plan: Plan, config: Config) -> Plan:
     if name not in (*models(), "smollm2") and not Path(name).expanduser().is_dir():
         return replace(plan, note="not measured: the weights are not on this machine")
     try:
-        return replace(plan, rates=measure_rates(config), note="")
+        return replace(plan, throughput=measure_throughput(config), note="")
     except ModelError as error:
         return replace(plan, note=f"not measured: {error}")
 
@@ -241,7 +241,7 @@ def _cheaper(config: Config) -> list[tuple[str, Config]]:
     less = f"learn.micro_batch_tokens={longest} and learn.checkpointing=on"
     ways = [
         (
-            f"learn.micro_batch_tokens={longest} learn.checkpointing=on",
+            less,
             config.model_copy(update={"learn": small}),
         ),
         ("model.lora_rank=16", config.model_copy(update={"model": lora})),

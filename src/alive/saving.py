@@ -11,7 +11,7 @@ from alive.state import State
 from alive.store import RunFolder
 
 if TYPE_CHECKING:
-    from alive.types import Policy
+    from alive.protocols import Policy
 
 __all__ = ["Saver"]
 

@@ -11,30 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from alive import measuring
 from alive.config import Config
-from alive.corpus import Corpus, open_corpus
 from alive.errors import StorageError
-from alive.evaluation import Suite, load_suite, texts
 from alive.game import Played
 from alive.metrics import step_metrics
-from alive.prompts import Renderer
+from alive.opening import Opened, open_run
+from alive.protocols import Request, UpdateStats
 from alive.report import read_run, verdicts
 from alive.saving import Saver
 from alive.signals import Signals
-from alive.state import State
-from alive.store import RunFolder
-from alive.trackers import exit_code, open_trackers, require_packages
-from alive.types import (
-    Document,
-    Episode,
-    Policy,
-    Request,
-    Rollout,
-    Trained,
-    TrainingKey,
-    TrainingRecord,
-    UpdateStats,
-)
-from alive.watch import Display, Watch
+from alive.trackers import exit_code
+from alive.types import Document, Episode, Rollout, Trained, TrainingKey, TrainingRecord
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,80 +37,26 @@ class Session(AbstractContextManager["Session"]):
         state: What has happened so far.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        folder: RunFolder,
-        policy: Policy,
-        renderer: Renderer,
-        corpus: Corpus,
-        suites: Sequence[Suite],
-        state: State,
-        watch: Watch,
-    ) -> None:
-        """Takes over what ``open`` opened."""
-        self.config, self.folder, self.policy, self.renderer = config, folder, policy, renderer
-        self.state, self._corpus, self._suites = state, corpus, suites
-        self._watch = watch
-        self._stream: Iterator[Document] = corpus.documents("train", state.documents)
+    def __init__(self, config: Config, opened: Opened) -> None:
+        """Takes over what ``open_run`` opened."""
+        self.config, self.folder = config, opened.folder
+        self.policy, self.renderer, self.state = opened.policy, opened.renderer, opened.state
+        self._corpus, self._suites, self._watch = opened.corpus, opened.suites, opened.watch
+        self._stream: Iterator[Document] = opened.corpus.documents("train", self.state.documents)
         self._measured: dict[str, Mapping[str, Any]] = {}
-        self._saver = Saver(config, folder, policy, state, watch.journal.note)
-        self._signals = Signals(lambda: self._whole, watch.display.say)
-        policy.guard = self._signals.uninterrupted
+        note, say = self._watch.journal.note, self._watch.display.say
+        self._saver = Saver(config, self.folder, self.policy, self.state, note)
+        self._signals = Signals(lambda: self._whole, say)
+        self.policy.guard = self._signals.uninterrupted
 
     @classmethod
     def open(cls, config: Config, resume: bool, console: Console | None) -> Session:
-        """Opens suites, corpus, model and folder, in the order in which mistakes are cheapest.
+        """Opens a new run or, to ``resume``, the one in its folder; see ``open_run``.
 
         Raises:
-            UserError: One of them cannot be used.
+            UserError: Some part of it cannot be used.
         """
-        from rich.console import Console as RichConsole
-
-        from alive.engines.local import load_policy
-        from alive.engines.probe import choose_threads
-
-        require_packages(config.log)
-        display = Display(console or RichConsole())
-        suites = [
-            load_suite(name, config.evaluate.limit, config.seed) for name in config.evaluate.suites
-        ]
-        later = [load_suite(name, 0, config.seed) for name in config.corpus.held_out]
-        folder = RunFolder.create(config.out, config, resume)
-        try:
-            saved = folder.checkpoint.state() if folder.checkpoint else {}
-            state = State.from_json(saved) if saved else State()
-            state.threads = choose_threads(state.threads or config.model.threads)
-            model = config.model.model_copy(update={"threads": state.threads})
-            policy, renderer = load_policy(model, config.learn, config.seed, state.choices)
-            folder.check_model(
-                {
-                    "model": policy.identity,
-                    "dtype": policy.choices["dtype"],
-                    **renderer.identity,
-                }
-            )
-            state.choices = dict(policy.choices)
-            if folder.checkpoint:
-                policy.restore(
-                    folder.checkpoint.model,
-                    folder.checkpoint.tensors(),
-                    version=state.step + state.formats_learned,
-                )
-                policy.usage = replace(
-                    policy.usage,
-                    tokens_sampled=state.tokens_sampled,
-                    tokens_trained=state.tokens_trained,
-                )
-            kept_out = [*suites, *later]
-            held_out = [text for suite in kept_out for text in texts(suite)]
-            corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
-            trackers = open_trackers(config, folder, state.step)
-            watch = Watch(folder, display, trackers, lambda: policy.usage.device_bytes)
-        except BaseException:
-            folder.abandon()
-            raise
-        return cls(config, folder, policy, renderer, corpus, suites, state, watch)
+        return cls(config, open_run(config, resume, console))
 
     def __enter__(self) -> Session:
         """Begins the record, and takes over the signals that end a run."""
@@ -232,14 +164,14 @@ class Session(AbstractContextManager["Session"]):
         """
         state, step = self.state, self.state.step
         tokens = state.tokens_sampled + state.tokens_trained
-        episodes = [one.episode for one in played]
+        episodes = [game.episode for game in played]
         with self._signals.uninterrupted():
             self.folder.write_episode(step, episodes, trained, self.renderer.show)
             self.folder.write_records("step", step, records, replayed, self.renderer.show)
-            for one in played:
-                state.memory |= {task.id for task in one.episode.tasks}
-                state.proposed += one.proposed
-                state.filled += one.filled
+            for game in played:
+                state.memory |= {task.id for task in game.episode.tasks}
+                state.proposed += game.proposed
+                state.filled += game.filled
             state.documents += self._taken
             self._settle(stats)
             state.unwritten = step_metrics(played, trained, replayed, stats)
@@ -285,12 +217,12 @@ class Session(AbstractContextManager["Session"]):
         if self.state.conditions or not self.config.game.conditioned:
             return
         with self._measures("measuring, good words against bad"):
-            found = measuring.separation(self.policy, self.renderer, self._corpus, self.config)
+            separation = measuring.separation(self.policy, self.renderer, self._corpus, self.config)
         with self._signals.uninterrupted():
-            self.state.conditions = found.as_dict()
-            self.state.conditioned = found.separates
+            self.state.conditions = separation.as_dict()
+            self.state.conditioned = separation.separates
             self._settle()
-            lines = measuring.describe(found, self.renderer)
+            lines = measuring.describe(separation, self.renderer)
             self._watch.measured("conditions", self.state.step, lines)
             self._saver.save_if_due()
 
@@ -318,11 +250,11 @@ class Session(AbstractContextManager["Session"]):
         """Writes and returns the summary."""
         with self._signals.uninterrupted():
             self._saver.save()
-        found = measuring.summary(self.config, self.state, self._measured, self._saver.seconds)
-        run = replace(read_run(self.folder.path, running=True), summary=found)
-        found["verdicts"] = verdicts(run)
-        self.folder.write_json("summary.json", found)
-        return found
+        summary = measuring.summary(self.config, self.state, self._measured, self._saver.seconds)
+        run = replace(read_run(self.folder.path, running=True), summary=summary)
+        summary["verdicts"] = verdicts(run)
+        self.folder.write_json("summary.json", summary)
+        return summary
 
     @property
     def _looks(self) -> bool:

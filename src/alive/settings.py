@@ -37,9 +37,9 @@ GONE: Mapping[str, str] = {
     "game.max_span_words": "is gone: a span has at most 10 words",
     "game.max_span_share": "is gone: a span is at most 15 % of its document",
     "evaluate.looks": "is gone: the first 60 problems of a suite are looked at",
-    "game.context": "is now the corpus's own, as context of its Framing",
-    "game.min_share_before": "is now the corpus's own, as least_share_before of its Framing",
-    "game.max_type_share": "is now the corpus's own, as most_type_share of its Framing",
+    "game.context": "is gone: a corpus's Framing has context",
+    "game.min_share_before": "is gone: a corpus's Framing has least_share_before",
+    "game.max_type_share": "is gone: a corpus's Framing has most_type_share",
 }
 """Settings of earlier versions, and what became of each."""
 
@@ -278,8 +278,8 @@ def _explain(error: ErrorDetails, origin: Mapping[str, str]) -> str:
 
 def _choices(key: str) -> tuple[Any, ...]:
     """The values that a setting, or an item of a list of them, may have."""
-    found = get_args(_field(key).annotation)
-    return get_args(found[0]) or found
+    values = get_args(_field(key).annotation)
+    return get_args(values[0]) or values
 
 
 def _field(key: str) -> FieldInfo:

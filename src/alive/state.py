@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from alive.errors import DivergenceError
-from alive.types import TrainingRecord, UpdateStats
+from alive.protocols import UpdateStats
+from alive.types import TrainingRecord
 
 SKIPS = 3
 """Steps left out in a row that end a run."""

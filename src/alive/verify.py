@@ -222,12 +222,12 @@ class _Quantity:
 
 def _quantity(text: str) -> _Quantity | None:
     """Reads a cleaned, case-folded text as a number with an optional unit; None if it is none."""
-    found = _QUANTITY.fullmatch(text)
-    if found is None or (found["sign"] and found["inner_sign"]):
+    parts = _QUANTITY.fullmatch(text)
+    if parts is None or (parts["sign"] and parts["inner_sign"]):
         return None
-    value = _magnitude(found)
-    unit = "percent" if found["percent"] else _CURRENCIES.get(found["currency"], "")
-    for word in found["words"].split():
+    value = _magnitude(parts)
+    unit = "percent" if parts["percent"] else _CURRENCIES.get(parts["currency"], "")
+    for word in parts["words"].split():
         name = word if word in _UNITS else word.removesuffix("s")
         if name in _SCALES:
             value = None if value is None else value * _SCALES[name]
@@ -237,17 +237,17 @@ def _quantity(text: str) -> _Quantity | None:
             return None
     if value is None:
         return None
-    negative = "-" in (found["sign"], found["inner_sign"])
+    negative = "-" in (parts["sign"], parts["inner_sign"])
     return _Quantity(-value if negative else value, unit)
 
 
-def _magnitude(found: re.Match[str]) -> Fraction | None:
-    if found["decimal"]:
-        exponent = int(found["exponent"] or 0)
-        return Fraction(Decimal(found["decimal"].replace(",", ""))) * Fraction(10) ** exponent
-    top = int(found["latex_top"] or found["top"])
-    bottom = int(found["latex_bottom"] or found["bottom"])
-    whole = int(found["whole"] or found["mixed"] or 0)
+def _magnitude(parts: re.Match[str]) -> Fraction | None:
+    if parts["decimal"]:
+        exponent = int(parts["exponent"] or 0)
+        return Fraction(Decimal(parts["decimal"].replace(",", ""))) * Fraction(10) ** exponent
+    top = int(parts["latex_top"] or parts["top"])
+    bottom = int(parts["latex_bottom"] or parts["bottom"])
+    whole = int(parts["whole"] or parts["mixed"] or 0)
     if bottom == 0 or (whole and top < 0):
         return None
     return whole + Fraction(top, bottom)

@@ -54,11 +54,11 @@ def format_records(
     """
     spans = random_spans(document, game, (), derive(seed, "formats", document.id))
     for span in spans[: game.masks_per_document]:
-        asked = renderer.solve(passage(document, span), None)
+        prompt = renderer.solve(passage(document, span), None)
         answer = renderer.complete(rf"\boxed{{{span}}}")
-        yield TrainingRecord("solve", asked.ids, answer, 1.0, document.id)
-        asked = renderer.pose(document.text, None)
-        yield TrainingRecord("pose", asked.ids, renderer.complete(span), 1.0, document.id)
+        yield TrainingRecord("solve", prompt.ids, answer, 1.0, document.id)
+        prompt = renderer.pose(document.text, None)
+        yield TrainingRecord("pose", prompt.ids, renderer.complete(span), 1.0, document.id)
 
 
 def _endpoint(teacher: EndpointTeacher) -> Critic:

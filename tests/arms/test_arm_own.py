@@ -29,8 +29,10 @@ def records(episode, renderer, config, *, conditioned, warm):
 
 def rewarded(episode, renderer, config, *, conditioned, warm):
     rollout = episode.attempts[0][0].rollout
-    ids = rollout.completion_ids
-    record = TrainingRecord("solve", (1,), ids, 1.0, "doc", behaviour=rollout.logprobs)
+    record = TrainingRecord(
+        "solve", (1,), rollout.completion_ids, 1.0, "doc",
+        sampling_logprobs=rollout.logprobs, loss="policy_gradient",
+    )
     return [record], {}
 
 def short(episode, renderer):

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from alive import api, calibration, plan
+from alive import api, plan
 from alive.cli import group, run
 from alive.config import Config, LogConfig
 from alive.errors import DivergenceError, Terminated
 from alive.store import RunFolder
+from alive.throughput import Throughput
 
 SUMMARY = {
     "verdicts": ["The interval of the change holds 0."],
@@ -248,7 +249,7 @@ def test_plan_measures_a_model_that_is_here(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(plan, "_available_memory", lambda: 10**12)
-    monkeypatch.setattr(plan, "measure_rates", lambda config: calibration.Rates(100.0, 50.0))
+    monkeypatch.setattr(plan, "measure_throughput", lambda config: Throughput(100.0, 50.0))
     assert run(["plan", "--preset", "smollm2"]) == 0
     shown = capsys.readouterr().out
     assert "time a step, at most" in shown

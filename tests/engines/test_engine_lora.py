@@ -12,7 +12,16 @@ import tiny_models
 import torch
 from safetensors.torch import load_file, save_file
 from tiny import built, policy, record
-from transformers import AutoModelForCausalLM, MixtralConfig
+from transformers import (
+    AutoModelForCausalLM,
+    FalconConfig,
+    Gemma3Config,
+    Gemma3TextConfig,
+    MambaConfig,
+    MixtralConfig,
+    PhimoeConfig,
+    SiglipVisionConfig,
+)
 
 from alive.engines.lora import (
     attach_adapters,
@@ -26,6 +35,15 @@ from alive.engines.models import load_model, load_tokenizer, read_config, save_f
 from alive.errors import ModelError
 
 IDS = torch.tensor([[1, 5, 9, 4, 7, 2]])
+
+SHAPE: dict[str, Any] = {
+    "vocab_size": 32,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+}
 
 
 def logits(model: Any) -> torch.Tensor:
@@ -181,3 +199,49 @@ def test_a_mixture_of_experts_trains_saves_and_resumes(seed_tokenizer, tmp_path:
     assert resumed.update(records, 1e-2) == straight.update(records, 1e-2)
     expected, found = adapters_of(straight.model), adapters_of(resumed.model)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def adapted_layers(model: Any) -> set[str]:
+    """Names of the base's layers that have adapters."""
+    return {
+        name.removeprefix("base_model.model.").partition(".lora_")[0]
+        for name, _ in model.named_parameters()
+        if ".lora_" in name
+    }
+
+
+def test_routers_that_return_more_than_a_product_have_none() -> None:
+    config = PhimoeConfig(**SHAPE, num_local_experts=4, num_experts_per_tok=2)
+    model = with_lora(built(config), rank=2, alpha=2.0)
+    layers = adapted_layers(model)
+    assert "model.layers.0.self_attn.q_proj" in layers
+    assert not any("router" in name for name in layers)
+    assert logits(model).isfinite().all()
+
+
+def test_a_familys_own_linear_layers_have_adapters() -> None:
+    """FalconLinear is a class of its own, and multiplies."""
+    config = FalconConfig(vocab_size=32, hidden_size=32, num_hidden_layers=1, num_attention_heads=2)
+    layers = adapted_layers(with_lora(built(config), rank=2, alpha=2.0))
+    assert "transformer.h.0.self_attention.query_key_value" in layers
+
+
+def test_a_state_space_model_has_adapters_where_its_kernels_allow() -> None:
+    model = with_lora(
+        built(MambaConfig(vocab_size=32, hidden_size=32, num_hidden_layers=1)), 2, 2.0
+    )
+    layers = adapted_layers(model)
+    assert {"backbone.layers.0.mixer.in_proj"} < layers
+    assert not any("out_proj" in name for name in layers)
+
+
+def test_what_sees_images_has_none() -> None:
+    vision = SiglipVisionConfig(
+        hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        image_size=28, patch_size=14,
+    )  # fmt: skip
+    text = Gemma3TextConfig(**SHAPE, head_dim=16)
+    config = Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=4)
+    layers = adapted_layers(with_lora(built(config), rank=2, alpha=2.0))
+    assert layers
+    assert all("language_model" in name for name in layers)

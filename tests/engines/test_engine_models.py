@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from alive.engines.models import (
     save_folder,
 )
 from alive.errors import ModelError
+from alive.worlds.primer import WORLD
 
 IDS = torch.tensor([[1, 5, 9, 4, 7, 2]])
 
@@ -269,11 +271,12 @@ def test_an_unreachable_hub_model_says_what_to_do(monkeypatch):
 
 
 def test_a_missing_seed_model_names_its_remedy(monkeypatch, tmp_path):
-    monkeypatch.setattr("alive.engines.models.resources.files", lambda package: tmp_path)
+    moved = replace(WORLD.model, folder=tmp_path / "model")
+    monkeypatch.setattr("alive.doors._guests", [replace(WORLD, model=moved)])
     with pytest.raises(ModelError, match="make seed"):
         resolve("seed")
-    tiny_models.save(tiny_models.llama(), tmp_path / "data" / "seed")
-    assert resolve("seed") == tmp_path / "data" / "seed"
+    tiny_models.save(tiny_models.llama(), tmp_path / "model")
+    assert resolve("seed") == tmp_path / "model"
 
 
 def test_smollm2_says_how_to_install_it(monkeypatch, tmp_path):

@@ -9,7 +9,8 @@ import pytest
 
 from alive import aio
 from alive.engines.queue import RequestQueue
-from alive.types import Prompt, Request, Rollout, SamplingParams
+from alive.protocols import Request, SamplingParams
+from alive.types import Prompt, Rollout
 
 PARAMS = SamplingParams(4)
 

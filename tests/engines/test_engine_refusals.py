@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import tiny_models
+import torch
 from transformers import (
     AutoConfig,
+    AutoModelForCausalLM,
     BloomConfig,
     Gemma3Config,
     GPT2Config,
@@ -13,9 +16,12 @@ from transformers import (
     MambaConfig,
     MptConfig,
     OPTConfig,
+    xLSTMConfig,
 )
 
-from alive.engines.refusals import check_quantised, max_positions
+from alive.engines.footprint import activation_bytes_of
+from alive.engines.models import load_model
+from alive.engines.refusals import check_quantised, explained, max_positions
 from alive.engines.shape import read_shape
 from alive.errors import ModelError
 
@@ -71,3 +77,59 @@ def test_plain_weights_pass() -> None:
 )
 def test_positions(config: object, positions: int | None) -> None:
     assert max_positions(config) == positions
+
+
+def xlstm(folder: Path) -> Path:
+    """A family that transformers runs only at lengths of whole chunks."""
+    config = xLSTMConfig(
+        vocab_size=32, hidden_size=32, num_heads=2, num_blocks=1, num_hidden_layers=1,
+        chunk_size=64, mode="train",
+    )  # fmt: skip
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tiny_models.tokenizer().save_pretrained(folder)
+    return folder
+
+
+def test_a_family_that_cannot_be_run_is_refused_by_a_sentence(tmp_path: Path) -> None:
+    folder = str(xlstm(tmp_path))
+
+    with pytest.raises(ModelError, match=rf"{folder} cannot be run .*ValueError: Sequence length"):
+        load_model(folder)
+    with pytest.raises(ModelError, match="cannot be run"):
+        activation_bytes_of(folder, read_shape(folder), 0, "float32")
+
+
+@pytest.mark.parametrize("fault", [KeyError("x"), ImportError("needs a package"), TypeError()])
+def test_whatever_a_family_raises_becomes_a_sentence(fault: Exception) -> None:
+    said = rf"the model cannot be run .*{type(fault).__name__}"
+    with pytest.raises(ModelError, match=said), explained("the model"):
+        raise fault
+
+
+def test_a_full_gpu_is_no_fault_of_the_family() -> None:
+    with pytest.raises(torch.OutOfMemoryError), explained("the model"):
+        raise torch.OutOfMemoryError
+
+
+def test_sizes_that_do_not_belong_together_are_refused_by_a_sentence(tmp_path: Path) -> None:
+    folder = tiny_models.save(tiny_models.llama(), tmp_path)
+    settings = json.loads((folder / "config.json").read_text())
+    settings["num_attention_heads"] = 3
+    (folder / "config.json").write_text(json.dumps(settings))
+
+    for read in (load_model, read_shape):
+        with pytest.raises(ModelError, match="not a multiple of the number of attention heads"):
+            read(str(folder))
+
+
+def test_a_plan_of_a_family_that_cannot_be_built_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LlamaConfig().save_pretrained(tmp_path)
+
+    def missing(*_: object, **__: object) -> None:
+        raise ImportError("needs a package")
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_config", missing)
+    with pytest.raises(ModelError, match=r"size cannot be read \(needs a package\)"):
+        read_shape(str(tmp_path))

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from alive.config import LearnConfig, ModelConfig
 from alive.engines.local import LocalPolicy, load_policy
 from alive.engines.local.layout import plain_logprobs
-from alive.types import Request, SamplingParams, TrainingRecord
+from alive.protocols import Request, SamplingParams
+from alive.types import TrainingRecord
 
 pytestmark = [
     pytest.mark.gpu,

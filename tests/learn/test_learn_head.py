@@ -203,3 +203,20 @@ def test_adapters_are_part_of_the_decoder() -> None:
         expected = model(input_ids=ids).logits[0]
     torch.testing.assert_close(head.logits(hidden), expected, atol=1e-5, rtol=1e-5)
     assert (expected - llama()(input_ids=ids).logits[0]).abs().max() > 0.1
+
+
+def test_a_family_that_names_itself_or_its_head_is_looked_into() -> None:
+    model = llama()
+    inner = model.model
+    for answer in (model, model.lm_head):
+        model.get_decoder = lambda answer=answer: answer
+        assert decoder_of(model) is inner
+
+
+def test_a_model_without_a_part_that_ends_in_hidden_states_is_asked_for_its_logits() -> None:
+    model = llama()
+    model.get_decoder, model.base_model_prefix = lambda: model, "nothing"
+    model.inner = model.model
+    del model.model
+    assert decoder_of(model) is model
+    assert head_of(model, torch.float32) is None

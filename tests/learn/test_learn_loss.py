@@ -181,3 +181,19 @@ def test_padding_never_reaches_the_loss() -> None:
         batched_loss(model, SINGLE + SHARED[2:], 1000, pad_id=pad_id).item() for pad_id in (0, 17)
     ]
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+
+
+def test_padding_takes_no_place_that_the_model_does_not_have() -> None:
+    """Rows of 64, 64 and 4 tokens, two beginnings: 64 learned positions suffice."""
+    model = gpt2()
+    long, short = tuple(range(1, 31)) * 2, (1, 2, 40 % 32)
+    records = [record(long, (5, 6, 7, 8)), record(long, (9,)), record((*short, 3), (4,) * 40)]
+    records += [record((*short, 3), (6, 5)), record(long, (8, 8, 8, 8))]
+    [batch] = micro_batches(records, ROLES, 0, 1000)
+    assert batch.prefix_mask is not None
+    assert int(batch.prefix_mask.sum(-1).max()) + batch.ids.shape[1] > 64
+    found = Forward.of(model).logprobs(batch).split(batch.mask.sum(-1).tolist())
+    expected = {one.completion_ids: naive(model, one) for one in records}
+    for row, got in enumerate(found):
+        completion = tuple(batch.ids[row][batch.mask[row] == 1].tolist())
+        torch.testing.assert_close(got, expected[completion], atol=1e-5, rtol=0)

@@ -259,9 +259,9 @@ def test_a_checkpoint_that_the_run_replaces_meanwhile(
     shutil.copytree(whole, tmp_path / "run")
     copy = publishing._copy_files
 
-    def overtaken(source: Path, folder: Path) -> None:
+    def overtaken(source: Path, folder: Path, pattern: str) -> None:
         shutil.rmtree(source.parent)
-        copy(source, folder)
+        copy(source, folder, pattern)
 
     monkeypatch.setattr(publishing, "_copy_files", overtaken)
     with pytest.raises(RunError, match=r"replaced step-000002 while it was read; run the command"):

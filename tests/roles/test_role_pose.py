@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from alive.config import GameConfig
 from alive.prompts import load_templates
+from alive.protocols import SamplingParams
 from alive.roles.pose import (
     blind_guesses,
     invalid_reason,
@@ -21,7 +22,7 @@ from alive.roles.pose import (
     task_id,
 )
 from alive.roles.spans import occurrences, shown
-from alive.types import MASK, Document, Framing, SamplingParams
+from alive.types import MASK, Document, Framing
 
 GAME = GameConfig()
 WHOLE = Framing()

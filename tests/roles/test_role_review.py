@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alive.prompts import make_renderer
+from alive.protocols import SamplingParams
 from alive.roles.review import ParsedReview, from_text, parse_review, review, review_each
-from alive.types import MASK, Attempt, Prompt, Rollout, SamplingParams, Task
+from alive.types import MASK, Attempt, Prompt, Rollout, Task
 
 PARAMS = SamplingParams(max_new_tokens=8)
 SEED = "1 ok\n2 wrong tens\nSummary: step 2 is wrong in the tens\nVerdict: wrong\nScore: 5"

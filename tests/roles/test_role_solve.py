@@ -7,9 +7,10 @@ import asyncio
 import pytest
 from fakes import PlainRenderer, ScriptedSampler
 
+from alive.protocols import SamplingParams
 from alive.roles.review import from_text
 from alive.roles.solve import revise, solve
-from alive.types import MASK, SamplingParams, Task
+from alive.types import MASK, Task
 
 PARAMS = SamplingParams(max_new_tokens=8)
 TASKS = [

@@ -152,7 +152,7 @@ def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "_available_memory", lambda: 1)
     finding = found("memory")
     assert finding.state == "missing"
-    assert finding.found.startswith("0.00 GB free; the quickstart takes 0.")
+    assert finding.found.startswith("0.00 GB free; the quickstart takes ")
     assert "take a smaller model or a machine with more memory" in finding.remedy
 
 

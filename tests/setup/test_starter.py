@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from alive import plan as planning
-from alive.calibration import Rates
 from alive.cli import run
 from alive.config import Config
 from alive.corpus.survey import Survey, survey
@@ -19,6 +18,7 @@ from alive.plan import make_plan
 from alive.settings import known_keys, load_config, toml
 from alive.setup import starter
 from alive.setup.config_file import Choice, config_file
+from alive.throughput import Throughput
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def world(toy_world: Path) -> Path:
 def timed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of known speed, with memory to spare."""
     monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
-    monkeypatch.setattr(planning, "measure_rates", lambda config: Rates(100.0, 200.0))
+    monkeypatch.setattr(planning, "measure_throughput", lambda config: Throughput(100.0, 200.0))
 
 
 def words(text: str) -> int:
@@ -226,13 +226,12 @@ def fitted(
 def test_memory_is_saved_the_mildest_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning.shutil, "disk_usage", lambda path: Disk(10**13))
     assert fitted(monkeypatch, SMALL, 1e12, True) == ("auto", 0, 8192)
-    assert fitted(monkeypatch, SMALL, 1e12, False) == ("float32", 0, 1024)
-    assert fitted(monkeypatch, SMALL, 5e9, False) == ("float32", 0, 512)
-    # 7.6 billion weights with moments and gradients take 61.5 GB in 16 bits, with adapters 16.1.
-    # A token of a pass takes 28 layers of 120,832 numbers and 3 x 152,064 logits: 8.6 MB.
-    assert fitted(monkeypatch, LARGE, 140e9, True) == ("bfloat16", 0, 4096)  # 97 of 126 GB
-    assert fitted(monkeypatch, LARGE, 78e9, True) == ("bfloat16", 0, 512)  # 66 of 70 GB
-    assert fitted(monkeypatch, LARGE, 40e9, True) == ("bfloat16", 16, 2048)  # 34 of 36 GB
+    assert fitted(monkeypatch, SMALL, 1e12, False) == ("auto", 0, 1024)
+    # 135 million float32 weights with gradients and moments take 2.2 GB, with adapters 0.6.
+    assert fitted(monkeypatch, SMALL, 2.5e9, False) == ("auto", 16, 1024)
+    # 7.6 billion take 122 GB.
+    assert fitted(monkeypatch, LARGE, 160e9, True) == ("auto", 0, 8192)
+    assert fitted(monkeypatch, LARGE, 78e9, True) == ("auto", 16, 8192)
     with pytest.raises(UserError, match=r"whatever is set.*take a smaller model"):
         fitted(monkeypatch, LARGE, 10e9, True)
 
@@ -251,22 +250,22 @@ def test_the_disk_may_hold_fewer_checkpoints(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("rates", "epoch", "steps", "why"),
+    ("measured", "epoch", "steps", "why"),
     [
         (None, 500, 80, "the default"),
         (None, 30, 30, "each document about once"),
-        (Rates(1e9, 1e9), 500, 80, "the default"),
-        (Rates(10.0, 1e9), 500, 28, "about an hour, at 128 s a step"),
-        (Rates(0.1, 0.1), 500, 4, "a few"),
+        (Throughput(1e9, 1e9), 500, 80, "the default"),
+        (Throughput(10.0, 1e9), 500, 28, "about an hour, at 128 s a step"),
+        (Throughput(0.1, 0.1), 500, 4, "a few"),
     ],
 )
 def test_length_follows_time_and_text(
-    timed: None, rates: Rates | None, epoch: int, steps: int, why: str
+    timed: None, measured: Throughput | None, epoch: int, steps: int, why: str
 ) -> None:
     from dataclasses import replace
 
     config = Config()
-    plan = replace(make_plan(config, SMALL), rates=rates, sampled=1280, trained=0)
+    plan = replace(make_plan(config, SMALL), throughput=measured, sampled=1280, trained=0)
     seen = Survey(1, (10,), epoch, True, True)
     chosen = starter._length(config, plan, seen)
     assert chosen["steps"].value == steps

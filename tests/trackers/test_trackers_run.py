@@ -17,7 +17,7 @@ from logged import events, only, started, trackio_rows, wandb_records, wandb_row
 from rich.console import Console
 
 import alive
-from alive import session
+from alive import opening
 from alive.config import LogConfig
 from alive.engines.local import LocalPolicy
 from alive.errors import UserError
@@ -100,7 +100,7 @@ def test_a_tracker_that_fails_stops_the_run_with_its_state_saved(
 
     broken = Broken()
     with monkeypatch.context() as patch:
-        patch.setattr(session, "open_trackers", lambda *rest: Trackers([broken]))
+        patch.setattr(opening, "open_trackers", lambda *rest: Trackers([broken]))
         with pytest.raises(ConnectionError):
             play(world, tmp_path / "run", [])
     assert broken.codes == [1]

@@ -13,15 +13,14 @@ from toy_world import MARKER, make_world
 
 from alive import doors
 from alive.cli import run
-from alive.config import Config, CorpusConfig, WarmupConfig
+from alive.config import CorpusConfig, WarmupConfig
 from alive.corpus import open_corpus
 from alive.doors import World
-from alive.errors import ConfigError, CorpusError, ModelError, SuiteError
+from alive.errors import CorpusError, ModelError, SuiteError
 from alive.evaluation import load_suite
 from alive.prompts import make_renderer
 from alive.report.verdicts import out_of_its_world
 from alive.roles.pose import passage
-from alive.settings import GONE, build_config, known_keys
 from alive.types import Attempt, Prompt, Rollout, Task
 from alive.warmup import make_critic
 
@@ -48,8 +47,9 @@ def test_a_world_is_registered_once_and_loaded_when_asked_for(world: World) -> N
 
 
 def test_its_corpus_is_read_whole_and_framed(world: World) -> None:
-    config = CorpusConfig(paths=("builtin:twos",), min_chunk_tokens=200, validation_share=0)
-    corpus = open_corpus(config, len, [], 0)
+    config = CorpusConfig(paths=("builtin:twos",), validation_share=0)
+    # Of other corpora documents of a single token would be dropped.
+    corpus = open_corpus(config, lambda text: 1, [], 0)
     stream = corpus.documents("train")
     read = {document.source: document for document in (next(stream) for _ in range(30))}
     document = read["builtin:twos 15"]
@@ -122,11 +122,3 @@ def test_a_run_plays_its_game(world: World, tokenizer: Any, tmp_path: Path) -> N
     assert len(solved) == toy.M * toy.N and {row["domain"] for row in rows} == {"boxes"}
     assert {row["critique"].split("\n")[0] for row in rows} == {"Step 1 doubles."}
     assert all("\n\n" not in row["passage"] for row in rows)
-
-
-@pytest.mark.parametrize("key", sorted(GONE))
-def test_a_setting_that_is_gone_is_named_with_what_replaced_it(key: str) -> None:
-    assert key not in known_keys() and Config()
-    section, name = key.split(".")
-    with pytest.raises(ConfigError, match=f"no setting {key} any more: "):
-        build_config([("old.toml", {section: {name: 1}})])

@@ -12,7 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from alive.config import LearnConfig, ModelConfig
 from alive.engines.local import load_policy
-from alive.types import Prompt, Request, Rollout, SamplingParams, TrainingRecord, UpdateStats
+from alive.protocols import Request, SamplingParams, UpdateStats
+from alive.types import Prompt, Rollout, TrainingRecord
 
 Ids = tuple[int, ...]
 

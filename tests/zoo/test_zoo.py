@@ -20,8 +20,6 @@ from alive.engines.shape import read_shape
 from alive.types import Rollout
 
 FAST = ("qwen3_5", "gemma3", "mistral_window", "gpt_oss", "mixtral", "gpt2", "mamba", "cohere")
-NO_ADAPTERS = {"mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h"}
-"""PEFT refuses to adapt these; the run must refuse them by a sentence."""
 
 TOLERANCE = 1e-4
 EACH = [
@@ -81,7 +79,7 @@ def test_learns_as_from_whole_logits(name: str, folders: Any) -> None:
     _takes_the_step_of_whole_logits(driver, plain_model(folders(name)), rows)
 
 
-@pytest.mark.parametrize("name", [param for param in EACH if param.values[0] not in NO_ADAPTERS])
+@pytest.mark.parametrize("name", EACH)
 def test_adapters_learn_and_resume(name: str, folders: Any, tmp_path: Path) -> None:
     driver = Driver(folders(name), rank=4)
     rows = [row for group in driver.sample(_prompts(), 2, 6) for row in group]

@@ -67,10 +67,10 @@ def records(
     if config.arm not in ARMS:
         arm = own.load(config.arm)
         returned = arm(episode, renderer, config, conditioned=conditioned, warm=warm)
-        made, outcomes = own.checked(returned, config.arm)
-        if any(record.loss == "policy_gradient" for record in made):
+        learned, outcomes = own.checked(returned, config.arm)
+        if any(record.loss == "policy_gradient" for record in learned):
             _check_sampling(config)
-        return made, outcomes
+        return learned, outcomes
     return alive.records(
         episode, renderer, config.learn, conditioned=conditioned, privileged_too=warm
     )

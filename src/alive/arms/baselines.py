@@ -43,7 +43,7 @@ def _records(
     *,
     imitated: bool,
 ) -> Records:
-    made: list[TrainingRecord] = []
+    records: list[TrainingRecord] = []
     outcomes: dict[TrainingKey, Trained] = {}
     for task, attempts in zip(episode.tasks, episode.attempts, strict=True):
         weights = weigh([float(attempt.correct) for attempt in attempts])
@@ -52,7 +52,7 @@ def _records(
             outcomes[task.id, attempt.index, "solve"] = outcome
             if weight:
                 rollout = attempt.rollout
-                made.append(
+                records.append(
                     TrainingRecord(
                         "solve",
                         rollout.prompt.ids,
@@ -66,4 +66,4 @@ def _records(
                         loss="likelihood" if imitated else "policy_gradient",
                     )
                 )
-    return made, outcomes
+    return records, outcomes

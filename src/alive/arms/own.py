@@ -67,8 +67,8 @@ def load(name: str) -> Arm:
             f"{_CALL}"
         )
     _check_signature(arm, name)
-    found: Arm = arm
-    return found
+    loaded: Arm = arm
+    return loaded
 
 
 def checked(returned: Any, name: str) -> tuple[list[TrainingRecord], dict[TrainingKey, Trained]]:

@@ -86,7 +86,7 @@ def report_command(run: Path | None) -> None:
 
 
 def _or_newest(run: Path | None) -> Path:
-    found = run or newest_run()
-    if found is None:
+    folder = run or newest_run()
+    if folder is None:
         raise RunError("there is no run below runs/ here; name the folder of one")
-    return found
+    return folder

@@ -22,18 +22,18 @@ Examples:
 def plan_command(**options: Any) -> None:
     """Say what a run will cost before it starts: memory, tokens and time.
 
-    The time comes from a short calibration where the model is on this machine and fits. Exits with
+    The time comes from a short measurement where the model is on this machine and fits. Exits with
     0 whether or not the run fits; `alive train` refuses one that does not.
     """
     from rich.console import Console
 
     from alive import arms
     from alive.cli.tables import plan_table
-    from alive.plan import calibrated, make_plan, remedy
+    from alive.plan import make_plan, remedy, with_throughput
 
     config = collect_settings(**options)
     arms.check(config)
-    plan = calibrated(make_plan(config), config)
+    plan = with_throughput(make_plan(config), config)
     console = Console()
     console.print(plan_table(plan))
     advice = remedy(plan)

@@ -70,9 +70,9 @@ def solution_panels(solution: Solution) -> Iterator[Panel]:
         yield Panel(Text(attempt.rollout.text), title=title, title_align="left")
         if index < len(solution.reviews):
             review = solution.reviews[index]
-            said = {True: "right", False: "wrong", None: "no verdict"}[review.verdict]
+            verdict = {True: "right", False: "wrong", None: "no verdict"}[review.verdict]
             yield Panel(
-                Text(review.text), title=f"blind review: {said}", title_align="left", style="dim"
+                Text(review.text), title=f"blind review: {verdict}", title_align="left", style="dim"
             )
 
 

@@ -96,12 +96,12 @@ def chosen_arms(names: str, ablated: str, shared: Config) -> list[Arm]:
     Raises:
         ConfigError: There is no such arm, or with the shared settings ALIVE does without already.
     """
-    found: list[Arm] = []
+    chosen: list[Arm] = []
     for given, table, prefix in ((names, ARMS, ""), (ablated, ABLATIONS, "alive-")):
         for name in filter(None, (part.strip() for part in given.split(","))):
             if table is ARMS and ":" in name:
                 own.load(name)
-                found.append(Arm(name, "an arm of your own", {"arm": name}))
+                chosen.append(Arm(name, "an arm of your own", {"arm": name}))
                 continue
             if name not in table:
                 raise ConfigError(
@@ -115,8 +115,8 @@ def chosen_arms(names: str, ablated: str, shared: Config) -> list[Arm]:
                     f"--ablate {name}: these settings do without it already; leave it out, or "
                     "switch it on with --set (docs/algorithm.md)"
                 )
-            found.append(Arm(prefix + name, arm.about, arm.changes, arm.trains))
-    return found
+            chosen.append(Arm(prefix + name, arm.about, arm.changes, arm.trains))
+    return chosen
 
 
 def settings_of(

@@ -50,13 +50,14 @@ class Cell:
         path = Path(self.folder) / MEASURED
         if not path.exists():
             return None
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        if found["rate"] != self.rate:
+        measured: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if measured["rate"] != self.rate:
             raise RunError(
-                f"{self.folder} was trained at another learning rate ({found['rate']:g}, 0 is the "
-                f"preset's) than is asked for now ({self.rate:g}); delete it, or name another --out"
+                f"{self.folder} was trained at another learning rate ({measured['rate']:g}, 0 "
+                f"is the preset's) than is asked for now ({self.rate:g}); delete it, or name "
+                "another --out"
             )
-        return found
+        return measured
 
 
 def do(cell: Cell, shared: Mapping[str, Any], measuring: Measuring, base: str) -> None:
@@ -95,5 +96,5 @@ def do(cell: Cell, shared: Mapping[str, Any], measuring: Measuring, base: str) -
     if base:
         frozen = json.loads((Path(base) / MEASURED).read_text("utf-8"))["frozen"]
     policy = Policy(*load_policy(model), config.sampling)
-    found = measure(policy, measuring, cell.seed, frozen)
-    write_json(folder / MEASURED, {"summary": summary, "rate": cell.rate, **found})
+    measured = measure(policy, measuring, cell.seed, frozen)
+    write_json(folder / MEASURED, {"summary": summary, "rate": cell.rate, **measured})

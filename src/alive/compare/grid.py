@@ -98,13 +98,15 @@ def compare(comparison: Comparison, console: Console) -> dict[str, Any]:
     _do_all(comparison, others, console)
     measured: dict[str, list[Measured]] = {}
     for cell in (*base, *others):
-        found = cell.measured
-        assert found is not None
-        one = Measured(cell.trained_on, cell.seed, found["rows"], found["result"], found["summary"])
+        values = cell.measured
+        assert values is not None
+        measured_cell = Measured(
+            cell.trained_on, cell.seed, values["rows"], values["result"], values["summary"]
+        )
         # The base model has no training domain: it stands beside each.
         labels = [label for label, _ in comparison.corpora] if cell in base else [cell.trained_on]
         for label in labels:
-            measured.setdefault(cell.arm.name, []).append(replace(one, trained_on=label))
+            measured.setdefault(cell.arm.name, []).append(replace(measured_cell, trained_on=label))
     return write_report(
         comparison.out,
         measured,

@@ -52,27 +52,27 @@ def write_report(
         counted = {**pooled(cells), "transfer ratio": transfer(cells, base)}
         arms[name] = {
             "about": about[name],
-            "figures": {key: one and asdict(one) for key, one in estimates.items()},
+            "figures": {key: value and asdict(value) for key, value in estimates.items()},
             "pooled": counted,
             "table": _column(estimates, counted),
         }
     differences = _differences(measured, wide)
     write_bytes(out / "compare.md", _markdown(arms, differences).encode())
     columns = {name: arm.pop("table") for name, arm in arms.items()}
-    found = {"settings": dict(settings), "arms": arms, "differences": differences}
-    write_json(out / "compare.json", found)
+    comparison = {"settings": dict(settings), "arms": arms, "differences": differences}
+    write_json(out / "compare.json", comparison)
     _plot(out / "compare.png", columns, arms)
-    return found
+    return comparison
 
 
 def _differences(measured: Mapping[str, Sequence[Measured]], wide: int) -> dict[str, Any]:
     """The reference arm minus each other arm, paired."""
     unsolved = on_hard(measured["base"], wide)
-    found: dict[str, Any] = {}
+    differences: dict[str, Any] = {}
     for name, cells in measured.items():
         if REFERENCE not in measured or name == REFERENCE:
             continue
-        found[name] = {
+        differences[name] = {
             label: difference and asdict(difference)
             for label, value in (
                 ("in-domain, sampled", in_domain("sampled")),
@@ -85,13 +85,13 @@ def _differences(measured: Mapping[str, Sequence[Measured]], wide: int) -> dict[
             )
             for difference in [compared(measured[REFERENCE], cells, value, 0)]
         }
-    return found
+    return differences
 
 
 def _column(
     estimates: Mapping[str, Estimate | None], counted: Mapping[str, float | None]
 ) -> dict[str, str]:
-    shown = {name: _interval(one) for name, one in estimates.items()}
+    shown = {name: _interval(estimate) for name, estimate in estimates.items()}
     for name, value in counted.items():
         if value is None:
             shown[name] = "-"
@@ -102,10 +102,10 @@ def _column(
     return shown
 
 
-def _interval(one: Estimate | Difference | None) -> str:
-    if one is None:
+def _interval(estimate: Estimate | Difference | None) -> str:
+    if estimate is None:
         return "-"
-    return f"{100 * one.mean:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
+    return f"{100 * estimate.mean:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
 def _markdown(arms: Mapping[str, Any], differences: Mapping[str, Any]) -> str:
@@ -116,12 +116,12 @@ def _markdown(arms: Mapping[str, Any], differences: Mapping[str, Any]) -> str:
     # What no arm has says nothing: other domains, say, where every domain was trained on.
     lines += _table(["", *names], [row for row in rows if set(row[1:]) != {"-"}])
     if differences:
-        found = list(differences.values())
-        keys = [key for key in found[0] if any(one[key] for one in found)]
+        columns = list(differences.values())
+        keys = [key for key in columns[0] if any(column[key] for column in columns)]
         lines += ["", f"`{REFERENCE}` minus each other arm, paired by seed and problem:", ""]
         rows = [
-            [name, *(_interval(one[key] and Difference(**one[key])) for key in keys)]
-            for name, one in differences.items()
+            [name, *(_interval(column[key] and Difference(**column[key])) for key in keys)]
+            for name, column in differences.items()
         ]
         lines += _table(["", *keys], rows)
     lines += ["", *(f"- **{name}**: {arms[name]['about']}" for name in names), ""]
@@ -143,14 +143,14 @@ def _plot(path: Path, columns: Mapping[str, Any], arms: Mapping[str, Any]) -> No
     names = list(columns)
     figure, axes = pyplot.subplots(figsize=(1.2 * len(names) + 2, 4))
     for offset, key in ((-0.15, "in-domain, sampled"), (0.15, "out of domain, sampled")):
-        found = [(i, arms[name]["figures"][key]) for i, name in enumerate(names)]
-        kept = [(i + offset, one) for i, one in found if one is not None]
+        estimates = [(i, arms[name]["figures"][key]) for i, name in enumerate(names)]
+        kept = [(i + offset, value) for i, value in estimates if value is not None]
         if not kept:
             continue
-        heights = [100 * one["mean"] for _, one in kept]
+        heights = [100 * value["mean"] for _, value in kept]
         spread = [
-            [100 * (one["mean"] - one["low"]) for _, one in kept],
-            [100 * (one["high"] - one["mean"]) for _, one in kept],
+            [100 * (value["mean"] - value["low"]) for _, value in kept],
+            [100 * (value["high"] - value["mean"]) for _, value in kept],
         ]
         places = [place for place, _ in kept]
         axes.errorbar(places, heights, yerr=spread, fmt="o", capsize=3, label=key)

@@ -96,9 +96,9 @@ class Sums:
         for cell in cells:
             at = seeds.index(cell.seed)
             for i, row in enumerate(cell.rows):
-                found = value(cell, row)
-                if found is not None:
-                    self.sums[at, i] += found
+                figure = value(cell, row)
+                if figure is not None:
+                    self.sums[at, i] += figure
                     self.counts[at, i] += 1
 
     @property
@@ -133,12 +133,12 @@ def compared(
     cells: Sequence[Measured], others: Sequence[Measured], value: Value, seed: int
 ) -> Difference | None:
     """Returns ``cells`` minus ``others``, paired by seed and problem; None without any."""
-    one, other = Sums(cells, value), Sums(others, value)
-    if one.mean is None or other.mean is None:
+    ours, theirs = Sums(cells, value), Sums(others, value)
+    if ours.mean is None or theirs.mean is None:
         return None
     # One seed: both sides are resampled alike, which pairs them.
-    low, high = np.percentile(one.resampled(seed) - other.resampled(seed), (2.5, 97.5))
-    return Difference(int(one.counts.sum()), one.mean - other.mean, float(low), float(high))
+    low, high = np.percentile(ours.resampled(seed) - theirs.resampled(seed), (2.5, 97.5))
+    return Difference(int(ours.counts.sum()), ours.mean - theirs.mean, float(low), float(high))
 
 
 def on_hard(base: Sequence[Measured], wide: int) -> Value:
@@ -188,8 +188,11 @@ def _passing(n: int, k: int) -> Value:
 def pooled(cells: Sequence[Measured]) -> dict[str, float | None]:
     """Returns what is counted over attempts rather than problems: correction, reviewer, cost."""
     corrections = [cell.result["self_correction"] for cell in cells]
-    wrong = sum(one["n_wrong"] for one in corrections)
-    right = sum(one["n_right"] for one in corrections)
+    total = {
+        key: sum(counts[key] for counts in corrections)
+        for key in ("n_wrong", "n_right", "corrected", "harmed")
+    }
+    wrong, right = total["n_wrong"], total["n_right"]
     trained = [cell.summary for cell in cells if cell.summary]
 
     def mean(values: Sequence[float | None]) -> float | None:
@@ -197,15 +200,15 @@ def pooled(cells: Sequence[Measured]) -> dict[str, float | None]:
         return sum(known) / len(known) if known else None
 
     return {
-        "wrong made right": sum(one["corrected"] for one in corrections) / wrong if wrong else None,
-        "right made wrong": sum(one["harmed"] for one in corrections) / right if right else None,
-        "net of revising": mean([one["net"] for one in corrections]),
+        "wrong made right": total["corrected"] / wrong if wrong else None,
+        "right made wrong": total["harmed"] / right if right else None,
+        "net of revising": mean([counts["net"] for counts in corrections]),
         "reviewer J": mean([cell.result["reviewer_j"] for cell in cells]),
         "calibration error": mean([cell.result["reviewer"]["ece"] for cell in cells]),
-        "steps": mean([one["steps"] for one in trained]),
-        "tokens": mean([one["tokens_sampled"] + one["tokens_trained"] for one in trained]),
-        "seconds": mean([one["seconds"] for one in trained]),
-        "tasks the poser proposed": mean([one["proposed_share"] for one in trained]),
+        "steps": mean([run["steps"] for run in trained]),
+        "tokens": mean([run["tokens_sampled"] + run["tokens_trained"] for run in trained]),
+        "seconds": mean([run["seconds"] for run in trained]),
+        "tasks the poser proposed": mean([run["proposed_share"] for run in trained]),
     }
 
 

@@ -71,9 +71,9 @@ def find_units(paths: tuple[str, ...]) -> tuple[list[Unit], int]:
             units[Path(path)] = Unit("builtin", path, path)
             continue
         root = Path(path).expanduser()
-        found, others = _find(root)
+        files, others = _find(root)
         ignored += others
-        for at in found:
+        for at in files:
             # The same file under two paths is read once; two files never share a key.
             if at.resolve() in units:
                 continue
@@ -137,7 +137,7 @@ def _find(root: Path) -> tuple[list[Path], int]:
                 f"Hugging Face datasets saved to disk, and {', '.join(builtin.names())}."
             )
         return [root], 0
-    found: list[Path] = []
+    readable: list[Path] = []
     ignored = 0
 
     def refuse(error: OSError) -> None:
@@ -147,20 +147,20 @@ def _find(root: Path) -> tuple[list[Path], int]:
         for folder, folders, files in os.walk(root, onerror=refuse):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             if rows.is_dataset(files):
-                found.append(Path(folder))
+                readable.append(Path(folder))
                 folders.clear()
                 continue
             for name in sorted(name for name in files if not name.startswith(".")):
                 if Path(name).suffix.lower() in _SUFFIXES:
-                    found.append(Path(folder, name))
+                    readable.append(Path(folder, name))
                 else:
                     ignored += 1
-    if not found:
+    if not readable:
         raise CorpusError(
             f"{root}: an empty corpus, no {', '.join(_SUFFIXES)} file and no dataset below it "
             f"({ignored} files of other kinds)."
         )
-    return found, ignored
+    return readable, ignored
 
 
 def _is_binary(name: str, whole: bool) -> bool:

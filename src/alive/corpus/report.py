@@ -54,12 +54,12 @@ class CorpusReport:
             "contaminated": "shared with a suite",
         }
         counts = self.as_dict()
-        said = []
+        parts = []
         for name, word in words.items():
             if count := counts[name]:
                 first = self.examples.get(name, [])
-                said.append(f"{count} {word}" + (f" ({', '.join(first)})" if first else ""))
-        return "; ".join(said) or "nothing"
+                parts.append(f"{count} {word}" + (f" ({', '.join(first)})" if first else ""))
+        return "; ".join(parts) or "nothing"
 
 
 class Tally:

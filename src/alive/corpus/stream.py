@@ -45,11 +45,11 @@ def open_corpus(
     Raises:
         CorpusError: The corpus is missing, malformed, or gives no document.
     """
-    found, ignored = find_units(config.paths)
+    candidates, ignored = find_units(config.paths)
     tally = Tally()
     tally.counts["ignored_files"] = ignored
     units = []
-    for unit in found:
+    for unit in candidates:
         flaw = find_flaw(unit)
         if flaw is None:
             units.append(unit)

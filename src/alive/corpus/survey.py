@@ -66,11 +66,11 @@ def survey(paths: Sequence[str], count_tokens: CountTokens) -> Survey:
     lengths: list[int] = []
     sources, cut, whole = 0.0, False, stride == 1
     for unit in chosen:
-        found, share, uncut = _look(unit, count_tokens, CHARACTERS // len(chosen))
-        lengths += found
-        sources += len(found) / share
+        unit_lengths, share, uncut = _look(unit, count_tokens, CHARACTERS // len(chosen))
+        lengths += unit_lengths
+        sources += len(unit_lengths) / share
         whole &= share == 1.0
-        cut |= bool(found) and not uncut
+        cut |= bool(unit_lengths) and not uncut
     if not lengths:
         raise CorpusError(f"no text in {', '.join(paths)}; give other files or folders")
     total = round(sources * len(units) / len(chosen))

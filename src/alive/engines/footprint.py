@@ -11,8 +11,11 @@ from alive.engines.shape import ModelShape
 
 __all__ = ["Footprint", "activation_bytes_of", "footprint"]
 
-RUNTIME = 620_000_000
+RUNTIME = 430_000_000
 """Bytes of a process that has imported torch, transformers and pyarrow and holds no model."""
+
+PEFT = 100_000_000
+"""Bytes that PEFT adds."""
 
 _SLICES = 5
 """Copies of a slice of logits that the loss holds: the product, its float32, three of its backward
@@ -79,16 +82,15 @@ def footprint(
         "weights": base * shape.parameters + (4 * trained if rank else 0),
         "Adam": 8 * trained,
         "sampler's copy": 2 * copied if low else 0,
-        "runtime": 0 if on_gpu else RUNTIME,
+        "runtime": 0 if on_gpu else RUNTIME + (PEFT if rank else 0),
     }
     casts = 2 * (trained if rank else matrices) if low else 0
     learning = {
         "gradients": 4 * trained,
         "weights in the compute type": casts // (shape.layers if recomputes else 1),
         "activations": int(kept * pass_tokens),
-        "logits": _SLICES * slice_bytes
-        + (0 if rank else 4 * embedding)
-        + (2 * embedding if low and not rank else 0),
+        "logits": _SLICES * min(slice_bytes, 4 * shape.vocabulary * pass_tokens)
+        + (0 if rank else (6 if low else 4) * embedding),
     }
     return Footprint(held, learning, {"cache and logits of completions": cache})
 
@@ -96,18 +98,24 @@ def footprint(
 def activation_bytes_of(id: str, shape: ModelShape, rank: int, compute: ComputeType) -> float:
     """Bytes a token keeps for the backward pass, counted on a few layers of random weights.
 
-    A model known by its sizes alone is estimated as a Llama.
+    A model of which nothing but its sizes can be read is estimated as a Llama.
     """
     from alive.engines.models import read_config
+    from alive.engines.refusals import explained
     from alive.engines.shape import KNOWN
+    from alive.errors import ModelError
 
-    if id in KNOWN:
+    try:
+        config = None if id in KNOWN else read_config(id)
+    except ModelError:
+        config = None
+    if config is None:
         width = 3 if compute == "bfloat16" else 4  # some of it is kept in either type
         return width * shape.activation_numbers()
     some = min(4, shape.layers)
     few = max(1, some // 2)
-    config = read_config(id)
-    counted = {n: _counted(config, n, rank, compute) for n in {some, few}}
+    with explained(id):
+        counted = {n: _counted(config, n, rank, compute) for n in {some, few}}
     if some == few:
         return counted[some]
     each = (counted[some] - counted[few]) / (some - few)

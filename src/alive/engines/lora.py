@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.pytorch_utils import Conv1D
 
 from alive.errors import ModelError
+from alive.learn.head import decoder_of
 
 __all__ = [
     "ADAPTER_CONFIG",
@@ -31,6 +33,9 @@ ADAPTER_CONFIG = "adapter_config.json"
 """Marks a folder of adapters, which names the base they belong to."""
 
 _WEIGHTS = "adapter_model.safetensors"
+
+_KERNELS_TAKE_WEIGHTS = {"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"}
+"""Model types whose ``out_proj`` PEFT refuses."""
 
 
 def with_lora(model: Any, rank: int, alpha: float, seed: int = 0) -> Any:
@@ -49,12 +54,11 @@ def with_lora(model: Any, rank: int, alpha: float, seed: int = 0) -> Any:
         ModelError: PEFT is not installed, or the model has no layer to adapt.
     """
     peft = _peft()
-    from transformers.pytorch_utils import Conv1D
-
     config = peft.LoraConfig(
         r=rank,
         lora_alpha=alpha,
         target_modules="all-linear",
+        exclude_modules=_unsuited(model) or None,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
         task_type="CAUSAL_LM",
     )
@@ -143,6 +147,41 @@ def merged(model: Any) -> Any:
     The model given is used up: call it on a copy that was loaded for this.
     """
     return model.merge_and_unload(progressbar=False)
+
+
+def _unsuited(model: Any) -> list[str]:
+    """Names the linear layers that cannot have adapters, or should not.
+
+    Outside the text decoder (of images, say) nothing is learned. PEFT refuses some state-space
+    families, whose kernels take the weights of ``out_proj`` past its forward pass. A router of
+    experts may be a linear layer by its class, and return more than its product.
+    """
+    decoder = {id(module) for module in decoder_of(model).modules()}
+    past = model.config.model_type in _KERNELS_TAKE_WEIGHTS
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, (torch.nn.Linear, Conv1D))
+        and module is not model.get_output_embeddings()
+        and (
+            id(module) not in decoder
+            or (past and name.endswith(".out_proj"))
+            or not _multiplies(module)
+        )
+    ]
+
+
+@torch.no_grad()
+def _multiplies(module: Any) -> bool:
+    """Whether a layer of a family's own class returns its product and nothing else."""
+    if not type(module).__module__.startswith("transformers.models."):
+        return True
+    weight = module.weight
+    try:
+        out = module(torch.zeros(1, weight.shape[1], dtype=weight.dtype, device=weight.device))
+    except (RuntimeError, TypeError, ValueError, IndexError):
+        return False
+    return isinstance(out, torch.Tensor) and out.shape == (1, weight.shape[0])
 
 
 @contextmanager

@@ -65,6 +65,6 @@ def _saved_bytes(model: Any, tokens: int) -> int:
     size = model.get_input_embeddings().weight.shape[0]
     ids = (torch.arange(tokens, device=model.device) % size)[None]
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        states = decoder_of(model)(input_ids=ids, use_cache=False).last_hidden_state
+        states = decoder_of(model)(input_ids=ids, use_cache=False)
     del states
     return sum(storage.nbytes() for storage in kept.values())

@@ -25,7 +25,7 @@ from alive import doors
 from alive.config import ComputeType
 from alive.engines.lora import ADAPTER_CONFIG, attach_adapters, base_name, merged
 from alive.engines.quiet import quiet_transformers
-from alive.engines.refusals import check_quantised
+from alive.engines.refusals import FAULTS, check_quantised, explained, first_line
 from alive.engines.smollm2 import smollm2_folder
 from alive.errors import ModelError
 
@@ -294,7 +294,7 @@ def _check_folder(folder: Path) -> None:
 def _read_config(where: Path | str) -> Any:
     try:
         config = AutoConfig.from_pretrained(where, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except FAULTS as error:
         raise _explained(where, error) from error
     known: set[str] = set()
     for names in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
@@ -315,7 +315,7 @@ def _load_tokenizer(where: Path | str) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"the tokenizer of {where} cannot be read: {_first(error)}") from error
+        raise ModelError(f"the tokenizer of {where} cannot be read: {first_line(error)}") from error
     if tokenizer.eos_token_id is None:
         raise ModelError(
             f"the tokenizer of {where} has no end token; set eos_token in tokenizer_config.json"
@@ -335,9 +335,11 @@ def _load_weights(where: Path | str, dtype: torch.dtype, bits: int, device: str)
         )
     except SafetensorError as error:
         raise ModelError(
-            f"the weights of {where} are damaged ({_first(error)}); copy or download them again"
+            f"the weights of {where} are damaged ({first_line(error)}); copy or download them again"
         ) from error
-    except (OSError, ValueError, RuntimeError) as error:
+    except torch.OutOfMemoryError:
+        raise
+    except FAULTS as error:
         raise _explained(where, error) from error
     missing = sorted(report["missing_keys"])
     if missing:
@@ -389,7 +391,7 @@ def _check_causal(where: Path | str, model: Any) -> None:
     # Change the last token: if predictions at the first move too, beyond rounding (mixtures of
     # experts and low precision have some), the model is one of them.
     ids = torch.tensor([[0, 1], [0, 2]], device=model.device)
-    with torch.inference_mode():
+    with torch.inference_mode(), explained(where):
         logits = model(input_ids=ids, use_cache=False).logits.float()
     first, last = (logits[0] - logits[1]).abs().amax(dim=-1).tolist()
     rounding = 1e-4 if model.dtype == torch.float32 else 1e-2
@@ -408,20 +410,15 @@ def _explained(where: Path | str, error: Exception) -> ModelError:
             "whose architecture transformers ships"
         )
     if isinstance(where, Path):
-        return ModelError(f"{where} cannot be loaded: {_first(error)}")
+        return ModelError(f"{where} cannot be loaded: {first_line(error)}")
     if "safetensors" in text:
         return ModelError(
             f"{where} has no safetensors weights on the hub; convert a copy and name its folder"
         )
     return ModelError(
-        f"no folder and no reachable hub model {where!r} ({_first(error)}); check the spelling and "
-        "the connection, or name a folder that holds the model"
+        f"no folder and no reachable hub model {where!r} ({first_line(error)}); check the "
+        "spelling and the connection, or name a folder that holds the model"
     )
-
-
-def _first(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _tokenizer_bytes(tokenizer: Any) -> bytes:

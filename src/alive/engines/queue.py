@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from alive.types import Request, Rollout
+from alive.protocols import Request
+from alive.types import Rollout
 
 __all__ = ["RequestQueue"]
 
@@ -44,6 +45,9 @@ class RequestQueue:
         if self._turn is None or self._turn.done() or self._turn.get_loop() is not loop:
             self._waiting = []  # what an earlier loop left behind has nobody who waits for it
             self._turn = loop.create_task(self._take_turn())
+            # A signal that ends the run in the midst of a batch is no one's answer; without this
+            # asyncio would complain on the terminal that nobody asked for it.
+            self._turn.add_done_callback(lambda turn: turn.cancelled() or turn.exception())
         answer: asyncio.Future[list[Rollout]] = loop.create_future()
         self._waiting.append((request, answer))
         return await answer

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
 
 from alive.errors import ModelError
 
-__all__ = ["check_quantised", "max_positions"]
+__all__ = ["FAULTS", "check_quantised", "explained", "first_line", "max_positions"]
+
+FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    StrictDataclassError,
+    TypeError,
+    ValueError,
+)
+"""What a family's own code raises on sizes, lengths or packages that it was not written for."""
 
 _READERS = {
     "gptq": "gptqmodel",
@@ -43,6 +62,35 @@ def check_quantised(config: Any) -> None:
         "and bfloat16 weights: name the folder or hub id it was quantised from (usually the same "
         "name without -GPTQ, -AWQ, -FP8 or -bnb-4bit), with model.lora_rank where memory is short"
     )
+
+
+@contextmanager
+def explained(name: object) -> Iterator[None]:
+    """Around code of a family's own: what it raises becomes a sentence.
+
+    Args:
+        name: What the user calls the model.
+
+    Raises:
+        ModelError: The family cannot be built, or cannot be run as it is set.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except FAULTS as error:
+        said = type(error).__name__ + (f": {first_line(error)}" if str(error).strip() else "")
+        raise ModelError(
+            f"{name} cannot be run by the transformers that is installed ({said}); choose a model "
+            "of another family"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first, its own reason where it only wraps one."""
+    told = error.__cause__ if isinstance(error, StrictDataclassError) else error
+    lines = str(told or error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def max_positions(config: Any) -> int | None:

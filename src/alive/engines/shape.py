@@ -113,7 +113,7 @@ def read_shape(id: str) -> ModelShape:
 
     from alive.engines.models import resolve
     from alive.engines.quiet import quiet_transformers
-    from alive.engines.refusals import check_quantised
+    from alive.engines.refusals import FAULTS, check_quantised, explained, first_line
     from alive.errors import ModelError
 
     where = resolve(id)
@@ -125,13 +125,13 @@ def read_shape(id: str) -> ModelShape:
                 build: Any = AutoModelForCausalLM.from_config
                 # In this type the kernels for experts also know the shapes of what they return.
                 model = build(config, trust_remote_code=False, dtype=torch.bfloat16)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except FAULTS as error:
         raise ModelError(
-            f"{id}: its size cannot be read ({reason}); name a folder with config.json, or a hub "
-            "id that is cached or can be reached"
+            f"{id}: its size cannot be read ({first_line(error)}); name a folder with config.json, "
+            "or a hub id that is cached or can be reached"
         ) from error
-    return _measured(model.eval())
+    with explained(id):
+        return _measured(model.eval())
 
 
 def _measured(model: Any) -> ModelShape:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from alive.config import SamplingConfig
+from alive.protocols import Sampler, SamplingParams
 from alive.roles import solve
-from alive.types import Attempt, Sampler, SamplingParams, Task
+from alive.types import Attempt, Task
 
 if TYPE_CHECKING:
     from alive.prompts.render import Renderer

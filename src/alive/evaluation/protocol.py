@@ -18,8 +18,9 @@ from alive.evaluation.self_correction import (
 )
 from alive.evaluation.statistics import Estimate, estimate, paired_difference
 from alive.evaluation.suites import Suite, as_task
+from alive.protocols import Sampler
 from alive.seeding import derive
-from alive.types import Attempt, Review, Sampler, Task
+from alive.types import Attempt, Review, Task
 
 if TYPE_CHECKING:
     from alive.prompts.render import Renderer
@@ -180,7 +181,7 @@ def changes(
     if [row["id"] for row in before] != [row["id"] for row in after]:
         raise ValueError("a paired difference needs the same problems before and after")
     names = dict.fromkeys(str(row["domain"]) for row in after)
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    by_measure: dict[str, dict[str, dict[str, float]]] = {}
     for measure, key in (("accuracy", "correct"), ("sampled_accuracy", "sampled")):
         pairs = [
             (str(b["domain"]), float(a[key]), float(b[key]))
@@ -190,8 +191,8 @@ def changes(
         for name in (*names, "total") if pairs else ():
             _, old, new = zip(*(p for p in pairs if name in (p[0], "total")), strict=True)
             change = paired_difference(old, new, derive(seed, measure, name))
-            found.setdefault(measure, {})[name] = asdict(change)
-    return found
+            by_measure.setdefault(measure, {})[name] = asdict(change)
+    return by_measure
 
 
 def _tasks(suites: Sequence[Suite]) -> list[Task]:
@@ -253,7 +254,7 @@ def _rows(
             "correct": attempt.correct,
         }
         if sampled:
-            row["sampled"] = sum(one.correct for one in sampled[index]) / len(sampled[index])
+            row["sampled"] = sum(sample.correct for sample in sampled[index]) / len(sampled[index])
         if corrections:
             correction = corrections[index]
             revision = correction.revision

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from alive.config import SamplingConfig
 from alive.evaluation.statistics import calibration_error
+from alive.protocols import Sampler, SamplingParams
 from alive.roles import review
-from alive.types import Attempt, Prompt, Review, Rollout, Sampler, SamplingParams, Task
+from alive.types import Attempt, Prompt, Review, Rollout, Task
 
 if TYPE_CHECKING:
     from alive.prompts.render import Renderer

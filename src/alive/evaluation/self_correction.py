@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alive.config import SamplingConfig
+from alive.protocols import Sampler, SamplingParams
 from alive.roles import review, solve
-from alive.types import Attempt, Review, Sampler, SamplingParams, Task
+from alive.types import Attempt, Review, Task
 
 if TYPE_CHECKING:
     from alive.prompts.render import Renderer
@@ -115,11 +116,11 @@ async def self_correct(
     solving = SamplingParams(sampling.solve_tokens, temperature=0.0)
 
     async def correct(task: Task, first: Attempt) -> Correction:
-        said = await review.review(sampler, renderer, task, first, False, judging, seed)
-        if said.verdict is not False:
-            return Correction(first, said, None)
-        second = await solve.revise(sampler, renderer, task, first, said, solving, seed)
-        return Correction(first, said, second)
+        critique = await review.review(sampler, renderer, task, first, False, judging, seed)
+        if critique.verdict is not False:
+            return Correction(first, critique, None)
+        second = await solve.revise(sampler, renderer, task, first, critique, solving, seed)
+        return Correction(first, critique, second)
 
     corrections = await asyncio.gather(*map(correct, tasks, attempts))
     return tuple(corrections)
@@ -143,12 +144,12 @@ async def revise_without_review(
         sampling: Token limits.
         seed: Of the draws; greedy decoding does not depend on it.
     """
-    said = renderer.words.content_free
+    text = renderer.words.content_free
     params = SamplingParams(sampling.solve_tokens, temperature=0.0)
 
     async def revise(task: Task, first: Attempt) -> Attempt:
-        nothing = review.from_text(task, first, said, privileged=False)
-        return await solve.revise(sampler, renderer, task, first, nothing, params, seed)
+        empty_review = review.from_text(task, first, text, privileged=False)
+        return await solve.revise(sampler, renderer, task, first, empty_review, params, seed)
 
     return tuple(await asyncio.gather(*map(revise, tasks, attempts)))
 

@@ -13,9 +13,10 @@ from alive.config import GameConfig
 from alive.evaluation.statistics import Difference, paired_difference
 from alive.feedback import negative_condition, positive_condition
 from alive.prompts import Renderer
+from alive.protocols import Sampler, SamplingParams
 from alive.roles import pose, solve
 from alive.seeding import derive
-from alive.types import Document, Sampler, SamplingParams, Task
+from alive.types import Document, Task
 
 __all__ = ["Separation", "check_separation", "probe_tasks"]
 

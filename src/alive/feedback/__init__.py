@@ -90,10 +90,13 @@ def solve_condition(review: Review) -> str | None:
     if review.leaks:
         return None
     sentences = _SENTENCE.split(" ".join(review.summary.split()))
-    said = " ".join(s for s in sentences if s and not _LENGTH.search(s))
-    if len(said) > MAX_CONDITION_CHARS:
-        said = said[: MAX_CONDITION_CHARS + 1].rpartition(" ")[0] or said[:MAX_CONDITION_CHARS]
-    return said or None
+    condition = " ".join(s for s in sentences if s and not _LENGTH.search(s))
+    if len(condition) > MAX_CONDITION_CHARS:
+        condition = (
+            condition[: MAX_CONDITION_CHARS + 1].rpartition(" ")[0]
+            or condition[:MAX_CONDITION_CHARS]
+        )
+    return condition or None
 
 
 def keep_review(review: Review, correct: bool) -> bool:

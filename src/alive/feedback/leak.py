@@ -34,16 +34,16 @@ def leaks(text: str, span: str) -> bool:
     other text by its words, whatever their case and punctuation, and by the numbers among them.
     """
     text, span = _plain(text), _plain(span)
-    sought, found = _tokens(span), _tokens(text)
+    sought, tokens = _tokens(span), _tokens(text)
     if not sought:
         return bool(span.strip()) and span.strip() in text
     ratio = _RATIO.fullmatch(span.strip(" {}()"))
     if ratio and int(ratio[2]):
         sought = [Fraction(int(ratio[1]), int(ratio[2]))]
     if len(sought) == 1 and isinstance(sought[0], Fraction):
-        return sought[0] in found or sought[0] in _ratios(text)
+        return sought[0] in tokens or sought[0] in _ratios(text)
     size = len(sought)
-    return any(found[i : i + size] == sought for i in range(len(found) - size + 1))
+    return any(tokens[i : i + size] == sought for i in range(len(tokens) - size + 1))
 
 
 def review_leaks(text: str, span: str) -> bool:
@@ -64,8 +64,8 @@ def review_leaks(text: str, span: str) -> bool:
         if not verdict and not score:
             kept.append(line)
     step = re.compile(r"\bstep (\d{1,3})\b", re.IGNORECASE)
-    said = step.sub(lambda m: "step" if 0 < int(m[1]) <= listed else m[0], "\n".join(kept))
-    return leaks(said, span)
+    content = step.sub(lambda m: "step" if 0 < int(m[1]) <= listed else m[0], "\n".join(kept))
+    return leaks(content, span)
 
 
 def _plain(text: str) -> str:

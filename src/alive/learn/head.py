@@ -78,12 +78,13 @@ def slice_bytes(device: str) -> int:
 
 
 def decoder_of(model: Any) -> Any:
-    """The part of a causal LM that ends in hidden states, adapters included."""
+    """The part of a causal LM that ends in hidden states, adapters included; else all of it."""
     base = model.get_base_model() if hasattr(model, "peft_config") else model
-    decoder = base.get_decoder()
     # Some families answer with themselves, or with a layer of the head.
-    whole = decoder is base or isinstance(decoder, torch.nn.Linear)
-    return base.base_model if whole else decoder
+    for decoder in (base.get_decoder(), base.base_model, getattr(base, "model", base)):
+        if decoder is not base and not isinstance(decoder, torch.nn.Linear):
+            return decoder
+    return base
 
 
 def head_of(model: Any, dtype: torch.dtype) -> Head | None:
@@ -94,12 +95,12 @@ def head_of(model: Any, dtype: torch.dtype) -> Head | None:
         then taken whole.
     """
     base = model.get_base_model() if hasattr(model, "peft_config") else model
-    layer = base.get_output_embeddings()
-    if layer is None:
+    layer, decoder = base.get_output_embeddings(), decoder_of(model)
+    if layer is None or decoder is base:
         return None
     ids = torch.arange(2, device=base.device)[None]
     with torch.no_grad():
-        hidden = decoder_of(model)(input_ids=ids, use_cache=False).last_hidden_state[0]
+        hidden = decoder(input_ids=ids, use_cache=False).last_hidden_state[0]
         expected = base(input_ids=ids, use_cache=False).logits[0].float()
         for after in _known(base.config):
             head = Head(layer.weight, layer.bias, after, dtype)

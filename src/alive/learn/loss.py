@@ -80,16 +80,23 @@ class Forward:
             fed = batch.ids[:, :-1]
             mask = torch.cat([batch.prefix_mask[batch.owner], torch.ones_like(fed)], dim=1)
             steps = torch.arange(fed.shape[1], device=fed.device)
+            # Padding behind a row stays at its last place: a model may have no place beyond it.
+            places = torch.minimum(steps, _last(batch.mask)[:, None])
             lengths = batch.prefix_mask.sum(-1)[batch.owner]
             rest, _ = self._states(
                 input_ids=fed,
                 attention_mask=mask,
-                position_ids=lengths[:, None] + steps,
+                position_ids=lengths[:, None] + places,
                 past_key_values=cache,
                 use_cache=True,
             )
             states = torch.cat([states, rest], dim=1)
         return states
+
+
+def _last(mask: Tensor) -> Tensor:
+    """The last place of each row [B, T] at which its mask is 1, [B]."""
+    return mask.shape[1] - 1 - mask.flip(-1).argmax(-1)
 
 
 def likelihood_loss(logprobs: Tensor, weights: Tensor) -> Tensor:

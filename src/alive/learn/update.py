@@ -13,7 +13,8 @@ import torch
 from alive.config import LearnConfig
 from alive.learn.batch import MicroBatch, micro_batches
 from alive.learn.loss import Forward, likelihood_loss, policy_gradient_loss
-from alive.types import TrainingRecord, UpdateStats
+from alive.protocols import UpdateStats
+from alive.types import TrainingRecord
 
 MAX_GRAD_NORM = 1.0
 """Gradients are clipped to this norm, as is customary."""

@@ -89,7 +89,7 @@ class ChatTemplate:
 def _dated(template: str) -> str:
     """Puts a ``strftime_now`` of its own before a template, as it cannot be handed in."""
     filters = "".join(
-        f"|replace({'%' + one!r}, {DATE.strftime('%' + one)!r})" for one in _DIRECTIVES
+        f"|replace({'%' + letter!r}, {DATE.strftime('%' + letter)!r})" for letter in _DIRECTIVES
     )
     macro = f"{{% macro strftime_now(format) %}}{{{{ format{filters} }}}}{{% endmacro %}}"
     # The line break is the block's own and is cut: the template begins a line as it did.

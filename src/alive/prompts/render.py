@@ -242,7 +242,7 @@ class Renderer:
             stops.append(tokenizer.eos_token_id)
         if not stops:
             raise ModelError("the tokenizer has no end token; set eos_token in its folder")
-        stops += [one for one in further if one < self.vocabulary]
+        stops += [token for token in further if token < self.vocabulary]
         return tuple(dict.fromkeys(stops))
 
     def _encode_trusted(self, text: str) -> tuple[int, ...]:

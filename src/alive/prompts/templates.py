@@ -86,7 +86,7 @@ class TemplateSet:
 
         What fills a slot is made harmless as text; its tokens are the endpoint's own affair.
         """
-        said = [
+        parts = [
             neutralise(slots[part.name], keep_mask=part.name == "passage")
             if isinstance(part, Slot)
             else part
@@ -94,7 +94,7 @@ class TemplateSet:
         ]
         return [
             {"role": "system", "content": self.system},
-            {"role": "user", "content": "".join(said)},
+            {"role": "user", "content": "".join(parts)},
         ]
 
 
@@ -139,11 +139,11 @@ def load_templates(name: str, folder: str | Path = "") -> TemplateSet:
 def _overrides(folder: Path, known: list[str]) -> dict[str, Path]:
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such prompts folder; it may hold {', '.join(known)}")
-    found = {path.name: path for path in sorted(folder.iterdir()) if path.name[0] != "."}
-    for name, path in found.items():
+    overrides = {path.name: path for path in sorted(folder.iterdir()) if path.name[0] != "."}
+    for name, path in overrides.items():
         if name not in known:
             raise ConfigError(f"{path}: not a file of this prompt set{_nearest(name, known)}")
-    return found
+    return overrides
 
 
 def _read(file: Path | Traversable) -> str:

@@ -169,10 +169,10 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, int, str, str, s
             if _find(row, key) is None:
                 continue
             change = summary.get("change", {}).get(key, {}).get(domain)
-            told = "" if not change else (
+            difference = "" if not change else (
                 f"{100 * change['mean']:+.1f} {_interval(change['low'], change['high'])}"
             )  # fmt: skip
-            yield domain, row.get("n", 0), label, _figure(old, key), _figure(row, key), told
+            yield domain, row.get("n", 0), label, _figure(old, key), _figure(row, key), difference
 
 
 def _figure(row: Mapping[str, Any], key: str) -> str:

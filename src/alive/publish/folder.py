@@ -56,7 +56,7 @@ def export(run: str | Path, to: str | Path, *, adapters: bool = False) -> Path:
                 if config.model.lora_rank and not adapters:
                     _write_merged(checkpoint.model, folder)
                 else:
-                    _copy_files(checkpoint.model, folder)
+                    _copy_files(checkpoint.model, folder, "adapter_*" if adapters else "*")
                 write_card(_card(run, config, checkpoint, adapters, folder), folder)
         except FileNotFoundError:
             if checkpoint.folder.exists():
@@ -68,9 +68,9 @@ def export(run: str | Path, to: str | Path, *, adapters: bool = False) -> Path:
     return target
 
 
-def _copy_files(source: Path, folder: Path) -> None:
+def _copy_files(source: Path, folder: Path, pattern: str) -> None:
     # One by one: copytree gathers what the disk says into an error that hides it.
-    for file in (file for file in source.rglob("*") if file.is_file()):
+    for file in (file for file in source.rglob(pattern) if file.is_file()):
         copy = folder / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)

@@ -50,16 +50,16 @@ def accuracy(run: Run, key: str, label: str) -> Chart | None:
         label: What the reader is told it is.
     """
     names = [*run.domains, "all"]
-    found: dict[str, list[tuple[float, float, float] | None]] = {}
+    columns: dict[str, list[tuple[float, float, float] | None]] = {}
     for when, stored in run.evaluations().items():
         rows = {**stored["result"].get("domains", {}), "all": stored["result"]}
-        found[when] = [_interval(rows.get(name, {}), key) for name in names]
-    if not any(one for column in found.values() for one in column):
+        columns[when] = [_interval(rows.get(name, {}), key) for name in names]
+    if not any(interval for column in columns.values() for interval in column):
         return None
 
     def paint(axes: Axes) -> None:
-        for offset, (when, column) in zip((-0.14, 0.14), found.items(), strict=False):
-            kept = [(at + offset, one) for at, one in enumerate(column) if one]
+        for offset, (when, column) in zip((-0.14, 0.14), columns.items(), strict=False):
+            kept = [(at + offset, interval) for at, interval in enumerate(column) if interval]
             means = [mean for _, (mean, _, _) in kept]
             spread = [[m - low for _, (m, low, _) in kept], [high - m for _, (m, _, high) in kept]]
             places = [at for at, _ in kept]
@@ -71,14 +71,15 @@ def accuracy(run: Run, key: str, label: str) -> Chart | None:
         axes.legend(loc="best")
 
     table = tuple(
-        (name, *(_shown(column[at]) for column in found.values())) for at, name in enumerate(names)
+        (name, *(_shown(column[at]) for column in columns.values()))
+        for at, name in enumerate(names)
     )
     return Chart(
         f"Held-out problems, {label}",
         draw(f"accuracy {label}", paint, 1.3 + 0.42 * len(names)),
         f"Share of {run.before['result']['n'] if run.before else 0} held-out problems answered "
         "right; whiskers are 95 % intervals over problems.",
-        ("domain", *found),
+        ("domain", *columns),
         table,
     )
 
@@ -180,5 +181,8 @@ def _interval(row: Mapping[str, Any], key: str) -> tuple[float, float, float] | 
     return 100 * row[key], 100 * low, 100 * high
 
 
-def _shown(one: tuple[float, float, float] | None) -> str:
-    return "-" if one is None else f"{one[0]:.1f} [{one[1]:.1f}, {one[2]:.1f}]"
+def _shown(interval: tuple[float, float, float] | None) -> str:
+    if interval is None:
+        return "-"
+    mean, low, high = interval
+    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"

@@ -153,9 +153,10 @@ def _cost(run: Run) -> Iterator[Chart]:
     timed = [entries.get(row["step"], {}) for row in run.metrics]
     if not any(timed):
         return
-    names = [n for n in _STAGES if any(n in one.get("seconds", {}) for one in timed)]
+    names = [n for n in _STAGES if any(n in entry.get("seconds", {}) for entry in timed)]
     seconds = {
-        n: [one.get("seconds", {}).get(n, 0.0) if one else None for one in timed] for n in names
+        n: [entry.get("seconds", {}).get(n, 0.0) if entry else None for entry in timed]
+        for n in names
     }
     total = {name: sum(value or 0 for value in column) for name, column in seconds.items()}
 
@@ -176,9 +177,9 @@ def _cost(run: Run) -> Iterator[Chart]:
         tuple((name, f"{spent:,.1f}") for name, spent in total.items()),
     )
     memory = {
-        name: [one["memory"].get(kind, 0) / 1e9 if one else None for one in timed]
+        name: [entry["memory"].get(kind, 0) / 1e9 if entry else None for entry in timed]
         for kind, name in (("resident", "process"), ("device", "accelerator, peak"))
-        if any(kind in one.get("memory", {}) for one in timed)
+        if any(kind in entry.get("memory", {}) for entry in timed)
     }
     yield _lines(run, "Memory", "Of the process, after each step.", memory, "GB", None)
 

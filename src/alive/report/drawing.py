@@ -22,7 +22,7 @@ INK, GRID = "#1f2328", "#d8dbdf"
 SERIES = ("#0072b2", "#d55e00", "#00875a", "#aa4499", "#8a6d00", "#56789a")
 """Colours that differ in lightness as well, so that they are told apart without hue."""
 
-_NAMES = {INK: "--ink", GRID: "--grid"} | {one: f"--c{i}" for i, one in enumerate(SERIES, 1)}
+_NAMES = {INK: "--ink", GRID: "--grid"} | {colour: f"--c{i}" for i, colour in enumerate(SERIES, 1)}
 _WIDTH = 5.0
 """Inches of 72 points: a figure is as wide as a phone, so its text is read at its own size."""
 
@@ -81,7 +81,7 @@ def _embedded(svg: str, name: str) -> str:
     svg = re.sub(r'\bid="', f'id="{prefix}', svg)
     svg = re.sub(r'href="#', f'href="#{prefix}', svg)
     svg = svg.replace("url(#", f"url(#{prefix}")
-    svg = re.sub(r"#[0-9a-f]{6}\b", lambda found: _variable(found[0]), svg)
+    svg = re.sub(r"#[0-9a-f]{6}\b", lambda match: _variable(match[0]), svg)
     # Decoration for those who see; the caption and the table say the same.
     return re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', _OPENING, svg, count=1)
 

@@ -54,8 +54,8 @@ class Run:
 
     def evaluations(self) -> dict[str, Values]:
         """The evaluations there are, ``before`` first."""
-        found = {"before": self.before, "after": self.after}
-        return {name: stored for name, stored in found.items() if stored is not None}
+        evaluations = {"before": self.before, "after": self.after}
+        return {name: stored for name, stored in evaluations.items() if stored is not None}
 
 
 def read_run(path: Path, running: bool | None = None) -> Run:

@@ -16,7 +16,7 @@ __all__ = ["environment", "stylesheet"]
 @cache
 def environment(package: str) -> jinja2.Environment:
     """Returns the templates of a package's ``templates`` folder, and those shared by all."""
-    made = jinja2.Environment(
+    templates = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -25,9 +25,9 @@ def environment(package: str) -> jinja2.Environment:
             [jinja2.PackageLoader(package), jinja2.PackageLoader("alive.report")]
         ),
     )
-    made.filters |= {"percent": percent, "rate_class": rate_class, "clip": clip}
-    made.globals |= {"number": _number}
-    return made
+    templates.filters |= {"percent": percent, "rate_class": rate_class, "clip": clip}
+    templates.globals |= {"number": _number}
+    return templates
 
 
 @cache

@@ -71,7 +71,7 @@ def _curve(judged: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
         return 100 * passed / len(rows)
 
     thresholds = sorted({row["score"] or 0 for row in judged}, reverse=True)
-    return [(0.0, 0.0), *((share(wrong, one), share(right, one)) for one in thresholds)]
+    return [(0.0, 0.0), *((share(wrong, least), share(right, least)) for least in thresholds)]
 
 
 def _area(curve: Sequence[tuple[float, float]]) -> float:
@@ -81,8 +81,8 @@ def _area(curve: Sequence[tuple[float, float]]) -> float:
 
 
 def _rates(reviewer: Mapping[str, Any]) -> tuple[str, str, str]:
-    found = (reviewer.get(key) for key in ("tpr", "fpr", "j"))
-    first, second, third = ("-" if one is None else f"{100 * one:.1f} %" for one in found)
+    rates = (reviewer.get(key) for key in ("tpr", "fpr", "j"))
+    first, second, third = ("-" if rate is None else f"{100 * rate:.1f} %" for rate in rates)
     return first, second, third
 
 

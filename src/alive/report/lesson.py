@@ -47,14 +47,14 @@ class Lesson:
 
 def find_lesson(run: Run) -> Lesson | None:
     """Returns the lesson at the hardest task that one revision solved; None where none did."""
-    found: tuple[dict[str, Any], dict[str, Any]] | None = None
+    pair: tuple[dict[str, Any], dict[str, Any]] | None = None
     for shard in _spread(sorted((run.path / "episodes").glob("step-*.parquet"))):
-        for pair in _corrected(shard):
-            if found is None or pair[0]["pass_rate"] < found[0]["pass_rate"]:
-                found = pair
-    if found is None:
+        for candidate in _corrected(shard):
+            if pair is None or candidate[0]["pass_rate"] < pair[0]["pass_rate"]:
+                pair = candidate
+    if pair is None:
         return None
-    attempt, revision = found
+    attempt, revision = pair
     return Lesson(
         step=attempt["step"],
         source=attempt["source"],

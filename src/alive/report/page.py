@@ -62,12 +62,12 @@ def render_report(path: Path, running: bool | None = None) -> str:
         RunError: It holds no run.
     """
     run = read_run(path, running)
-    found = (
+    drawn = (
         accuracy(run, "sampled_accuracy", "sampled"),
         accuracy(run, "accuracy", "greedy"),
         *(make(run) for make in (self_correction, roc, calibration)),
     )
-    charts = {"measured": [one for one in found if one], "time": list(over_time(run))}
+    charts = {"measured": [chart for chart in drawn if chart], "time": list(over_time(run))}
     return environment("alive.report").get_template("report.html").render(
         run=run,
         style=Markup(stylesheet()),
@@ -143,7 +143,7 @@ def _cards(run: Run) -> Iterator[Card]:
     yield Card("steps", f"{run.steps:,} of {run.config['steps']:,}")
     # While there is no summary the steps are counted, without what measuring conditions drew.
     counted = [run.summary] if run.summary else run.metrics
-    sampled, trained = (sum(one[f"tokens_{kind}"] for one in counted) for kind in _TOKENS)
+    sampled, trained = (sum(row[f"tokens_{kind}"] for row in counted) for kind in _TOKENS)
     yield Card("tokens", f"{sampled + trained:,}", f"{sampled:,} sampled, {trained:,} trained")
     spent = sum(sum(entry["seconds"].values()) for entry in run.journal if "seconds" in entry)
     yield Card("time", _duration(run.summary["seconds"] if run.summary else spent))
@@ -157,14 +157,14 @@ def _problems(run: Run) -> Iterator[Problem]:
     if not (run.before and run.after):
         return
     pairs = [Problem(*pair) for pair in zip(run.before["rows"], run.after["rows"], strict=True)]
-    learned = [one for one in pairs if one.after["correct"] and not one.before["correct"]]
+    learned = [p for p in pairs if p.after["correct"] and not p.before["correct"]]
     by_domain: dict[str, list[Problem]] = {}
     for problem in learned:
         by_domain.setdefault(problem.after["domain"], []).append(problem)
     rounds = max(map(len, by_domain.values()), default=0)
     turns = [group[at] for at in range(rounds) for group in by_domain.values() if at < len(group)]
     yield from turns[:_LEARNED]
-    yield from [one for one in pairs if one.before["correct"] and not one.after["correct"]][:_LOST]
+    yield from [p for p in pairs if p.before["correct"] and not p.after["correct"]][:_LOST]
 
 
 def _duration(seconds: float) -> str:

@@ -85,7 +85,7 @@ def _of_measuring(run: Run) -> Iterator[str]:
 def _of_revising(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iterator[str]:
     if not old or not new or not old["n_wrong"] or not new["n_wrong"]:
         return
-    rates = [one["corrected"] / one["n_wrong"] for one in (old, new)]
+    rates = [counts["corrected"] / counts["n_wrong"] for counts in (old, new)]
     if rates[1] < rates[0] and new["n_wrong"] < old["n_wrong"]:
         yield (
             f"Revising corrects {percent(rates[1])} of wrong first attempts, {percent(rates[0])} "

@@ -14,18 +14,10 @@ from dataclasses import dataclass, replace
 from alive.config import GameConfig
 from alive.feedback import leaks, positive_condition
 from alive.prompts import Renderer, neutralise_mask
+from alive.protocols import Request, Sampler, SamplingParams
 from alive.roles.spans import STOP_WORDS, around, candidates, occurrences, shown, span_type
 from alive.seeding import derive, digest
-from alive.types import (
-    MASK,
-    Document,
-    Origin,
-    Request,
-    Rollout,
-    Sampler,
-    SamplingParams,
-    Task,
-)
+from alive.types import MASK, Document, Origin, Rollout, Task
 from alive.verify import extract_answer, matches, normalise
 
 __all__ = [
@@ -107,18 +99,18 @@ async def pose(
         The tasks, poser's first, and every proposal with what came of it.
     """
     prompt = renderer.pose(document.text, positive_condition("pose", renderer.words))
-    board = _Board(document, game, memory, guesses)
+    draft = SpanDraft(document, game, memory, guesses)
     m = game.masks_per_document
     wanted = m - round(game.random_share * m)
     for turn in range(ROUNDS):
-        missing = wanted - len(board.tasks)
+        missing = wanted - len(draft.tasks)
         if missing <= 0:
             break
         own = derive(seed, "pose", document.id, turn)
         for rollout in await sampler.sample(Request(prompt, missing, params, own)):
-            board.propose(rollout)
-    board.fill(m, derive(seed, "random", document.id))
-    return Posed(tuple(board.tasks), tuple(board.rollouts), tuple(board.reasons))
+            draft.propose(rollout)
+    draft.fill(m, derive(seed, "random", document.id))
+    return Posed(tuple(draft.tasks), tuple(draft.rollouts), tuple(draft.reasons))
 
 
 async def blind_guesses(
@@ -213,14 +205,14 @@ def random_spans(
 
     The types take turns, so that a prefix of the list mixes them. No two are equal once normalised.
     """
-    found: list[str] = []
+    spans: list[str] = []
     for span in candidates(document.text, seed):
-        if invalid_reason(document, span, game, [*taken, *found]) is None:
-            found.append(span)
-    return found
+        if invalid_reason(document, span, game, [*taken, *spans]) is None:
+            spans.append(span)
+    return spans
 
 
-class _Board:
+class SpanDraft:
     """The tasks posed so far on one document, and what was refused."""
 
     def __init__(
@@ -230,6 +222,7 @@ class _Board:
         memory: Container[str],
         guesses: Sequence[str],
     ) -> None:
+        """Starts with no task; the arguments are those of ``pose``."""
         self.document, self.game = document, game
         self.memory, self.guesses = memory, guesses
         self.tasks: list[Task] = []
@@ -237,6 +230,7 @@ class _Board:
         self.reasons: list[str | None] = []
 
     def propose(self, rollout: Rollout) -> None:
+        """Takes a proposal of the poser, if it is valid, and notes what came of it."""
         span = _proposed_span(rollout.text)
         reason = self._refuse(span)
         self.rollouts.append(rollout)

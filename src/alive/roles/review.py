@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from alive.feedback import leaks, review_leaks
 from alive.prompts import REVIEW_LINE, Renderer
+from alive.protocols import Request, Sampler, SamplingParams
 from alive.seeding import derive
-from alive.types import Attempt, Request, Review, Rollout, Sampler, SamplingParams, Task
+from alive.types import Attempt, Review, Rollout, Task
 
 __all__ = ["ParsedReview", "from_text", "none", "parse_review", "review", "review_each"]
 
@@ -51,16 +52,16 @@ def parse_review(text: str) -> ParsedReview:
             analysis.append(line)
         else:
             fields[label["label"].lower()].append(line[label.end() :].strip())
-    one = {name: values[0] if len(values) == 1 else "" for name, values in fields.items()}
-    said = _VERDICT.fullmatch(one["verdict"])
-    verdict = None if said is None else said[1].lower() == "right"
-    number = _SCORE.fullmatch(one["score"])
+    texts = {name: values[0] if len(values) == 1 else "" for name, values in fields.items()}
+    verdict_word = _VERDICT.fullmatch(texts["verdict"])
+    verdict = None if verdict_word is None else verdict_word[1].lower() == "right"
+    number = _SCORE.fullmatch(texts["score"])
     score = float(number[1]) if number and float(number[1]) <= 10 else None
     faulty = None
     if verdict is False:
-        found = _NAMED.search(one["summary"]) or _NAMED.search("\n".join(analysis))
-        faulty = int(found[1]) if found else None
-    return ParsedReview(one["summary"], verdict, faulty, score)
+        named = _NAMED.search(texts["summary"]) or _NAMED.search("\n".join(analysis))
+        faulty = int(named[1]) if named else None
+    return ParsedReview(texts["summary"], verdict, faulty, score)
 
 
 async def review(

@@ -7,8 +7,9 @@ from the text, through ``alive.verify``.
 from __future__ import annotations
 
 from alive.prompts import Renderer
+from alive.protocols import Request, Sampler, SamplingParams
 from alive.seeding import derive
-from alive.types import Attempt, Request, Review, Rollout, Sampler, SamplingParams, Task
+from alive.types import Attempt, Review, Rollout, Task
 from alive.verify import extract_answer, matches
 
 __all__ = ["revise", "solve"]

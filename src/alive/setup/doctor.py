@@ -79,7 +79,7 @@ def examine(out: str = "runs") -> Iterator[Finding]:
 
 def _python_and_packages() -> Iterator[Finding]:
     try:
-        asked = metadata(PACKAGE)
+        package = metadata(PACKAGE)
     except PackageNotFoundError:
         yield Finding("installation", "missing", f"{PACKAGE} is not installed", "pip install -e .")
         return
@@ -89,20 +89,21 @@ def _python_and_packages() -> Iterator[Finding]:
     except ImportError:
         yield Finding("packages", "missing", "packaging is not installed", "pip install packaging")
         return
-    here, wanted = sys.version.split()[0], asked["Requires-Python"]
+    here, wanted = sys.version.split()[0], package["Requires-Python"]
     fits = SpecifierSet(wanted).contains(here, prereleases=True)
     remedy = "" if fits else f"make a virtual environment with Python {wanted}"
     yield Finding("Python", "ok" if fits else "missing", f"{here}, wanted {wanted}", remedy)
-    requirements = [Requirement(text) for text in asked.get_all("Requires-Dist") or []]
-    always = [one for one in requirements if one.marker is None or one.marker.evaluate()]
-    lacking = [(one, fault) for one in always if (fault := _fault(one))]
-    for one, fault in lacking:
-        yield Finding(one.name, "missing", fault, f"pip install '{one.name}{one.specifier}'")
+    requirements = [Requirement(text) for text in package.get_all("Requires-Dist") or []]
+    always = [r for r in requirements if r.marker is None or r.marker.evaluate()]
+    lacking = [(r, fault) for r in always if (fault := _fault(r))]
+    for lacked, fault in lacking:
+        remedy = f"pip install '{lacked.name}{lacked.specifier}'"
+        yield Finding(lacked.name, "missing", fault, remedy)
     if not lacking:
         yield Finding("packages", "ok", f"all {len(always)} that are needed")
     for extra, purpose in EXTRAS.items():
-        mine = [one for one in requirements if one.marker and one.marker.evaluate({"extra": extra})]
-        faults = [fault for one in mine if one not in always and (fault := _fault(one))]
+        mine = [r for r in requirements if r.marker and r.marker.evaluate({"extra": extra})]
+        faults = [fault for r in mine if r not in always and (fault := _fault(r))]
         subject = f"extra {extra}"
         if faults:
             yield Finding(
@@ -168,11 +169,11 @@ def _quickstart(out: str) -> Iterator[Finding]:
         ("memory", plan.peak, plan.available),
         ("disk", plan.disk, plan.disk_free),
     ):
-        found = f"{free / 1e9:,.2f} GB free; the quickstart takes {needed / 1e9:,.2f} GB"
+        space = f"{free / 1e9:,.2f} GB free; the quickstart takes {needed / 1e9:,.2f} GB"
         if needed <= free:
-            yield Finding(subject, "ok", found)
+            yield Finding(subject, "ok", space)
         else:
-            yield Finding(subject, "missing", found, remedy(plan))
+            yield Finding(subject, "missing", space, remedy(plan))
 
 
 def _writable(out: str) -> Iterator[Finding]:
@@ -182,8 +183,8 @@ def _writable(out: str) -> Iterator[Finding]:
         with tempfile.TemporaryFile(dir=place) as file:
             file.write(b"x")
     except OSError as error:
-        found = f"{place} cannot be written ({error.strerror})"
-        yield Finding("run folder", "missing", found, "choose another place: --out FOLDER")
+        reason = f"{place} cannot be written ({error.strerror})"
+        yield Finding("run folder", "missing", reason, "choose another place: --out FOLDER")
         return
     yield Finding("run folder", "ok", f"{out} can be written")
 
@@ -207,12 +208,12 @@ def _smollm2() -> Iterator[Finding]:
     from alive.engines.smollm2 import smollm2_here
 
     try:
-        found = smollm2_here()
+        weights = smollm2_here()
     except AliveError as error:
-        found, _, remedy = str(error).partition("; run: ")
-        yield Finding("SmolLM2 weights", "note", found, remedy)
+        reason, _, remedy = str(error).partition("; run: ")
+        yield Finding("SmolLM2 weights", "note", reason, remedy)
         return
-    yield Finding("SmolLM2 weights", "ok", found)
+    yield Finding("SmolLM2 weights", "ok", weights)
 
 
 def _git() -> Finding:

@@ -10,7 +10,7 @@ from alive.config import Config
 from alive.corpus.survey import Survey, survey
 from alive.doors import is_stranger, model_world
 from alive.errors import UserError
-from alive.plan import Plan, calibrated, make_plan, remedy
+from alive.plan import Plan, make_plan, remedy, with_throughput
 from alive.settings import Layer, build_config, config_layers
 from alive.setup.config_file import Choice, config_file
 
@@ -70,7 +70,7 @@ class Start:
         Args:
             command: What starts the run, for its head.
         """
-        found = "\n".join(f"  {label}: {value}" for label, value in self.found())
+        facts = "\n".join(f"  {label}: {value}" for label, value in self.found())
         cost = "\n".join(
             f"  {label}: {value}"
             for label, value in self.plan.lines()
@@ -78,7 +78,7 @@ class Start:
         )
         return config_file(
             f"Settings of a run, written by alive init. Start it with: {command}\n\n"
-            f"Found:\n{found}\n\nCost:\n{cost}\n\n"
+            f"Found:\n{facts}\n\nCost:\n{cost}\n\n"
             "What is set below was chosen for these. What is commented out has its default.",
             self.choices,
         )
@@ -118,10 +118,10 @@ def find_start(model: str, paths: Sequence[str]) -> Start:
     if "learn.learning_rate" not in choices:
         choices["learn.learning_rate"] = _rate(shape, bool(choices["model.lora_rank"].value))
     config = _config(choices)
-    plan = calibrated(make_plan(config, shape), config)
+    plan = with_throughput(make_plan(config, shape), config)
     if not model_world(model) or not preset:  # of a world's own preset the length was measured
         choices |= _length(config, plan, seen)
-    plan = replace(make_plan(_config(choices), shape), rates=plan.rates, note=plan.note)
+    plan = replace(make_plan(_config(choices), shape), throughput=plan.throughput, note=plan.note)
     return Start(choices, plan, seen, on_gpu)
 
 
@@ -145,12 +145,14 @@ def _preset_for(model: str, paths: Sequence[str]) -> str | None:
 def _from_preset(name: str) -> Choices:
     """What a preset sets, but for model and corpus."""
     [(_, values)] = config_layers(name, (), ())
-    found: Choices = {}
+    choices: Choices = {}
     for key, value in values.items():
         leaves = value.items() if isinstance(value, dict) else [("", value)]
-        for leaf, one in leaves:
-            found[f"{key}.{leaf}" if leaf else key] = Choice(one, f"as in the preset {name}.")
-    return {key: one for key, one in found.items() if key not in ("model.id", "corpus.paths")}
+        for leaf, setting in leaves:
+            choices[f"{key}.{leaf}" if leaf else key] = Choice(setting, f"as in the preset {name}.")
+    return {
+        key: choice for key, choice in choices.items() if key not in ("model.id", "corpus.paths")
+    }
 
 
 def _documents(shape: ModelShape, seen: Survey, on_gpu: bool) -> Choices:
@@ -221,11 +223,7 @@ def _ways(config: Config, shape: ModelShape, on_gpu: bool) -> Iterator[Choices]:
     # On a CPU wider passes pad more than they gain; the logits of a large one leave its caches.
     widest = 8192 if on_gpu else 1024 if shape.parameters > LARGE else 2048
     passes = [size for size in (8192, 4096, 2048, 1024, 512) if longest <= size <= widest]
-    dtype = Choice("float32", "a CPU takes this in any case: lower precision rounds changes away.")
-    if on_gpu and shape.parameters >= 1_000_000_000:
-        dtype = Choice("bfloat16", "half the memory, on a GPU with a model of this size.")
-    elif on_gpu:
-        dtype = Choice("auto", "the faster one on this GPU; the plan counts with float32.")
+    dtype = Choice("auto", "the faster one here; weights that train are float32 in any case.")
     for rank in (0, 16):
         trained = "all weights train: they fit."
         if rank:

@@ -64,13 +64,13 @@ class RunFolder:
         """
         path = Path(path) if str(path) else default_out(config.model.id, datetime.now())
         check_place(path, resume)
-        made = not path.exists()
+        is_new = not path.exists()
         with atomic.storage(path, "Nothing was changed."):
             for name in ("episodes", "records", "checkpoints"):
                 (path / name).mkdir(parents=True, exist_ok=True)
             lock = take_lock(path)
         run = cls(path, config, lock, resume)
-        run._made = made
+        run._made = is_new
         try:
             if resume:
                 check_config(path, config)

@@ -87,8 +87,8 @@ class Filters:
         if self.flag:
             parts.append(f"({_CONDITIONS[self.flag]})")
         if self.text:
-            found = " or ".join(f"contains({column}, $text)" for column in _SEARCHED)
-            parts.append(f"({found})")
+            contained = " or ".join(f"contains({column}, $text)" for column in _SEARCHED)
+            parts.append(f"({contained})")
             values["text"] = self.text
         return " and ".join(parts) or "true", values
 
@@ -178,7 +178,7 @@ class Episodes:
             after: The last row of the page before; None for the first page.
         """
         began = time.monotonic()
-        shards = [one for one in self._newest_first() if after is None or one[0] <= after.step]
+        shards = [s for s in self._newest_first() if after is None or s[0] <= after.step]
         rows: list[Row] = []
         looked = 0
         while looked < len(shards) and len(rows) <= PAGE:
@@ -210,9 +210,9 @@ class Episodes:
         return self._rows(query, {"shards": list(shards), **values, **place})
 
     def _rows(self, query: str, values: Mapping[str, object]) -> list[Row]:
-        found = self._database.cursor().execute(query, dict(values))
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        result = self._database.cursor().execute(query, dict(values))
+        names = [column[0] for column in result.description]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def _shard(self, folder: str, step: int) -> str | None:
         path = self._run / folder / f"step-{step:06d}.parquet"
@@ -221,8 +221,8 @@ class Episodes:
     def _newest_first(self) -> list[tuple[int, str]]:
         """Lists the shards with their steps."""
         paths = (self._run / "episodes").glob("step-*.parquet")
-        found = [(int(path.stem.removeprefix("step-")), str(path)) for path in paths]
-        return sorted(found, reverse=True)
+        shards = [(int(path.stem.removeprefix("step-")), str(path)) for path in paths]
+        return sorted(shards, reverse=True)
 
     def _check(self) -> None:
         first = next((self._run / "episodes").glob("step-*.parquet"), None)

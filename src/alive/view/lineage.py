@@ -120,12 +120,12 @@ def documents_of(rows: Sequence[Row]) -> list[DocumentView]:
     for row in rows:
         tasks = by_document.setdefault(row["document_id"], {})
         tasks.setdefault(row["task_id"], []).append(row)
-    found = []
+    documents = []
     for tasks in by_document.values():
         views = [_task(group) for group in tasks.values()]
         first = views[0].first
-        found.append(DocumentView(first, marked(first["document"], views), views))
-    return found
+        documents.append(DocumentView(first, marked(first["document"], views), views))
+    return documents
 
 
 def marked(document: str, tasks: Sequence[TaskView]) -> list[Mark]:

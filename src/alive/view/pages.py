@@ -61,7 +61,7 @@ class Pages:
         """The run, read again where its files have changed."""
         names = ("metrics.jsonl", "journal.jsonl", "before.json", "after.json", "summary.json")
         files = [self._path / name for name in names]
-        times = tuple(one.stat().st_mtime if one.exists() else 0.0 for one in files)
+        times = tuple(file.stat().st_mtime if file.exists() else 0.0 for file in files)
         if self._read is None or self._read[0] != times:
             self._read = (times, read_run(self._path))
         return self._read[1]
@@ -101,13 +101,13 @@ class Pages:
         rows = [row for row in self.episodes.step(step) if row["document_id"] == document]
         if not rows:
             raise Unknown(f"step {step + 1} has no such document")
-        again = [row["step"] for row in self.run.metrics if document in row.get("rehearsed", {})]
+        replayed = [row["step"] for row in self.run.metrics if document in row.get("rehearsed", {})]
         return self._render(
             "document.html",
             step=step,
             document=documents_of(rows)[0],
             records=learned(self.episodes.records(step, document)),
-            again=again,
+            replayed=replayed,
         )
 
     def task(self, step: int, task: str) -> str:
@@ -133,10 +133,10 @@ class Pages:
 
     def attempts(self, filters: Filters, after: Place | None = None) -> str:
         """Lists the attempts that pass the filters, newest step first."""
-        found = self.episodes.attempts(filters, after)
+        page = self.episodes.attempts(filters, after)
         reasons = sorted({reason for row in self.run.metrics for reason in row["dropped"]})
         return self._render(
-            "attempts.html", found=found, filters=filters, reasons=reasons, flags=FLAGS
+            "attempts.html", page=page, filters=filters, reasons=reasons, flags=FLAGS
         )
 
     def problem_indices(self, change: str = "", domain: str = "") -> list[int]:

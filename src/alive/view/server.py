@@ -133,9 +133,9 @@ def make_app(run: Path) -> Starlette:
 def link(page: str, /, **values: object) -> str:
     """Returns the address of a page on the server: its own values in the path, others asked for."""
     path = [str(values.pop(name)) for name in ("step", "id", "index") if name in values]
-    asked = {name: value for name, value in values.items() if value not in ("", None)}
+    query = {name: value for name, value in values.items() if value not in ("", None)}
     where = "/" if page == "home" else "/" + "/".join([page, *(quote(part, "") for part in path)])
-    return where + (f"?{urlencode(asked)}" if asked else "")
+    return where + (f"?{urlencode(query)}" if query else "")
 
 
 class _Malformed(ValueError):
@@ -163,14 +163,14 @@ def _named(request: Request) -> tuple[int, str]:
 
 
 def _filters(request: Request) -> Filters:
-    asked = request.query_params
+    query = request.query_params
     return Filters(
-        text=asked.get("text", ""),
+        text=query.get("text", ""),
         role=_choice(request, "role", ("solve", "revise")),  # type: ignore[arg-type]
         flag=_choice(request, "flag", FLAGS),
-        dropped=asked.get("dropped", ""),
-        domain=asked.get("domain", ""),
-        document=asked.get("document", ""),
+        dropped=query.get("dropped", ""),
+        domain=query.get("domain", ""),
+        document=query.get("document", ""),
     )
 
 

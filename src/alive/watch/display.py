@@ -86,12 +86,14 @@ class Display:
             if i:
                 passage.append(f"[{task.span}]", style="bold reverse")
             passage.append(part)
-        said = Text("right" if attempt.correct else "wrong", "green" if attempt.correct else "red")
+        outcome = Text(
+            "right" if attempt.correct else "wrong", "green" if attempt.correct else "red"
+        )
         rate = sum(a.correct for a in _group(episode, task)) / len(_group(episode, task))
         parts = [
             Text("passage, with the hidden span in brackets", "dim"),
             passage,
-            Text.assemble(("\nattempt, ", "dim"), said),
+            Text.assemble(("\nattempt, ", "dim"), outcome),
             Text(attempt.rollout.text),
             Text("\nreview" if review.rollout else "\nreview, by the teacher", "dim"),
             Text(review.text),
@@ -107,8 +109,8 @@ class Display:
 def _corrected(episode: Episode, attempt: Attempt) -> Attempt | None:
     """The revision of an attempt that came out right."""
     key = attempt.task_id, attempt.index
-    found = (r for r in episode.revisions if r.correct and (r.task_id, r.index) == key)
-    return next(found, None)
+    corrected = (r for r in episode.revisions if r.correct and (r.task_id, r.index) == key)
+    return next(corrected, None)
 
 
 def _group(episode: Episode, task: Task) -> tuple[Attempt, ...]:
@@ -117,7 +119,7 @@ def _group(episode: Episode, task: Task) -> tuple[Attempt, ...]:
 
 def _teachable(episode: Episode) -> tuple[Task, Attempt, Review] | None:
     """Prefers a wrong attempt that was then corrected, at a task that other attempts got right."""
-    found: list[tuple[int, Task, Attempt, Review]] = []
+    ranked: list[tuple[int, Task, Attempt, Review]] = []
     if not episode.reviews:
         return None
     for task, attempts, reviews in zip(
@@ -130,7 +132,7 @@ def _teachable(episode: Episode) -> tuple[Task, Attempt, Review] | None:
             honest = review.verdict is attempt.correct
             corrected = _corrected(episode, attempt) is not None
             rank = 8 * corrected + 4 * mixed + 2 * honest + (not attempt.correct)
-            found.append((rank, task, attempt, review))
-    if not found:
+            ranked.append((rank, task, attempt, review))
+    if not ranked:
         return None
-    return max(found, key=lambda item: item[0])[1:]
+    return max(ranked, key=lambda item: item[0])[1:]

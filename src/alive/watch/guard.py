@@ -44,8 +44,8 @@ def _unread(rows: Rows) -> bool:
 def _lying(rows: Rows) -> bool:
     # One that nobody can read is no lie.
     reviewed = _reviewed(rows)
-    told = 1 - _mean(reviewed, "reviews_unparsed") if reviewed else 0.0
-    return told > 0.5 and _mean(reviewed, "reviews_honest") < told / 2
+    parsed = 1 - _mean(reviewed, "reviews_unparsed") if reviewed else 0.0
+    return parsed > 0.5 and _mean(reviewed, "reviews_honest") < parsed / 2
 
 
 RULES: dict[str, Callable[[Rows], bool]] = {
@@ -74,8 +74,8 @@ class Guard:
         if len(self._rows) < WINDOW:
             return skipped
         rows = list(self._rows)
-        now = {said for said, rule in RULES.items() if rule(rows)}
-        found = [f"{said} (last {WINDOW} steps)" for said in RULES if said in now - self._holds]
-        found += [f"no longer: {said}" for said in RULES if said in self._holds - now]
+        now = {name for name, rule in RULES.items() if rule(rows)}
+        changes = [f"{name} (last {WINDOW} steps)" for name in RULES if name in now - self._holds]
+        changes += [f"no longer: {name}" for name in RULES if name in self._holds - now]
         self._holds = now
-        return skipped + found
+        return skipped + changes

@@ -47,8 +47,10 @@ class Journal:
             details: Further JSON values.
         """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        told = {"text": text} if text else {}
-        self._folder.append_journal({"time": now, "event": event, "step": step, **told, **details})
+        message = {"text": text} if text else {}
+        self._folder.append_journal(
+            {"time": now, "event": event, "step": step, **message, **details}
+        )
 
     def step(self, step: int, event: str = "step", text: str = "") -> float:
         """Writes what a step took: seconds by stage, and memory in bytes.

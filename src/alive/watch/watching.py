@@ -12,10 +12,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from alive.errors import Terminated
+from alive.protocols import UpdateStats
 from alive.report import REPORT, render_report
 from alive.store import RunFolder
 from alive.trackers import Trackers
-from alive.types import Episode, Role, UpdateStats
+from alive.types import Episode, Role
 from alive.watch.display import Display
 from alive.watch.guard import SKIPPED, Guard
 from alive.watch.journal import Journal
@@ -122,13 +123,13 @@ class Watch:
         self,
         name: str,
         step: int,
-        found: Sequence[str],
+        lines: Sequence[str],
         result: Mapping[str, Any] | None = None,
     ) -> None:
         """Tells that a measurement is done, what a person should know of it, and its measures."""
-        for line in found:
+        for line in lines:
             self.display.say(line)
-        self.journal.step(step, f"measured {name}", "\n".join(found))
+        self.journal.step(step, f"measured {name}", "\n".join(lines))
         if result:
             self._trackers.measured(step, result)
         self.report(at_once=True)

@@ -14,7 +14,7 @@ from transformers import DynamicCache
 from alive.engines.local.batches import RowSize, cut, row_size
 from alive.engines.local.decode import Asked
 from alive.engines.local.layout import probe_cache
-from alive.types import SamplingParams
+from alive.protocols import SamplingParams
 
 SIZE = RowSize(token=10, fixed=100)
 

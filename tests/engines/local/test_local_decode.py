@@ -15,7 +15,7 @@ from tiny import gpt2, llama
 from alive.engines.local.decode import SHED, Asked, Decoder, Drawn, choose
 from alive.engines.local.layout import Layout, plain_logprobs
 from alive.learn import prefix
-from alive.types import SamplingParams
+from alive.protocols import SamplingParams
 
 PROMPTS = [(3, 4, 5), (6,), (7, 8, 9, 10, 11, 1)]
 GREEDY = SamplingParams(12, temperature=0.0)
@@ -292,3 +292,20 @@ def test_a_token_without_mass_is_never_drawn(made) -> None:
         row = slice(at, at + 1)
         alone = choose(logits[row], normaliser[row], temperature[row], top_p[row], uniform[row])
         assert (alone[0] == tokens[row]).all()
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_a_row_that_has_ended_goes_nowhere_beyond_the_model(layout: Layout) -> None:
+    """Of 64 learned positions the first row has used all; it waits for the others."""
+    model = gpt2()
+    drawing = decoder(model)
+    drawing.layout = layout
+    full, room = tuple(range(1, 32)) * 2, tuple(range(1, 31)) * 2
+    prompts = [(full, 2), (room, 4), (room, 4), (room, 4), (room, 4)]
+    asked = [Asked(ids, 1, replace(GREEDY, max_new_tokens=n), 0) for ids, n in prompts]
+    asked += [Asked((5, 6), 1, replace(GREEDY, max_new_tokens=30), 0)] * 3
+    batches = [[one] for one in asked] if layout is Layout.EQUAL else [asked]
+    rows = [row for batch in batches for [row] in drawing.draw(batch)]
+    assert [len(row.ids) for row in rows] == [2, 4, 4, 4, 4, 30, 30, 30]
+    for one, row in zip(asked, rows, strict=True):
+        assert_honest(model, one.prompt, row)

@@ -11,7 +11,8 @@ from tiny import built, gpt2, llama, policy, sample
 
 from alive.engines.local.layout import Layout, plain_logprobs
 from alive.errors import ModelError
-from alive.types import Prompt, Request, SamplingParams
+from alive.protocols import Request, SamplingParams
+from alive.types import Prompt
 
 WINDOW = 16
 
@@ -58,6 +59,14 @@ def mamba(size: int) -> Any:
     return built(hf.MambaConfig(vocab_size=size, bos_token_id=None, eos_token_id=None, **shape))
 
 
+def minimax(size: int) -> Any:
+    """Keeps its linear layers' states beside the cache's layers, in the order of its prompts."""
+    experts = {"num_local_experts": 2, "num_experts_per_tok": 1}
+    kinds = ["linear_attention", "full_attention"]
+    shape = {**WIDE, "head_dim": 16, "layer_types": kinds, "block_size": 16, **experts}
+    return built(hf.MiniMaxConfig(vocab_size=size, **shape))
+
+
 SHARED, PADDED = {Layout.SHARED}, {Layout.PADDED}
 SLOWER = {Layout.EQUAL, Layout.UNCACHED}
 
@@ -72,6 +81,7 @@ SLOWER = {Layout.EQUAL, Layout.UNCACHED}
         (qwen3_5, SLOWER),
         (lfm2, SLOWER),
         (mamba, SLOWER),
+        (minimax, {Layout.UNCACHED}),
     ],
 )
 def test_a_family_is_sampled_as_fast_as_it_allows_and_rightly(
@@ -125,3 +135,14 @@ def test_a_model_that_never_says_the_same_twice_is_refused(seed_tokenizer) -> No
     model = lying(llama(len(seed_tokenizer)), lambda inputs: True)
     with pytest.raises(ModelError, match=r"LlamaForCausalLM cannot be sampled here: .*uncached: "):
         policy(seed_tokenizer, model=model)
+
+
+def test_a_model_that_cannot_keep_its_cache_is_sampled_without(seed_tokenizer) -> None:
+    model = llama(len(seed_tokenizer))
+
+    def refuse(_: Any, __: Any, inputs: dict[str, Any]) -> None:
+        if inputs.get("use_cache"):
+            raise KeyError("past_key_values")
+
+    model.register_forward_pre_hook(refuse, with_kwargs=True)
+    assert policy(seed_tokenizer, model=model)._decoder.layout is Layout.UNCACHED

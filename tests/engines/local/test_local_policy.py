@@ -13,7 +13,8 @@ from tiny import built, gpt2, llama, policy, sample
 from alive.config import LearnConfig, ModelConfig
 from alive.engines.local import LocalPolicy, load_policy
 from alive.engines.local.layout import plain_logprobs
-from alive.types import MASK, Prompt, Request, Rollout, SamplingParams, TrainingRecord
+from alive.protocols import Request, SamplingParams
+from alive.types import MASK, Prompt, Rollout, TrainingRecord
 
 GREEDY = SamplingParams(6, temperature=0.0)
 

@@ -17,7 +17,7 @@ from alive.engines.local.cache import make_room, select_rows
 from alive.engines.local.layout import Layout, accepted, cache_name
 from alive.learn.batch import pad
 from alive.learn.prefix import shared_prefixes
-from alive.types import SamplingParams
+from alive.protocols import SamplingParams
 
 __all__ = ["SHED", "Asked", "Decoder", "Drawn", "choose"]
 
@@ -96,7 +96,7 @@ class Decoder:
         rows = _Rows(asked, self._stops, self._decode, device)
         longest = max(one.params.max_new_tokens for one in asked)
         passes = self._uncached if self.layout is Layout.UNCACHED else self._cached
-        run = passes([one.prompt for one in asked], rows.owner.to(device), longest)
+        run = passes([one.prompt for one in asked], rows.owner.to(device), rows.limits.to(device))
         logits = next(run)
         for step in range(longest):
             tokens, logprobs = choose(
@@ -114,41 +114,48 @@ class Decoder:
         ends = torch.tensor([one.n for one in asked]).cumsum(0).tolist()
         return [flat[end - one.n : end] for one, end in zip(asked, ends, strict=True)]
 
-    def _cached(self, prompts: Sequence[tuple[int, ...]], owner: Tensor, tokens: int) -> Any:
-        """Yields the logits of each next token [B, V]; is sent it, and the rows to keep."""
+    def _cached(self, prompts: Sequence[tuple[int, ...]], owner: Tensor, limits: Tensor) -> Any:
+        """Yields the logits of each next token [B, V]; is sent it, and the rows to keep.
+
+        A row beyond its limit [B] has ended, and stays at its last place: a model may have none
+        beyond it.
+        """
+        tokens = int(limits.max())
         cache, mask, logits = self._encode(prompts)
         make_room(cache, owner, tokens, self.dtype)
         length = mask.shape[1]
         mask = torch.nn.functional.pad(mask[owner], (0, tokens), value=1)
         position = mask.sum(-1) - tokens
+        last = position + limits - 1
         logits = logits[owner]
         for step in range(tokens):
             fed, kept = yield logits
             if kept is not None:
                 select_rows(cache, kept)
-                mask, position = mask[kept], position[kept]
+                mask, position, last = mask[kept], position[kept], last[kept]
             if step + 1 == tokens:
                 break
-            out = self._pass(
-                fed[:, None], mask[:, : length + step + 1], position[:, None] + step, cache
-            )
+            place = torch.minimum(position + step, last)[:, None]
+            out = self._pass(fed[:, None], mask[:, : length + step + 1], place, cache)
             logits = out.logits[:, -1]
         yield logits
 
-    def _uncached(self, prompts: Sequence[tuple[int, ...]], owner: Tensor, tokens: int) -> Any:
+    def _uncached(self, prompts: Sequence[tuple[int, ...]], owner: Tensor, limits: Tensor) -> Any:
         """As ``_cached``, for models whose state cannot be kept: every token is a whole pass."""
+        tokens = int(limits.max())
         ids, mask = (t.to(owner.device) for t in pad(prompts, self.pad_id, left=False))
         ids = torch.nn.functional.pad(ids[owner], (0, tokens), value=self.pad_id)
         lengths = mask.sum(-1)[owner]
+        last = lengths + limits - 1
         for _ in range(tokens):
             width = int(lengths.max())
             out = self.model(input_ids=ids[:, :width], use_cache=False)
             row = torch.arange(len(ids), device=ids.device)
             fed, kept = yield out.logits[row, lengths - 1]
             if kept is not None:
-                ids, lengths = ids[kept], lengths[kept]
+                ids, lengths, last = ids[kept], lengths[kept], last[kept]
             ids[torch.arange(len(ids), device=ids.device), lengths] = fed
-            lengths = lengths + 1
+            lengths = torch.minimum(lengths + 1, last)
         yield out.logits[:, -1]
 
     def _encode(self, prompts: Sequence[tuple[int, ...]]) -> tuple[Any, Tensor, Tensor]:
@@ -204,7 +211,8 @@ class _Rows:
         self.temperature = torch.tensor([one.params.temperature for one in each], device=device)
         self.top_p = torch.tensor([one.params.top_p for one in each], device=device)
         self.uniform = _uniform(asked).to(device)
-        self._limits = [one.params.max_new_tokens for one in each]
+        self.limits = torch.tensor([one.params.max_new_tokens for one in each])
+        self._limits = self.limits.tolist()
         self._texts = [one.stop for one in each]
         self._ids: list[list[int]] = [[] for _ in each]
         self._logprobs: list[list[float]] = [[] for _ in each]

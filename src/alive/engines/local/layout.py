@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
 
+from alive.engines.refusals import FAULTS
 from alive.errors import ModelError
 
 __all__ = ["Layout", "accepted", "cache_name", "choose_layout", "plain_logprobs", "probe_cache"]
@@ -67,7 +68,7 @@ def choose_layout(model: Any, draw: Drawer, dtype: torch.dtype) -> Layout:
                 (torch.tensor(logprobs) - plain_logprobs(model, prompt, ids)).abs().max().item()
                 for prompt, (ids, logprobs) in zip(prompts, draw(layout, prompts), strict=True)
             )
-        except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
+        except FAULTS as error:
             reasons.append(f"{layout.name.lower()}: {type(error).__name__} ({error})")
             continue
         if worst <= TOLERANCE[dtype]:
@@ -98,7 +99,10 @@ def probe_cache(model: Any) -> tuple[Any, int, int]:
     """
     size = model.get_input_embeddings().weight.shape[0]
     row = torch.tensor([[token % size for token in _COMMON]], device=model.device)
-    out = model(input_ids=row, use_cache=True)
+    try:
+        out = model(input_ids=row, use_cache=True)
+    except FAULTS:  # a family that cannot keep its own; it is sampled without
+        out = model(input_ids=row, use_cache=False)
     return getattr(out, cache_name(model), None), row.shape[1], out.logits.shape[-1]
 
 

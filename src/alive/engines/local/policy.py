@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from alive.engines.refusals import max_positions
 from alive.learn.loss import Forward
 from alive.learn.update import make_optimiser, update
 from alive.prompts import Renderer
-from alive.types import Request, Rollout, SamplingParams, TrainingRecord, UpdateStats, Usage
+from alive.protocols import Request, SamplingParams, UpdateStats, Usage
+from alive.types import Rollout, TrainingRecord
 
 __all__ = ["LocalPolicy"]
 
@@ -229,13 +231,21 @@ class LocalPolicy:
     def _try(
         self, layout: Layout, prompts: Sequence[Sequence[int]]
     ) -> list[tuple[Sequence[int], Sequence[float]]]:
-        """Decodes a few tokens after each prompt, for the choice of a layout."""
+        """Decodes a few tokens after each prompt, for the choice of a layout.
+
+        The first row of each prompt ends at once, so that a cache is seen to shed rows as well.
+        """
         self._decoder.layout = layout
-        params = SamplingParams(max_new_tokens=3)
-        asked = [Asked(tuple(prompt), 2, params, seed) for seed, prompt in enumerate(prompts)]
-        together = [asked] if layout is not Layout.EQUAL else [[one] for one in asked]
+        asked = [
+            [
+                Asked(tuple(prompt), n, SamplingParams(tokens), seed)
+                for n, tokens in ((1, 1), (3, 4))
+            ]
+            for seed, prompt in enumerate(prompts)
+        ]
+        together = asked if layout is Layout.EQUAL else [list(chain(*asked))]
         groups = [group for batch in together for group in self._decoder.draw(batch)]
-        return [(row.ids, row.logprobs) for group in groups for row in group[1:]]
+        return [(group[-1].ids, group[-1].logprobs) for group in groups[1::2]]
 
     def _apply(self, step: Callable[[], Any]) -> None:
         with self.guard():

@@ -229,8 +229,8 @@ def _solve(rng: random.Random, chapter: Chapter) -> Exchange:
         fault = first_ten_forgotten(working)
         if wanted in (None, fault is None):
             break
-    said = FAULTS["wrong tens"] if fault else WORDS.solve_positive
-    words = None if wanted is None else Template(said).substitute(step=str(fault))
+    template = FAULTS["wrong tens"] if fault else WORDS.solve_positive
+    words = None if wanted is None else Template(template).substitute(step=str(fault))
     return Exchange("solve", working.text, _passage(rng, problem), words)
 
 
@@ -261,7 +261,7 @@ def _pose(rng: random.Random, problem: Problem, chapter: Chapter) -> Exchange:
     rng.shuffle(problems)
     chosen = rng.choice(problems)
     words = _rated(chosen, chapter.rated_by) if rng.random() < chapter.rated else None
-    return Exchange("pose", chosen.result, "\n\n".join(one.text for one in problems), words)
+    return Exchange("pose", chosen.result, "\n\n".join(p.text for p in problems), words)
 
 
 def _rated(problem: Problem, by: Literal["length", "size"]) -> str:

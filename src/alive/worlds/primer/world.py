@@ -154,12 +154,12 @@ def _expression(rng: random.Random, chain: Chain) -> Problem:
 
 def _story(rng: random.Random, chain: Chain) -> Problem:
     name, thing = rng.choice(NAMES), rng.choice(THINGS)
-    told = [f"{name} has {chain.start} {thing}."]
+    sentences = [f"{name} has {chain.start} {thing}."]
     for change in chain.changes:
         deed = rng.choice(GAINS if change > 0 else LOSSES).format(n=abs(change))
-        told.append(f"{name} {deed}.")
-    told.append(f"Number of {thing} now:")
-    return _problem("maths", " ".join(told), str(chain.values[-1]), ".", chain)
+        sentences.append(f"{name} {deed}.")
+    sentences.append(f"Number of {thing} now:")
+    return _problem("maths", " ".join(sentences), str(chain.values[-1]), ".", chain)
 
 
 def _augmented(rng: random.Random, chain: Chain) -> Problem:
@@ -187,32 +187,34 @@ def _variables(rng: random.Random, chain: Chain) -> Problem:
 
 def _relations(people: list[str], chain: Chain, is_: str, more: str, less: str) -> list[str]:
     """Sentences that tie each person to the one before; ``people`` may be longer than needed."""
-    told = [f"{people[0]} {is_} {chain.start}."]
+    sentences = [f"{people[0]} {is_} {chain.start}."]
     for i, change in enumerate(chain.changes):
         verb, word = is_.split()[0], more if change > 0 else less
-        told.append(f"{people[i + 1]} {verb} {abs(change)} {word} {people[i]}.")
-    return told
+        sentences.append(f"{people[i + 1]} {verb} {abs(change)} {word} {people[i]}.")
+    return sentences
 
 
 def _ages(rng: random.Random, chain: Chain) -> Problem:
     people = rng.sample(NAMES, len(chain.changes) + 1)
-    told = _relations(people, chain, "is", "older than", "younger than")
-    told.append(f"Age of {people[-1]}:")
-    return _problem("logic", " ".join(told), str(chain.values[-1]), ".", chain)
+    sentences = _relations(people, chain, "is", "older than", "younger than")
+    sentences.append(f"Age of {people[-1]}:")
+    return _problem("logic", " ".join(sentences), str(chain.values[-1]), ".", chain)
 
 
 def _seats(rng: random.Random, chain: Chain) -> Problem:
     people = rng.sample(NAMES, len(chain.changes) + 1)
-    told = _relations(people, chain, "sits in seat", "right of", "left of")
-    told.append(f"Seat of {people[-1]}:")
-    return _problem("logic", " ".join(told), str(chain.values[-1]), ".", chain)
+    sentences = _relations(people, chain, "sits in seat", "right of", "left of")
+    sentences.append(f"Seat of {people[-1]}:")
+    return _problem("logic", " ".join(sentences), str(chain.values[-1]), ".", chain)
 
 
 def _sets(rng: random.Random, largest: int) -> Problem:
     first, second = rng.randint(3, largest - 10), rng.randint(3, LARGEST_CHANGE)
     both = rng.randint(2, min(first, second - 1))
-    told = f"{first} sing, {second} dance and {both} do both. Sing or dance:"
-    return _problem("logic", told, str(first + second - both), ".", Chain(first, (second, -both)))
+    statement = f"{first} sing, {second} dance and {both} do both. Sing or dance:"
+    return _problem(
+        "logic", statement, str(first + second - both), ".", Chain(first, (second, -both))
+    )
 
 
 def _difference(domain: Domain, statement: str, chain: Chain, other: int, ending: str) -> Problem:
@@ -235,10 +237,10 @@ def _code_difference(rng: random.Random, chain: Chain, other: int) -> Problem:
 
 def _logic_difference(rng: random.Random, chain: Chain, other: int) -> Problem:
     people = rng.sample(NAMES, len(chain.changes) + 2)
-    told = [*_relations(people, chain, "is", "older than", "younger than")]
-    told.append(f"{people[-1]} is {other}.")
-    told.append(f"Years between {people[-2]} and {people[-1]}:")
-    return _difference("logic", " ".join(told), chain, other, ".")
+    sentences = [*_relations(people, chain, "is", "older than", "younger than")]
+    sentences.append(f"{people[-1]} is {other}.")
+    sentences.append(f"Years between {people[-2]} and {people[-1]}:")
+    return _difference("logic", " ".join(sentences), chain, other, ".")
 
 
 _TELLERS = {

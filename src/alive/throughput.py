@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 from alive import aio
 from alive.config import Config
+from alive.protocols import Policy, Request, SamplingParams
 from alive.seeding import derive
-from alive.types import Policy, Request, Rollout, SamplingParams, TrainingRecord
+from alive.types import Rollout, TrainingRecord
 
-__all__ = ["Rates", "measure_rates"]
+__all__ = ["Throughput", "measure_throughput"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class Throughput:
     """What this machine does with this model, tokens a second.
 
     Attributes:
@@ -28,7 +29,7 @@ class Rates:
     train: float
 
 
-def measure_rates(config: Config) -> Rates:
+def measure_throughput(config: Config) -> Throughput:
     """Samples and trains a few hundred tokens and times them; the weights are thrown away.
 
     Raises:
@@ -45,7 +46,7 @@ def measure_rates(config: Config) -> Rates:
     ]
     n, params = game.solutions_per_mask, SamplingParams(max_new_tokens=8)
     records: list[TrainingRecord] = []
-    rates = Rates(0.0, 0.0)
+    throughput = Throughput(0.0, 0.0)
     # The first round warms caches and thread pools, and is up to four times slower.
     for turn in range(2):
         started = time.perf_counter()
@@ -70,8 +71,8 @@ def measure_rates(config: Config) -> Rates:
         training = time.perf_counter() - started
         tokens = sum(len(rollout.completion_ids) for rollout in rollouts)
         prompt_tokens = sum(len(prompt.ids) for prompt in prompts)
-        rates = Rates(tokens / sampling, (tokens + prompt_tokens) / training)
-    return rates
+        throughput = Throughput(tokens / sampling, (tokens + prompt_tokens) / training)
+    return throughput
 
 
 async def _all(policy: Policy, requests: Sequence[Request]) -> list[Rollout]:

@@ -1,0 +1,100 @@
+"""Opens all that a run needs, new or resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from alive.config import Config
+from alive.corpus import Corpus, open_corpus
+from alive.evaluation import Suite, load_suite, texts
+from alive.prompts import Renderer
+from alive.protocols import Policy
+from alive.state import State
+from alive.store import RunFolder
+from alive.trackers import open_trackers, require_packages
+from alive.watch import Display, Watch
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Opened", "open_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a run works with.
+
+    Attributes:
+        folder: The run folder, locked.
+        policy: The policy, as the checkpoint has it where there is one.
+        renderer: Its prompts.
+        corpus: The texts, without those held out.
+        suites: What the run is evaluated on.
+        state: What has happened so far.
+        watch: Display, journal and trackers.
+    """
+
+    folder: RunFolder
+    policy: Policy
+    renderer: Renderer
+    corpus: Corpus
+    suites: Sequence[Suite]
+    state: State
+    watch: Watch
+
+
+def open_run(config: Config, resume: bool, console: Console | None) -> Opened:
+    """Opens suites, folder, model and corpus, in the order in which mistakes are cheapest.
+
+    Raises:
+        UserError: One of them cannot be used.
+    """
+    from rich.console import Console as RichConsole
+
+    require_packages(config.log)
+    display = Display(console or RichConsole())
+    suites = [
+        load_suite(name, config.evaluate.limit, config.seed) for name in config.evaluate.suites
+    ]
+    later = [load_suite(name, 0, config.seed) for name in config.corpus.held_out]
+    folder = RunFolder.create(config.out, config, resume)
+    try:
+        policy, renderer, state = _load(config, folder)
+        held_out = [text for suite in (*suites, *later) for text in texts(suite)]
+        corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
+        trackers = open_trackers(config, folder, state.step)
+        watch = Watch(folder, display, trackers, lambda: policy.usage.device_bytes)
+    except BaseException:
+        folder.abandon()
+        raise
+    return Opened(folder, policy, renderer, corpus, suites, state, watch)
+
+
+def _load(config: Config, folder: RunFolder) -> tuple[Policy, Renderer, State]:
+    """Loads the model, and goes back to the folder's checkpoint where there is one."""
+    from alive.engines.local import load_policy
+    from alive.engines.probe import choose_threads
+
+    saved = folder.checkpoint.state() if folder.checkpoint else {}
+    state = State.from_json(saved) if saved else State()
+    state.threads = choose_threads(state.threads or config.model.threads)
+    model = config.model.model_copy(update={"threads": state.threads})
+    policy, renderer = load_policy(model, config.learn, config.seed, state.choices)
+    folder.check_model(
+        {"model": policy.identity, "dtype": policy.choices["dtype"], **renderer.identity}
+    )
+    state.choices = dict(policy.choices)
+    if folder.checkpoint:
+        policy.restore(
+            folder.checkpoint.model,
+            folder.checkpoint.tensors(),
+            version=state.step + state.formats_learned,
+        )
+        policy.usage = replace(
+            policy.usage,
+            tokens_sampled=state.tokens_sampled,
+            tokens_trained=state.tokens_trained,
+        )
+    return policy, renderer, state
