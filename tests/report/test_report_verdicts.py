@@ -73,5 +73,5 @@ def test_a_change_that_may_be_none_and_what_fell() -> None:
     said = told(before=before, after=after, summary=change(-0.01, 0.2))
     assert "holds 0" in said
     assert "Revising corrects 20.0 % of wrong first attempts, 80.0 % before" in said
-    assert "there are 10 of them now and there were 50" in said
+    assert "There are 10 of them now and there were 50" in said
     assert "J 90.0 % to 70.0 %" in said
