@@ -235,7 +235,7 @@ def test_an_attempt_that_its_review_corrected_is_shown_first() -> None:
     shown = out.getvalue()
     assert "step 5: 0 % of the attempts were right" in shown
     assert "says 8" in shown
-    assert "revised after it, right" in shown
+    assert "revision, right" in shown
     assert "says 7" in shown
 
 

@@ -112,7 +112,7 @@ def test_the_curves_say_the_same_in_their_tables() -> None:
         metrics(0, {"0": 1, "2": 1, "4": 2}),
         metrics(1, {"4": 4}, pass_rate=1.0, held_out=0.75),
     )
-    second = {"event": "step", "step": 0, "seconds": {"solve": 1.5}, "memory": {"resident": 2e9}}
+    second = {"event": "step", "step": 0, "seconds": {"play": 1.5}, "memory": {"resident": 2e9}}
     charts = {chart.title: chart for chart in over_time(run_of(metrics=rows, journal=(second,)))}
     assert {row[0]: row[1:] for row in charts["Attempts"].rows} == {
         "right": ("50.00", "100.00"),
@@ -130,7 +130,7 @@ def test_the_curves_say_the_same_in_their_tables() -> None:
         ("3", "0 %", "0 %"),
         ("all", "50 %", "100 %"),
     )
-    assert charts["Time by stage"].rows == (("solve", "1.5"),)
+    assert charts["Time by stage"].rows == (("play", "1.5"),)
     assert charts["Memory"].rows == (("process", "2.00", "-"),)
     assert charts["Losses"].rows == (("solve", "0.50", "0.50"),)
     assert list(over_time(run_of())) == []

@@ -54,7 +54,9 @@ def test_steps_that_were_skipped_are_counted() -> None:
 
 def test_reviews_that_nobody_can_read() -> None:
     unread = metrics(0, {}, reviews_unparsed=0.75, reviews_honest=0.25)
-    assert told(metrics=(unread,)) == "75.0 % of the reviews could not be read, and trained nobody."
+    assert (
+        told(metrics=(unread,)) == "75.0 % of the reviews did not parse, and were not learned from."
+    )
     # Where nothing was reviewed there is nothing to say.
     assert told(metrics=(metrics(0, {}, reviews_unparsed=0.0, reviews_honest=0.0),)) == ""
 
@@ -63,7 +65,7 @@ def test_the_seed_on_other_text_and_its_own_suite() -> None:
     config = {**run_of().config, **SEED, "corpus": {"paths": ["notes"]}}
     said = told(config=config, metrics=(metrics(0, {}),))
     assert "knows nothing but the little world" in said
-    assert "say nothing of this text" in said
+    assert "say nothing about this text" in said
 
 
 def test_a_change_that_may_be_none_and_what_fell() -> None:
@@ -71,5 +73,5 @@ def test_a_change_that_may_be_none_and_what_fell() -> None:
     said = told(before=before, after=after, summary=change(-0.01, 0.2))
     assert "holds 0" in said
     assert "Revising corrects 20.0 % of wrong first attempts, 80.0 % before" in said
-    assert "there are 10 of them now and there were 50" in said
+    assert "There are 10 of them now and there were 50" in said
     assert "J 90.0 % to 70.0 %" in said

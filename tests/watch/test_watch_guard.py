@@ -19,12 +19,12 @@ SOUND = {
     "reviews_leaking": 0.0,
 }
 BROKEN: dict[str, dict[str, Any]] = {
-    "hardly an attempt is right": {"pass_rate": 0.0},
+    "almost no attempt is right": {"pass_rate": 0.0},
     "nearly every attempt is right": {"pass_rate": 1.0},
     "most attempts have no answer": {"answered": 0.4},
     "nine of ten proposals are refused": {"proposed": 1, "refused": {"too long": 6, "taken": 4}},
-    "most reviews cannot be read": {"reviews_unparsed": 0.6, "reviews_honest": 0.4},
-    "most reviews lie": {"reviews_honest": 0.4},
+    "most reviews do not parse": {"reviews_unparsed": 0.6, "reviews_honest": 0.4},
+    "most reviews are deceptive": {"reviews_honest": 0.4},
     "a fifth of the reviews leak": {"reviews_leaking": 0.25},
 }
 

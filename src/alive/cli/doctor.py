@@ -25,7 +25,7 @@ Examples:
 @click.option("--out", default="runs", show_default=True, help="Where runs would be written.")
 @verbose_option
 def doctor_command(out: str) -> None:
-    """Say what this machine lacks, and the command that mends each.
+    """Say what this machine lacks, and the command that fixes each.
 
     Exits with 0 if the quickstart (`alive train`) can run here, else with 1. Notes are no fault.
     """

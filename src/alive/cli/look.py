@@ -42,7 +42,7 @@ _run_argument = click.argument("run", type=click.Path(path_type=Path), required=
 )
 @verbose_option
 def view_command(run: Path | None, port: int | None, folder: Path | None) -> None:
-    """Look at a run: each document, what was hidden, tried, said of it, and what trained.
+    """Look at a run: documents, hidden spans, attempts, critiques, and what was learned.
 
     Serves pages on this machine alone, until Ctrl-C. The run may still be going on. Without RUN it
     is the newest below runs/.
@@ -70,7 +70,7 @@ def view_command(run: Path | None, port: int | None, folder: Path | None) -> Non
 @_run_argument
 @verbose_option
 def report_command(run: Path | None) -> None:
-    """Write report.html of a run anew, wherever the run stopped.
+    """Write a run's report.html again, wherever the run stopped.
 
     A run writes it itself while it goes on and when it ends; after a crash this brings it up to
     date. Without RUN it is the newest below runs/.

@@ -36,7 +36,7 @@ Examples:
 def train_command(
     out: Path | None, resume: bool, trackers: tuple[str, ...], **options: Any
 ) -> None:
-    """Play the game on raw text and leave a better checkpoint in a run folder.
+    """Train a policy on raw text by self-play, and keep checkpoints in a run folder.
 
     A resumed run takes its settings from its folder; those given again must agree.
     """
@@ -73,5 +73,5 @@ def train_command(
         for line in summary.get("verdicts", ()):
             console.print(f"- {line}", markup=False, highlight=False)
     console.print(f"run folder: {folder}", highlight=False, soft_wrap=True)
-    console.print(f"to look at: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    console.print(f"report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     console.print(f"every attempt: alive view {folder}", highlight=False, soft_wrap=True)

@@ -19,7 +19,7 @@ EVENTS = ("guard", "resumed", "interrupted", "stopped", "notice")
 """Kinds of journal entries that are marked on the time axis."""
 
 _MARKERS = "oDs^vP"
-_STAGES = ("pose", "solve", "review", "revise", "learn", "look", "report")
+_STAGES = ("play", "pose", "solve", "review", "revise", "learn", "look", "report")
 Series = Mapping[str, Sequence[float | None]]
 
 
@@ -48,7 +48,7 @@ def over_time(run: Run) -> Iterator[Chart]:
             "utility": _shares(rows, "poser_utility"),
         })  # fmt: skip
     yield _lines(run, "Reviews", "Written with the hidden span in view. Honest: the verdict is the "
-        "truth. What leaks or lies trains nobody.", {
+        "truth. Leaking and deceptive ones are not learned.", {
             "honest": _shares(rows, "reviews_honest"),
             "unparsed": _shares(rows, "reviews_unparsed"),
             "leaking": _shares(rows, "reviews_leaking"),

@@ -41,8 +41,7 @@ def _of_training(run: Run) -> Iterator[str]:
     if right < _FEW:
         yield (
             f"In the second half of the run {percent(right)} of the attempts at training tasks "
-            "were right: there was next to nothing to learn from, and what changed is not owed to "
-            "it."
+            "were right: there was next to nothing to learn from, so a change has another cause."
         )
     elif right > _MOST:
         yield (
@@ -52,8 +51,8 @@ def _of_training(run: Run) -> Iterator[str]:
     reviewed = [row for row in later if row["reviews_unparsed"] or row["reviews_honest"]]
     if reviewed and _mean(reviewed, "reviews_unparsed") > _UNREAD:
         yield (
-            f"{percent(_mean(reviewed, 'reviews_unparsed'))} of the reviews could not be read, and "
-            "trained nobody."
+            f"{percent(_mean(reviewed, 'reviews_unparsed'))} of the reviews did not parse, and "
+            "were not learned from."
         )
 
 
@@ -63,8 +62,8 @@ def _of_measuring(run: Run) -> Iterator[str]:
     measured = doors.suite_worlds(suites)
     if measured and all(world and not any(map(world.holds, paths)) for world in measured):
         yield (
-            "What was measured are problems of another world, which say nothing of this text; give "
-            "questions about it: --set 'evaluate.suites=[\"questions.jsonl\"]'."
+            "The problems that were measured come from another world and say nothing about this "
+            "text; measure questions about it: --set 'evaluate.suites=[\"questions.jsonl\"]'."
         )
     if not (run.before and run.after and run.summary):
         return
@@ -89,8 +88,8 @@ def _of_revising(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -
     if rates[1] < rates[0] and new["n_wrong"] < old["n_wrong"]:
         yield (
             f"Revising corrects {percent(rates[1])} of wrong first attempts, {percent(rates[0])} "
-            f"before: there are {new['n_wrong']:,} of them now and there were {old['n_wrong']:,}, "
-            "and of those that are left the reviewer overlooks more."
+            f"before. There are {new['n_wrong']:,} of them now and there were {old['n_wrong']:,}; "
+            "of those that are left the reviewer misses more."
         )
 
 

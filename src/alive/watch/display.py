@@ -99,7 +99,7 @@ class Display:
             Text(review.text),
         ]
         if revision := _corrected(episode, attempt):
-            parts.append(Text.assemble(("\nrevised after it, ", "dim"), ("right", "green")))
+            parts.append(Text.assemble(("\nrevision, ", "dim"), ("right", "green")))
             parts.append(Text(revision.rollout.text))
         body = Group(*parts)
         title = f"step {episode.step + 1}: {100 * rate:.0f} % of the attempts were right"

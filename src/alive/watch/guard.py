@@ -49,12 +49,12 @@ def _lying(rows: Rows) -> bool:
 
 
 RULES: dict[str, Callable[[Rows], bool]] = {
-    "hardly an attempt is right": lambda rows: _mean(rows, "pass_rate") < 0.01,
+    "almost no attempt is right": lambda rows: _mean(rows, "pass_rate") < 0.01,
     "nearly every attempt is right": lambda rows: _mean(rows, "pass_rate") > 0.99,
     "most attempts have no answer": lambda rows: _mean(rows, "answered") < 0.5,
     "nine of ten proposals are refused": _refused,
-    "most reviews cannot be read": _unread,
-    "most reviews lie": _lying,
+    "most reviews do not parse": _unread,
+    "most reviews are deceptive": _lying,
     "a fifth of the reviews leak": lambda rows: _mean(rows, "reviews_leaking") > 0.2,
 }
 """What is said -> whether it holds of the last steps."""

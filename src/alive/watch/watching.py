@@ -59,7 +59,7 @@ class Watch:
             self.journal.note("notice", step, notice)
         if self._folder.checkpoint:
             self.display.say(f"resuming after step {step}")
-        self.display.say(f"report, from now on: {self._folder.path / REPORT}")
+        self.display.say(f"report, updated as the run goes on: {self._folder.path / REPORT}")
         self.journal.note("resumed" if self._folder.resumed else "started", step, threads=threads)
         self.report()
 
@@ -104,7 +104,7 @@ class Watch:
         if "held_out" in values:
             share = 100 * values["held_out"]
             self.display.say(
-                f"after step {step + 1}: {share:.0f} % right of a few held-out problems"
+                f"after step {step + 1}: {share:.0f} % of a few held-out problems right"
             )
         for line in self._guard.look(values):
             self._warn(f"after step {step + 1}", step, line)
