@@ -416,13 +416,8 @@ def _explained(where: Path | str, error: Exception) -> ModelError:
             f"{where} has no safetensors weights on the hub; convert a copy and name its folder"
         )
     return ModelError(
-<<<<<<< HEAD
-        f"no folder and no reachable hub model {where!r} ({first_line(error)}); check the "
-        "spelling and the connection, or name a folder that holds the model"
-=======
         f"no folder and no reachable hub model {where!r} ({first_line(error)}); check the spelling "
         "and the connection, or name a folder that holds the model"
->>>>>>> zoofix
     )
 
 
