@@ -103,15 +103,13 @@ def test_known_shapes_add_up() -> None:
 
 
 def test_remedies_are_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Weights, gradients and moments of 135 million take 2.15 GB, the process 0.43, logits 0.45;
+    # 8,192 tokens of recomputed activations take 1 GB, 352 of them next to nothing.
     config = Config(model=ModelConfig(id="smollm2", dtype="float32"))
-    whole = make_plan(config, KNOWN["smollm2"])
-    less = LearnConfig(micro_batch_tokens=352, checkpointing="on")
-    small = make_plan(Config(model=config.model, learn=less), whole.shape)
-    assert small.peak < whole.peak
-    monkeypatch.setattr(planning, "_available_memory", lambda: small.peak)
+    monkeypatch.setattr(planning, "_available_memory", lambda: 3_300_000_000)
     words = "It would fit with learn.micro_batch_tokens=352 and learn.checkpointing=on."
     assert words in remedy(make_plan(config))
-    monkeypatch.setattr(planning, "_available_memory", lambda: small.peak - 1)
+    monkeypatch.setattr(planning, "_available_memory", lambda: 2_900_000_000)
     assert "It would fit with model.lora_rank=16" in remedy(make_plan(config))
     monkeypatch.setattr(planning, "_available_memory", lambda: 1)
     assert "Neither LoRA nor small micro-batches" in remedy(make_plan(config))

@@ -176,7 +176,7 @@ def with_throughput(plan: Plan, config: Config) -> Plan:
 def _memory(config: Config, shape: ModelShape) -> Footprint:
     """Bytes by part, on the device that a policy would be loaded on."""
     from alive.engines.footprint import activation_bytes_of, footprint
-    from alive.engines.memory import decode_budget, free_bytes
+    from alive.engines.memory import decode_budget
     from alive.engines.shape import free_gpu_memory
     from alive.learn.head import slice_bytes
 
@@ -189,7 +189,7 @@ def _memory(config: Config, shape: ModelShape) -> Footprint:
     row = shape.cache_bytes(longest, 2 if compute == "bfloat16" else 4) + 16 * shape.vocabulary
     activation = activation_bytes_of(config.model.id, shape, config.model.lora_rank, compute)
     tokens = max(learn.micro_batch_tokens, longest)
-    free = free_bytes(device) - 12 * trained_parameters(config, shape)
+    free = _available_memory() - 12 * trained_parameters(config, shape)
     recomputes = learn.checkpointing == "on" or (
         learn.checkpointing == "auto" and activation * learn.micro_batch_tokens > free / 2
     )
