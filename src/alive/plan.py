@@ -201,7 +201,7 @@ def _memory(config: Config, shape: ModelShape) -> Footprint:
         activation=activation,
         recomputes=recomputes,
         slice_bytes=slice_bytes(device),
-        cache=min(attempts * row, decode_budget(free)),
+        cache=min(attempts * row, decode_budget(device, free)),
         on_gpu=on_gpu,
     )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 from hypothesis import given
@@ -27,15 +29,23 @@ GIB = 1 << 30
     ],
 )
 def test_a_batch_may_take_half_of_what_is_free(free: int, budget: int) -> None:
-    assert decode_budget(free) == budget
+    assert decode_budget("cuda", free) == budget
 
 
 @given(st.integers(0, 1 << 40))
 def test_the_budget_is_a_power_of_two(free: int) -> None:
     """A machine with a little more free decodes the same batches."""
-    budget = decode_budget(free)
+    budget = decode_budget("cuda", free)
     assert budget & (budget - 1) == 0
     assert budget == 1 << 26 or free / 4 < budget <= free / 2
+
+
+def test_a_cpu_takes_the_same_whatever_else_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = SimpleNamespace(total=24 * GIB)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: whole)
+    budgets = {decode_budget("cpu", free * GIB) for free in (5, 8, 12, 20)}
+    assert budgets == {2 * GIB}
+    assert decode_budget("cpu", 2 * GIB) == GIB
 
 
 def test_something_is_free_here() -> None:

@@ -28,13 +28,17 @@ def free_bytes(device: str) -> int:
     return available
 
 
-def decode_budget(free: int) -> int:
+def decode_budget(device: str, free: int) -> int:
     """Bytes that one batch of completions may fill: its cache and its logits.
 
-    Half of what is free, rounded down to a power of two: which rows share a batch decides the last
-    bits of their sums, so a machine with a little more or less free should not decide it.
+    Half of what is free, on a CPU at most an eighth of all there is, rounded down to a power of
+    two. Which rows share a batch decides the last bits of their sums, so what other programs hold
+    should not decide it; and a CPU gains nothing from batches that wide.
     """
-    return 1 << max(26, (max(free, 0) // 2).bit_length() - 1)
+    most = free // 2
+    if device == "cpu":
+        most = min(most, psutil.virtual_memory().total // 8)
+    return 1 << max(26, max(most, 0).bit_length() - 1)
 
 
 def most_used(device: str) -> int:

@@ -259,15 +259,16 @@ class LocalPolicy:
 
     def _chosen(self) -> dict[str, Any]:
         """What fits into the memory that is free once gradients and moments are there."""
-        free = free_bytes(self.model.device.type)
+        device = self.model.device.type
+        free = free_bytes(device)
         if self.learn is None:
-            return {"budget": decode_budget(free), "recomputes": False}
+            return {"budget": decode_budget(device, free), "recomputes": False}
         free -= 12 * sum(weight.numel() for _, weight in self._trainable())
         recomputes = self.learn.checkpointing == "on"
         if self.learn.checkpointing == "auto" and can_recompute(self.model):
             kept = activation_bytes(self.model, self._precision.autocast())
             recomputes = kept * self.learn.micro_batch_tokens > free / 2
-        return {"budget": decode_budget(free), "recomputes": recomputes}
+        return {"budget": decode_budget(device, free), "recomputes": recomputes}
 
     def _shares(self) -> bool:
         return self._decoder.layout in (Layout.SHARED, Layout.PADDED)
