@@ -24,7 +24,7 @@ def llama(vocabulary: int = 32, seed: int = 0, layers: int = 2) -> Any:
         num_hidden_layers=layers,
         num_attention_heads=2,
         num_key_value_heads=1,
-        max_position_embeddings=256,
+        max_position_embeddings=1024,
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=None,

@@ -237,7 +237,7 @@ def test_a_run_of_an_earlier_version_can_be_looked_at_and_exported(
     del config["learn"]["corrected_weight"], config["checkpoint_minutes"]
     (old / "config.json").write_text(json.dumps(config))
     assert run(["report", str(old)]) == 0
-    assert "An earlier version of ALIVE played it" in (old / "report.html").read_text()
+    assert "An earlier version of ALIVE ran it" in (old / "report.html").read_text()
     assert run(["export", str(old), "--to", str(tmp_path / "out")]) == 0
     assert alive.solve(str(old), "How many birds?").attempts
     capsys.readouterr()
