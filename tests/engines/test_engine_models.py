@@ -11,11 +11,11 @@ from tiny import built
 from transformers import LlamaModel
 
 from alive.config import ModelConfig
+from alive.engines.identity import identity
 from alive.engines.local import load_policy
 from alive.engines.lora import with_lora
 from alive.engines.models import (
     end_tokens,
-    identity,
     load_model,
     load_weights,
     read_config,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib.util
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,9 +21,16 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from alive import doors
 from alive.config import ComputeType
+from alive.engines.checks import (
+    check_causal,
+    check_finite,
+    check_folder,
+    check_vocabulary,
+    explained_fault,
+)
 from alive.engines.lora import ADAPTER_CONFIG, attach_adapters, base_name, merged
 from alive.engines.quiet import quiet_transformers
-from alive.engines.refusals import FAULTS, check_quantised, explained, first_line
+from alive.engines.refusals import FAULTS, check_quantised, first_line
 from alive.engines.smollm2 import smollm2_folder
 from alive.errors import ModelError
 
@@ -33,7 +38,6 @@ __all__ = [
     "adapter_base",
     "base_of",
     "end_tokens",
-    "identity",
     "load_model",
     "load_tokenizer",
     "load_weights",
@@ -44,17 +48,6 @@ __all__ = [
 ]
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-_TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "vocab.json",
-    "vocab.txt",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "tekken.json",
-    "*.tiktoken",
-)
 
 
 def resolve(id: str) -> Path | str:
@@ -130,19 +123,19 @@ def load_model(
     if adapters is not None:
         where = resolve(adapter_base(id))
     if isinstance(where, Path):
-        _check_folder(where)
+        check_folder(where)
     with quiet_transformers():
         config = _read_config(where)
         check_quantised(config)
         tokenizer = _load_tokenizer(where)
         model = _load_weights(where, getattr(torch, dtype), bits, device)
-        _check_finite(where, model)
+        check_finite(where, model)
         if adapters is not None:
             model = attach_adapters(model, adapters)
             model = merged(model) if whole else model
-    _check_vocabulary(where, model, tokenizer)
+    check_vocabulary(where, model, tokenizer)
     model = model.to(device) if bits == 16 else model
-    _check_causal(where, model)
+    check_causal(where, model)
     return model, tokenizer
 
 
@@ -163,7 +156,7 @@ def read_config(id: str) -> Any:
     if is_adapters(where):
         where = resolve(adapter_base(id))
     if isinstance(where, Path):
-        _check_folder(where)
+        check_folder(where)
     with quiet_transformers():
         return _read_config(where)
 
@@ -197,35 +190,9 @@ def load_tokenizer(id: str) -> Any:
     if is_adapters(where):
         where = resolve(adapter_base(id))
     if isinstance(where, Path):
-        _check_folder(where)
+        check_folder(where)
     with quiet_transformers():
         return _load_tokenizer(where)
-
-
-def identity(model: Any, tokenizer: Any) -> str:
-    """Names a model by what it computes: architecture, tokenizer and every weight.
-
-    Two loads of one folder in one dtype agree; another weight, token or layer size does not. Take
-    it before adapters are added or a step is taken. Cost: one pass over the weights (about 1 GB/s).
-
-    Returns:
-        32 hex digits.
-    """
-    config = {
-        key: value
-        for key, value in base_of(model).config.to_dict().items()
-        # Where it was loaded from and by what, and what only a saved copy carries.
-        if key not in {"_name_or_path", "transformers_version", "architectures", "dtype"}
-    }
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(type(base_of(model)).__name__.encode())
-    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
-    digest.update(_tokenizer_bytes(tokenizer))
-    for name, tensor in sorted(base_of(model).state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        flat = tensor.detach().contiguous().cpu().flatten()
-        digest.update(memoryview(flat.view(torch.uint8).numpy()))
-    return digest.hexdigest()
 
 
 def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
@@ -272,30 +239,11 @@ def write_merged(adapters: Path, path: Path) -> None:
     save_folder(model, tokenizer, path)
 
 
-def _check_folder(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} is not a model folder: it has no config.json")
-    if not any(folder.glob("*.safetensors")):
-        pickles = sorted(file.name for kind in _PICKLES for file in folder.glob(kind))
-        if pickles:
-            raise ModelError(
-                f"{folder} holds pickled weights only ({pickles[0]}), which can run code when "
-                "read; convert them where you trust them: load with transformers, then "
-                "model.save_pretrained(NEW_FOLDER) writes safetensors"
-            )
-        raise ModelError(f"{folder} has no weights: expected model.safetensors or its shards")
-    if not any(True for name in _TOKENIZER_FILES for _ in folder.glob(name)):
-        raise ModelError(
-            f"{folder} has no tokenizer; save the model's own beside it: "
-            "tokenizer.save_pretrained(FOLDER)"
-        )
-
-
 def _read_config(where: Path | str) -> Any:
     try:
         config = AutoConfig.from_pretrained(where, trust_remote_code=False)
     except FAULTS as error:
-        raise _explained(where, error) from error
+        raise explained_fault(where, error) from error
     known: set[str] = set()
     for names in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
         known.update([names] if isinstance(names, str) else names)
@@ -340,7 +288,7 @@ def _load_weights(where: Path | str, dtype: torch.dtype, bits: int, device: str)
     except torch.OutOfMemoryError:
         raise
     except FAULTS as error:
-        raise _explained(where, error) from error
+        raise explained_fault(where, error) from error
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
@@ -363,72 +311,3 @@ def _four_bits(device: str) -> dict[str, Any]:
         bnb_4bit_use_double_quant=True,
     )
     return {"quantization_config": config, "device_map": {"": 0}}
-
-
-def _check_finite(where: Path | str, model: Any) -> None:
-    for name, weight in model.named_parameters():
-        # A sum reads a tensor once; only where it is off is each number looked at.
-        if weight.is_floating_point() and not torch.isfinite(weight.sum(dtype=torch.float32)):
-            bad = int((~torch.isfinite(weight)).sum())
-            if bad:
-                raise ModelError(
-                    f"{where}: {bad:,} of {weight.numel():,} numbers of {name} are not finite; "
-                    "the file is damaged or its training diverged: take another checkpoint"
-                )
-
-
-def _check_vocabulary(where: Path | str, model: Any, tokenizer: Any) -> None:
-    rows = model.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) > rows:
-        raise ModelError(
-            f"{where}: the tokenizer has {len(tokenizer)} tokens but the model embeds {rows}; they "
-            "do not belong together"
-        )
-
-
-def _check_causal(where: Path | str, model: Any) -> None:
-    # Some encoders (BERT with a language-model head) answer to the causal interface but look ahead.
-    # Change the last token: if predictions at the first move too, beyond rounding (mixtures of
-    # experts and low precision have some), the model is one of them.
-    ids = torch.tensor([[0, 1], [0, 2]], device=model.device)
-    with torch.inference_mode(), explained(where):
-        logits = model(input_ids=ids, use_cache=False).logits.float()
-    first, last = (logits[0] - logits[1]).abs().amax(dim=-1).tolist()
-    rounding = 1e-4 if model.dtype == torch.float32 else 1e-2
-    if first > rounding * last:
-        raise ModelError(
-            f"{where} reads ahead ({type(model).__name__} without is_decoder): it is an encoder, "
-            "not a causal language model"
-        )
-
-
-def _explained(where: Path | str, error: Exception) -> ModelError:
-    text = str(error)
-    if "custom code" in text:
-        return ModelError(
-            f"{where} needs code from its own repository, which ALIVE never runs; choose a model "
-            "whose architecture transformers ships"
-        )
-    if isinstance(where, Path):
-        return ModelError(f"{where} cannot be loaded: {first_line(error)}")
-    if "safetensors" in text:
-        return ModelError(
-            f"{where} has no safetensors weights on the hub; convert a copy and name its folder"
-        )
-    return ModelError(
-        f"no folder and no reachable hub model {where!r} ({first_line(error)}); check the spelling "
-        "and the connection, or name a folder that holds the model"
-    )
-
-
-def _tokenizer_bytes(tokenizer: Any) -> bytes:
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is not None:
-        # Padding and truncation are call-time state in the fast tokenizers, not identity.
-        serial = json.loads(backend.to_str())
-        serial.pop("padding", None)
-        serial.pop("truncation", None)
-    else:
-        serial = sorted(tokenizer.get_vocab().items())
-    parts = [serial, tokenizer.chat_template, tokenizer.special_tokens_map]
-    return json.dumps(parts, sort_keys=True, default=str).encode()

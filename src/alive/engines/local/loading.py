@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from alive.config import ComputeType, LearnConfig, ModelConfig
+from alive.engines.identity import identity
 from alive.engines.local.policy import LocalPolicy
 from alive.engines.lora import with_lora
-from alive.engines.models import adapter_base, end_tokens, identity, load_model, read_config
+from alive.engines.models import adapter_base, end_tokens, load_model, read_config
 from alive.engines.probe import choose_compute, choose_threads
 from alive.prompts import Renderer, make_renderer
 
