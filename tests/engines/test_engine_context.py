@@ -62,14 +62,14 @@ def test_settings_that_fit_pass_and_one_token_more_is_refused(
 ) -> None:
     model = folder(tmp_path, llama(len(seed_tokenizer)), seed_tokenizer)
     template = longest(make_renderer(seed_tokenizer), settings()).template
-    chunk = 256 - template - 20 - 7 - 20
+    chunk = 1024 - template - 20 - 7 - 20
     check_context(settings(model, corpus=CorpusConfig(chunk_tokens=chunk)))
 
     with pytest.raises(ConfigError) as refused:
         check_context(settings(model, corpus=CorpusConfig(chunk_tokens=chunk + 1)))
 
     assert str(refused.value) == (
-        f"{model} has room for 256 tokens, and a revision needs up to 257: {template} of its "
+        f"{model} has room for 1,024 tokens, and a revision needs up to 1,025: {template} of its "
         f"template, {chunk + 1 + 27} that fill it and 20 written; lower corpus.chunk_tokens "
         f"({chunk + 1}) or sampling.solve_tokens (20) or sampling.review_tokens (7)"
     )
