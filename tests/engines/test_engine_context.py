@@ -69,7 +69,7 @@ def test_settings_that_fit_pass_and_one_token_more_is_refused(
         check_context(settings(model, corpus=CorpusConfig(chunk_tokens=chunk + 1)))
 
     assert str(refused.value) == (
-        f"{model} has room for 1,024 tokens, and a revision needs up to 1,025: {template} of its "
+        f"{model} has room for 1024 tokens, and a revision needs up to 1025: {template} of its "
         f"template, {chunk + 1 + 27} that fill it and 20 written; lower corpus.chunk_tokens "
         f"({chunk + 1}) or sampling.solve_tokens (20) or sampling.review_tokens (7)"
     )
