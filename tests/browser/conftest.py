@@ -14,7 +14,9 @@ from hostile import make_hostile
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: while Playwright is open an event loop runs in this thread, and no other
+# test could run one of its own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
