@@ -14,8 +14,8 @@ from hostile import make_hostile
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-# Not for the whole session: while Playwright is open an event loop runs in this thread, and no other
-# test could run one of its own.
+# Not for the whole session: while Playwright is open an event loop runs in this thread, and no
+# other test could run one of its own.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
