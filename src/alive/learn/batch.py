@@ -107,7 +107,12 @@ def micro_batches(
     ``max_tokens`` makes a pass of its own; a record of weight 0 makes none, and what was sampled
     several times is one row with the weight of all. Where ``share`` is false each row is whole: a
     recurrent state is not shared, and recomputed activations keep no cache.
+
+    Raises:
+        ValueError: A record's loss is ``distil``, which nothing here computes yet.
     """
+    if any(record.loss == "distil" for record in records):
+        raise ValueError("records with loss 'distil' cannot be learned yet; use 'likelihood'")
     live = _merged(records, token_weights(records, role_weights))
     prompts = [record.prompt_ids for record, _ in live]
     shared = shared_prefixes(prompts) if share else [0] * len(prompts)
