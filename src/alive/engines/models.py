@@ -118,12 +118,8 @@ def load_model(
         ModelError: The model is missing, pickle-only, needs remote code, is incomplete or torn,
             has no tokenizer, holds weights that are not numbers, or does not predict left to right.
     """
-    where = resolve(id)
-    adapters = Path(where) if is_adapters(where) else None
-    if adapters is not None:
-        where = resolve(adapter_base(id))
-    if isinstance(where, Path):
-        check_folder(where)
+    named, where = resolve(id), _base_place(id)
+    adapters = Path(named) if is_adapters(named) else None
     with quiet_transformers():
         config = _read_config(where)
         check_quantised(config)
@@ -152,11 +148,7 @@ def read_config(id: str) -> Any:
     Raises:
         ModelError: There is none, or it is not a causal language model's.
     """
-    where = resolve(id)
-    if is_adapters(where):
-        where = resolve(adapter_base(id))
-    if isinstance(where, Path):
-        check_folder(where)
+    where = _base_place(id)
     with quiet_transformers():
         return _read_config(where)
 
@@ -186,11 +178,7 @@ def load_tokenizer(id: str) -> Any:
     Raises:
         ModelError: There is none, or it cannot be used.
     """
-    where = resolve(id)
-    if is_adapters(where):
-        where = resolve(adapter_base(id))
-    if isinstance(where, Path):
-        check_folder(where)
+    where = _base_place(id)
     with quiet_transformers():
         return _load_tokenizer(where)
 
@@ -237,6 +225,16 @@ def write_merged(adapters: Path, path: Path) -> None:
     dtype: ComputeType = "bfloat16" if stored == torch.bfloat16 else "float32"
     model, tokenizer = load_model(str(adapters), dtype, whole=True)
     save_folder(model, tokenizer, path)
+
+
+def _base_place(id: str) -> Path | str:
+    """Where the weights of a model are: of adapters, those of their base. A folder is checked."""
+    where = resolve(id)
+    if is_adapters(where):
+        where = resolve(adapter_base(id))
+    if isinstance(where, Path):
+        check_folder(where)
+    return where
 
 
 def _read_config(where: Path | str) -> Any:
