@@ -23,12 +23,14 @@ class Run:
 @pytest.fixture
 def run() -> Iterator[Run]:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests under nohup would ignore it
     before = [signal.getsignal(number) for number in numbers]
     run = Run()
     run.signals.take()
     yield run
     run.signals.give_back()
     assert [signal.getsignal(number) for number in numbers] == before
+    signal.signal(signal.SIGHUP, hangup)
 
 
 def send(number: int) -> None:

@@ -106,7 +106,8 @@ def activation_bytes_of(id: str, shape: ModelShape, rank: int, compute: ComputeT
     from alive.errors import ModelError
 
     try:
-        config = None if id in KNOWN else read_config(id)
+        # Whoever knows the sizes has asked the hub already, or will not.
+        config = None if id in KNOWN else read_config(id, cached=True)
     except ModelError:
         config = None
     if config is None:

@@ -142,15 +142,19 @@ def load_weights(model: Any, folder: Path) -> None:
     model.load_state_dict(saved.state_dict())
 
 
-def read_config(id: str) -> Any:
+def read_config(id: str, *, cached: bool = False) -> Any:
     """Reads a model's configuration alone; of adapters that of their base.
+
+    Args:
+        id: As ``resolve`` takes it.
+        cached: A hub id is looked for on this machine alone.
 
     Raises:
         ModelError: There is none, or it is not a causal language model's.
     """
     where = _base_place(id)
     with quiet_transformers():
-        return _read_config(where)
+        return _read_config(where, cached=cached)
 
 
 def is_adapters(where: Path | str) -> bool:
@@ -237,9 +241,9 @@ def _base_place(id: str) -> Path | str:
     return where
 
 
-def _read_config(where: Path | str) -> Any:
+def _read_config(where: Path | str, *, cached: bool = False) -> Any:
     try:
-        config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(where, trust_remote_code=False, local_files_only=cached)
     except FAULTS as error:
         raise explained_fault(where, error) from error
     known: set[str] = set()
