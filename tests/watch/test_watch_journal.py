@@ -86,6 +86,6 @@ def test_reports_take_their_share_of_the_time_and_no_more(
     watch.report()  # at 134.4
     assert written == [True, True]
     watch.report()  # at 149.3: not yet
-    watch.report(at_once=True, ended=True)
+    watch.report(ended=True)
     assert written == [True, True, False]
     assert (folder.path / "report.html").read_text() == "<!doctype html>"

@@ -132,7 +132,7 @@ class Watch:
         self.journal.step(step, f"measured {name}", "\n".join(lines))
         if result:
             self._trackers.measured(step, result)
-        self.report(at_once=True)
+        self.report()
 
     def end(self, step: int, error: BaseException | None) -> None:
         """Says how it ended."""
@@ -145,7 +145,7 @@ class Watch:
             self.journal.note("interrupted", step, getattr(error, "name", ""))
         else:
             self.journal.note("stopped", step, f"{type(error).__name__}: {error}")
-        self.report(at_once=True, ended=True)
+        self.report(ended=True)
 
     def _warn(self, when: str, step: int, line: str) -> None:
         self.display.say(f"{when}: {line}")
@@ -155,10 +155,10 @@ class Watch:
         """Lets the trackers go, whatever happened; ``code`` as ``exit_code`` gives it."""
         self._trackers.close(code)
 
-    def report(self, at_once: bool = False, ended: bool = False) -> None:
-        """Writes the report anew, where it is time for it."""
+    def report(self, ended: bool = False) -> None:
+        """Writes the report anew, where it is time for it or the run has ended."""
         now = time.monotonic()
-        if not at_once and now < self._report_due:
+        if not ended and now < self._report_due:
             return
         self.journal.stage("report")
         self._folder.write_text(REPORT, render_report(self._folder.path, running=not ended))
