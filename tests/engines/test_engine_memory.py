@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -72,3 +75,30 @@ def test_counting_leaves_no_gradient() -> None:
     model = llama()
     activation_bytes(model, nullcontext())
     assert all(weight.grad is None for weight in model.parameters())
+
+
+HOLES = """
+import sys
+import psutil, torch
+from alive.engines.memory import give_back_freed
+
+if "give" in sys.argv:
+    give_back_freed()
+before = psutil.Process().memory_info().rss
+torch.ones(1 << 19)  # freed at once: from here on glibc's own threshold lies above 2 MiB
+blocks = [(torch.ones(1 << 19), torch.ones(64)) for _ in range(100)]
+kept = [small for _, small in blocks]
+del blocks
+print(psutil.Process().memory_info().rss - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
+def test_what_is_freed_is_given_back() -> None:
+    left = {}
+    for how in ("keep", "give"):
+        command = [sys.executable, "-c", HOLES, how]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        left[how] = int(done.stdout)
+    assert left["keep"] > 150 << 20
+    assert left["give"] < 20 << 20

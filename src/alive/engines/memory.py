@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,10 @@ import torch
 
 from alive.learn.head import decoder_of
 
-__all__ = ["activation_bytes", "decode_budget", "free_bytes", "most_used"]
+__all__ = ["activation_bytes", "decode_budget", "free_bytes", "give_back_freed", "most_used"]
+
+_M_MMAP_THRESHOLD = -3
+"""Of ``mallopt``: <malloc.h> of glibc."""
 
 
 def free_bytes(device: str) -> int:
@@ -44,6 +49,18 @@ def decode_budget(device: str, free: int) -> int:
 def most_used(device: str) -> int:
     """Most bytes of tensors on the GPU so far; 0 on a CPU, which does not count them."""
     return int(torch.cuda.max_memory_allocated()) if device == "cuda" else 0
+
+
+def give_back_freed() -> None:
+    """Makes the C library hand large blocks back to the system as soon as they are freed.
+
+    glibc soon takes blocks of up to 32 MiB from its heap, where a pass leaves holes that the next
+    one does not fit: on a 0.5B model with adapters a fifth of the peak. From here on every block of
+    a MiB or more is a mapping of its own. Other systems are left as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 def activation_bytes(model: Any, autocast: AbstractContextManager[Any]) -> float:

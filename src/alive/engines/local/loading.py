@@ -11,11 +11,15 @@ from alive.config import ComputeType, LearnConfig, ModelConfig
 from alive.engines.identity import identity
 from alive.engines.local.policy import LocalPolicy
 from alive.engines.lora import with_lora
+from alive.engines.memory import give_back_freed
 from alive.engines.models import adapter_base, end_tokens, load_model, read_config
 from alive.engines.probe import choose_compute, choose_threads
 from alive.prompts import Renderer, make_renderer
 
 __all__ = ["load_policy"]
+
+_LARGE = 50_000_000
+"""Weights from which on memory is worth more than the time that fresh pages take."""
 
 
 def load_policy(
@@ -50,6 +54,8 @@ def load_policy(
         bits=model.base_bits,
         whole=learn is not None,
     )
+    if device == "cpu" and weights.num_parameters() > _LARGE:
+        give_back_freed()
     name = identity(weights, tokenizer) if learn is not None else ""
     if model.lora_rank and learn is not None:
         weights = with_lora(weights, model.lora_rank, model.lora_alpha, seed)
