@@ -24,8 +24,9 @@ Examples:
     "--suite",
     "suites",
     multiple=True,
-    metavar="NAME|FILE.jsonl",
-    help="seed, seed:DOMAIN, reasoning-gym:NAME, or JSONL with question and answer; repeatable.  "
+    metavar="NAME|FILE",
+    help="seed, seed:DOMAIN, reasoning-gym:NAME, or a file of questions and answers (JSONL, JSON, "
+    "Parquet), alone or with :DOMAIN or :level<=N; repeatable.  "
     "[default: the run's, or seed for the seed]",
 )
 @click.option("--limit", type=click.IntRange(min=0), default=0, help="Problems a suite, 0: all.")
