@@ -220,7 +220,9 @@ def test_eval_writes_every_completion(
 
     def evaluate(*arguments: Any, **options: Any) -> Any:
         calls.append((arguments, options))
-        return SimpleNamespace(as_dict=lambda: measured, rows=rows, notes=("a [note]",), seconds={"attempts": 1.5})
+        return SimpleNamespace(
+            as_dict=lambda: measured, rows=rows, notes=("a [note]",), seconds={"attempts": 1.5}
+        )
 
     monkeypatch.setattr(api, "evaluate", evaluate)
     arguments = "eval seed --suite seed:code --suite x.jsonl --limit 2 --self-correct --seed 3"

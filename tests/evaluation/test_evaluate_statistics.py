@@ -13,7 +13,6 @@ from alive.evaluation.statistics import (
     proportion,
 )
 
-
 Z2 = 3.8414588  # the square of 1.96
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from alive.errors import SuiteError
-from alive.evaluation.suites import Suite, SuiteItem, as_task, load_suite, texts
 from alive.evaluation.rows import suite_name
+from alive.evaluation.suites import Suite, SuiteItem, as_task, load_suite, texts
 from alive.types import MASK
 from alive.verify import matches
 from alive.worlds.primer import primer
@@ -280,7 +280,7 @@ def test_the_same_rows_in_every_kind_of_file(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     expected = load_suite(str(tmp_path / "s.jsonl"))
-    files = [file for file in tmp_path.rglob("s.*")]
+    files = list(tmp_path.rglob("s.*"))
     assert len(files) == 6
     for file in files:
         assert load_suite(str(file)) == expected, file
@@ -306,5 +306,5 @@ def test_bad_files_of_other_kinds_are_named(tmp_path: Path) -> None:
     assert "fetch it again" in said("s.jsonl.gz", packed[:-9])
     assert "fetch it again" in said("t.jsonl.gz", b"no gzip")
     assert "fetch it again" in said("u.jsonl.gz", packed[:14] + b"\xff\xff" + packed[16:])
-    with pytest.raises(SuiteError, match="but a folder. Name a file in it, such as s.json"):
+    with pytest.raises(SuiteError, match=r"but a folder\. Name a file in it, such as s\.json"):
         load_suite(str(tmp_path))

@@ -1,4 +1,4 @@
-"""lm-evaluation-harness on an exported folder, as docs/evaluation.md says, beside ``alive eval``."""
+"""lm-evaluation-harness on an exported folder beside ``alive eval``, as docs/evaluation.md says."""
 
 from __future__ import annotations
 

@@ -23,9 +23,7 @@ _ID = ("id", "unique_id")
 
 _COLUMNS = f"A row needs {' or '.join(_QUESTION)}, and {' or '.join(_ANSWER)}: rename its columns"
 
-_SPLITS = re.compile(
-    r"(?:test|train|dev|valid|validation|eval|data|main|default)(?:-\d+-of-\d+)?"
-)
+_SPLITS = re.compile(r"(?:test|train|dev|valid|validation|eval|data|main|default)(?:-\d+-of-\d+)?")
 """Names of files and folders that say nothing of what is in them: the next folder's name does."""
 
 _LEVEL = re.compile(r"(?:level\s*)?(\d+)", re.IGNORECASE)
