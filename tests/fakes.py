@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from alive.protocols import Request
-from alive.types import Prompt, Role, Rollout
+from alive.types import Prompt, Role, Rollout, StopReason
 
 Script = Callable[[Prompt, str, int], str]
 """(prompt, its text, index in the group) -> completion."""
@@ -28,11 +28,13 @@ class ScriptedSampler:
     Attributes:
         script: Writes the completions.
         read: Turns a prompt's ids into the text the script sees; bytes unless told otherwise.
+        stops: Why a completion ended.
         calls: The requests, in order.
     """
 
     script: Script
     read: Callable[[Sequence[int]], str] = decode
+    stops: Callable[[str], StopReason] = lambda _: "stop"
     calls: list[Request] = field(default_factory=list)
 
     @property
@@ -47,7 +49,7 @@ class ScriptedSampler:
     def _rollout(self, prompt: Prompt, index: int) -> Rollout:
         text = self.script(prompt, self.read(prompt.ids), index)
         ids = encode(text)
-        return Rollout(prompt, ids, (-1.0,) * len(ids), text, "stop", 0)
+        return Rollout(prompt, ids, (-1.0,) * len(ids), text, self.stops(text), 0)
 
 
 class PlainRenderer:
@@ -70,6 +72,9 @@ class PlainRenderer:
 
     def revise(self, passage: str, attempt: str, review: str) -> Prompt:
         return self._prompt("revise", None, passage, attempt, review)
+
+    def show(self, ids: Sequence[int]) -> str:
+        return decode(ids)
 
     def _prompt(self, role: Role, condition: str | None, *parts: str) -> Prompt:
         return Prompt(role, encode("\n".join((role, *parts))), condition)

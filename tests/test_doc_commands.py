@@ -82,8 +82,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "gsm8k").mkdir()
     rows = [{"question": text, "answer": "#### 7"} for text in texts[80:]]
     (folder / "gsm8k/train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    for name in ("gsm8k-test.jsonl", "questions.jsonl"):
+    for name in ("gsm8k-test.jsonl", "questions.jsonl", "gsm8k/test.jsonl"):
         toy.write_suite(folder / name)
+    math = {"problem": texts[0], "answer": "7", "subject": "Algebra", "level": 2}
+    (folder / "math500").mkdir()
+    (folder / "math500/test.jsonl").write_text(json.dumps(math) + "\n")
     # SmolLM2, as converted on its first use, would take minutes: the toy stands in its place.
     shutil.copytree(folder / "path/to/model", folder / "cache/alive/smollm2")
     with pytest.MonkeyPatch.context() as patch:

@@ -93,7 +93,7 @@ def evaluate(
 
     Args:
         model: As ``open_policy`` takes it, or an open policy.
-        suites: Built-in names or JSONL files.
+        suites: Built-in names or files.
         limit: Problems a suite, 0 for all.
         self_correct: Also measure self-correction and the blind reviewer.
         seed: Of generated suites, samples and intervals.

@@ -172,7 +172,7 @@ class EvaluateConfig(Section):
     """Before and after."""
 
     suites: tuple[str, ...] = Field(
-        ("seed",), description="suite names or JSONL files evaluated before and after"
+        ("seed",), description="suite names or files evaluated before and after"
     )
     limit: CountOrZero = Field(0, description="items a suite, 0: all")
     samples: CountOrZero = Field(

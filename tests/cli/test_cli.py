@@ -220,7 +220,9 @@ def test_eval_writes_every_completion(
 
     def evaluate(*arguments: Any, **options: Any) -> Any:
         calls.append((arguments, options))
-        return SimpleNamespace(as_dict=lambda: measured, rows=rows, notes=("a [note]",))
+        return SimpleNamespace(
+            as_dict=lambda: measured, rows=rows, notes=("a [note]",), seconds={"attempts": 1.5}
+        )
 
     monkeypatch.setattr(api, "evaluate", evaluate)
     arguments = "eval seed --suite seed:code --suite x.jsonl --limit 2 --self-correct --seed 3"
@@ -233,6 +235,8 @@ def test_eval_writes_every_completion(
     shown = capsys.readouterr().out
     assert "50.0 [0.0, 100.0]" in shown
     assert "a [note]" in shown
+    assert "time: attempts 1.5 s" in shown
+    assert (record["notes"], record["seconds"]) == (["a [note]"], {"attempts": 1.5})
 
 
 def test_plan_prints_and_exits_zero(

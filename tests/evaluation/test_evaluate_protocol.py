@@ -20,6 +20,7 @@ from alive.evaluation import (
     changes,
     evaluate,
 )
+from alive.evaluation.lengths import cut_attempts
 from alive.prompts.render import Renderer
 from alive.types import Prompt
 from alive.verify import extract_answer, matches
@@ -86,14 +87,18 @@ def test_self_correction_counts() -> None:
     assert total is not None
     assert total.as_dict() == {
         "rate": 1 / 4,
+        "rate_interval": pytest.approx([0.0456, 0.6994], abs=1e-4),  # Wilson, 1 of 4
         "harm": 1 / 2,
+        "harm_interval": pytest.approx([0.0945, 0.9055], abs=1e-4),  # 1 of 2
         "net": 0.0,
+        "net_interval": [-0.5, 0.5],  # changes +1 and -1 and four of 0, resampled
         "n_wrong": 4,
         "n_right": 2,
         "corrected": 1,
         "harmed": 1,
         "revised": 3,
         "unparsed": 1,
+        "reviews_cut": 0,
     }
     maths = found.domains["maths"].self_correction
     assert maths is not None
@@ -199,3 +204,52 @@ def test_changes_need_the_same_problems() -> None:
     other = measured(ScriptedSampler(policy), [Suite("s", SUITE.items[:2])])
     with pytest.raises(ValueError, match="same problems"):
         changes(run().rows, other.rows, seed=1)
+
+
+def cut_off(prompt: Prompt, text: str, index: int) -> str:
+    """Of six attempts two are cut before their box and one after it; one ends without a box."""
+    name = text.split("\n")[1].split()[0]
+    if text.startswith("review"):
+        return "Summary: cut" if name in ("p0", "p1") else "Summary: s\nVerdict: right\nScore: 9"
+    return {
+        "p0": "cut",
+        "p1": "cut",
+        "p2": "\\boxed{12} cut",
+        "p3": "I give up",
+    }.get(name, f"\\boxed{{{SCRIPT[name][1]}}}")
+
+
+def test_cut_and_boxed_attempts_are_counted_and_told() -> None:
+    sampler = ScriptedSampler(cut_off, stops=lambda text: "length" if "cut" in text else "stop")
+    found = measured(sampler, [SUITE])
+    assert (found.total.cut.mean, found.total.boxed.mean) == (3 / 6, 3 / 6)
+    assert (found.domains["maths"].cut.mean, found.domains["logic"].cut.mean) == (1.0, 0.0)
+    record = found.as_dict()
+    assert record["cut"] == 0.5
+    # Wilson, 3 of 6: .5 +- 1.96 sqrt(.25/6 + z^2/144) by z^2/6.
+    assert record["boxed_interval"] == pytest.approx([0.1876, 0.8124], abs=1e-4)
+    assert [row["cut"] for row in found.rows] == [True, True, True, False, False, False]
+    assert [row["tokens"] for row in found.rows[:2]] == [3, 3]
+    assert found.rows[0]["prompt"] == "solve\np0 \\mask{}"
+    assert found.total.self_correction is not None
+    assert found.total.self_correction.reviews_cut == 2
+    assert found.notes == (
+        "3 of 6 attempts were cut at 50 tokens, 2 of them before they boxed an answer, and count "
+        "as wrong. Give them room: --set sampling.solve_tokens=100, or --max-tokens 100 of alive "
+        "eval.",
+        "2 of 6 reviews were cut at 30 tokens, mostly before their verdict. Give them room: --set "
+        "sampling.review_tokens=60.",
+    )
+    assert list(found.seconds) == [
+        *("attempts", "sampled attempts", "self-correction", "reviews of frozen attempts"),
+    ]
+
+
+def test_a_few_cut_attempts_are_no_news_and_more_room_helps_only_some() -> None:
+    rows = [{"cut": at < 2, "extracted": "1"} for at in range(20)]
+    assert cut_attempts(rows, 96) == ""
+    assert cut_attempts([{"extracted": None}], 96) == ""  # an earlier version did not look
+    assert cut_attempts([*rows, {"cut": True, "extracted": "1"}], 96) == (
+        "3 of 21 attempts were cut at 96 tokens, all after they had boxed an answer: the model "
+        "does not stop by itself."
+    )

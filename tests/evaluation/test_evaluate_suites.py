@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from alive.errors import SuiteError
+from alive.evaluation.rows import suite_name
 from alive.evaluation.suites import Suite, SuiteItem, as_task, load_suite, texts
 from alive.types import MASK
 from alive.verify import matches
@@ -186,3 +188,123 @@ def test_bad_sets_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "reasoning_gym", None)
     with pytest.raises(SuiteError, match="pip install reasoning-gym"):
         load_suite("reasoning-gym:chain_sum")
+
+
+def test_the_rows_of_gsm8k_and_of_math_500(tmp_path: Path) -> None:
+    (tmp_path / "gsm8k").mkdir()
+    gsm8k = write(
+        tmp_path / "gsm8k/test.jsonl",
+        {"question": "How many eggs?", "answer": "16-3=<<16-3=13>>13\n#### 1,013"},
+    )
+    suite = load_suite(gsm8k)
+    # A file named after its split takes its folder's name, or two suites would meet in one id.
+    assert (suite.name, suite.items[0].id, suite.items[0].domain) == ("gsm8k", "gsm8k/1", "gsm8k")
+    assert as_task(suite.items[0]).span == "1,013"
+    hub = Path("/x/gsm8k/main/test-00000-of-00001.parquet")  # as the hub's client lays it down
+    assert [suite_name(path) for path in (hub, Path("/test.json"))] == ["gsm8k", "test"]
+    row = {
+        "problem": "Convert $(0,3)$.",
+        "solution": "So $\\boxed{(3,\\frac{\\pi}{2})}$.",
+        "answer": "(3,\\frac{\\pi}{2})",
+        "subject": "Precalculus",
+        "level": 2,
+        "unique_id": "test/precalculus/807.json",
+    }
+    math500 = write(tmp_path / "math500.jsonl", row)
+    assert load_suite(math500).items == (
+        SuiteItem(
+            "math500/test/precalculus/807.json",
+            "Convert $(0,3)$.",
+            "(3,\\frac{\\pi}{2})",
+            "Precalculus",
+            "So $\\boxed{(3,\\frac{\\pi}{2})}$.",
+        ),
+    )
+    # A corpus may hold neither the question nor the worked solution.
+    assert list(texts(load_suite(math500))) == [row["problem"], row["solution"]]
+
+
+@pytest.mark.parametrize(
+    ("row", "question", "answer"),
+    [
+        ({"prompt": "q", "target": 3}, "q", "3"),
+        ({"problem": "q", "solution": "so \\boxed{4}"}, "q", "4"),
+        ({"problem": "p", "question": "q", "answer": "5", "target": "6"}, "q", "5"),
+        ({"question": "q", "answer": "7", "metadata": {"seed": 1}}, "q", "7"),  # reasoning-gym
+    ],
+)
+def test_columns_by_other_names(
+    tmp_path: Path, row: dict[str, object], question: str, answer: str
+) -> None:
+    (item,) = load_suite(write(tmp_path / "s.jsonl", row)).items
+    assert (item.question, as_task(item).span) == (question, answer)
+
+
+def test_a_part_is_a_domain_or_a_level(tmp_path: Path) -> None:
+    rows = [
+        {"problem": f"q{at}", "answer": "1", "subject": subject, "level": level}
+        for at, (subject, level) in enumerate(
+            [("Algebra", 1), ("Geometry", "Level 3"), ("Algebra", 5), ("Geometry", "Level ?")]
+        )
+    ]
+    name = write(tmp_path / "math.jsonl", *rows)
+
+    def asked(part: str) -> list[str]:
+        return [item.id for item in load_suite(f"{name}:{part}").items]
+
+    assert asked("Algebra") == ["math/1", "math/3"]
+    assert asked("level<=3") == ["math/1", "math/2"]
+    assert load_suite(f"{name}:level<=3").name == "math:level<=3"
+    with pytest.raises(SuiteError, match=r"math.jsonl:Poetry': no such part.*Algebra, Geometry"):
+        asked("Poetry")
+    with pytest.raises(SuiteError, match="level<=N"):
+        asked("level<=0")
+
+
+ROWS = [{"question": "a", "answer": "1"}, {"question": "b", "answer": "2"}]
+
+
+def test_the_same_rows_in_every_kind_of_file(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    lines = "".join(json.dumps(row) + "\n" for row in ROWS)
+    (tmp_path / "s.jsonl").write_text(lines)
+    (tmp_path / "s.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "s.parquet")
+    for name, text in {
+        "s.json": json.dumps(ROWS, indent=1),
+        "lines/s.json": lines,  # what `datasets` writes under this suffix
+        "one/s.json": json.dumps({"version": 1, "data": ROWS}),
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    expected = load_suite(str(tmp_path / "s.jsonl"))
+    files = list(tmp_path.rglob("s.*"))
+    assert len(files) == 6
+    for file in files:
+        assert load_suite(str(file)) == expected, file
+    (tmp_path / "single.json").write_text(json.dumps(ROWS[0]))
+    assert len(load_suite(str(tmp_path / "single.json")).items) == 1
+
+
+def test_bad_files_of_other_kinds_are_named(tmp_path: Path) -> None:
+    def said(name: str, content: bytes) -> str:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(SuiteError, match=name) as error:
+            load_suite(str(tmp_path / name))
+        return str(error.value)
+
+    assert "s.json, row 2: no 'answer' (it has q, question)" in said(
+        "s.json", json.dumps([ROWS[0], {"question": "a", "q": 1}]).encode()
+    )
+    assert "A row needs question or problem or prompt" in said("t.json", b'[{"text": "a"}]')
+    assert "no list of rows" in said("u.json", b"3")
+    assert "u.json:1: not JSON" in said("u.json", b"{nope")
+    assert "fetch it again" in said("s.parquet", b"PAR1 no")
+    packed = gzip.compress(json.dumps(ROWS[0]).encode())
+    assert "fetch it again" in said("s.jsonl.gz", packed[:-9])
+    assert "fetch it again" in said("t.jsonl.gz", b"no gzip")
+    assert "fetch it again" in said("u.jsonl.gz", packed[:14] + b"\xff\xff" + packed[16:])
+    with pytest.raises(SuiteError, match=r"but a folder\. Name a file in it, such as s\.json"):
+        load_suite(str(tmp_path))

@@ -133,7 +133,8 @@ def test_the_card_says_what_the_run_found(whole: Path, world: Path, tmp_path: Pa
     assert "license" not in head
     summary = json.loads((whole / "summary.json").read_text())
     after, low = summary["after"]["accuracy"], summary["after"]["accuracy_interval"][0]
-    [total] = [line for line in body.splitlines() if line.startswith("| `total` | 4 |")]
+    [total, cut, boxed] = [line for line in body.splitlines() if line.startswith("| `total` | 4 |")]
+    assert ("cut at the token limit" in cut, "answered in a box" in boxed) == (True, True)
     assert f"{100 * after:.1f} [{100 * low:.1f}, " in total
     change = summary["change"]["accuracy"]["total"]
     assert f"{100 * change['mean']:+.1f} [{100 * change['low']:.1f}, " in total

@@ -29,6 +29,7 @@ def run_of(**changes: Any) -> Run:
             "model": {"id": "mine"},
             "corpus": {"paths": ["notes"]},
             "evaluate": {"suites": ["questions.jsonl"]},
+            "sampling": {"solve_tokens": 96},
         },
         "environment": {},
         "metrics": (),
@@ -95,6 +96,7 @@ def metrics(step: int, solved: dict[str, int], **changes: Any) -> dict[str, Any]
         "tasks": 6,
         "pass_rate": 0.5,
         "answered": 1.0,
+        "cut": 0.0,
         "revisions": 0,
         "revisions_right": 0,
         "poser_utility": 0.25,
@@ -117,6 +119,7 @@ def test_the_curves_say_the_same_in_their_tables() -> None:
     assert {row[0]: row[1:] for row in charts["Attempts"].rows} == {
         "right": ("50.00", "100.00"),
         "with an answer in a box": ("100.00", "100.00"),
+        "cut at the token limit": ("0.00", "0.00"),
         "revisions right": ("-", "-"),
     }
     assert charts["Held-out problems, as it learns"].rows == (("right", "-", "75.00"),)

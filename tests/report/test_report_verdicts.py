@@ -44,6 +44,21 @@ def test_attempts_none_or_all_of_which_are_right_teach_little() -> None:
     assert told(metrics=(metrics(0, {}, pass_rate=0.0), metrics(1, {}, pass_rate=0.5))) == ""
 
 
+def test_attempts_without_room() -> None:
+    early, late = metrics(0, {}, cut=0.0), metrics(1, {}, cut=0.25)
+    assert told(metrics=(early, late)) == (
+        "In the second half of the run 25.0 % of the attempts at training tasks were cut at 96 "
+        "tokens: give them room, --set sampling.solve_tokens=192."
+    )
+    old = {key: value for key, value in late.items() if key != "cut"}
+    assert told(metrics=(old,)) == ""  # an earlier version did not count them
+    before = evaluation()
+    before["rows"] = [{"cut": True, "extracted": None}, {"cut": False, "extracted": "1"}]
+    assert told(before=before).startswith(
+        "Before training 1 of 2 attempts were cut at 96 tokens, 1 of them before"
+    )
+
+
 def test_steps_that_were_skipped_are_counted() -> None:
     rows = [metrics(step, {}, skipped=step == 0) for step in range(4)]
     assert told(metrics=tuple(rows)) == (

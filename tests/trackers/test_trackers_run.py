@@ -74,7 +74,7 @@ def test_a_run_that_is_stopped_and_resumed(
         assert [(row["step"], row[key]) for row in logged if key in row] == points
     assert [only(part, "exit").exit_code for part in parts] == [255, 0]
     # What a document, an attempt or a review says is on this disk and nowhere else.
-    said = [*toy.PLACES, "they met", "Verdict", "boxed", "every step is right"]
+    said = [*toy.PLACES, "they met", "Verdict", "boxed{", "every step is right"]
     sent = [*(out / "tensorboard").iterdir(), *(out / "wandb").rglob("*.wandb")]
     sent += [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
     for path in sent:

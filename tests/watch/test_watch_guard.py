@@ -12,6 +12,8 @@ SOUND = {
     "skipped": False,
     "pass_rate": 0.5,
     "answered": 1.0,
+    "cut": 0.1,
+    "reviews_cut": 0.0,
     "proposed": 3,
     "refused": {"too long": 1},
     "reviews_honest": 0.9,
@@ -22,6 +24,12 @@ BROKEN: dict[str, dict[str, Any]] = {
     "almost no attempt is right": {"pass_rate": 0.0},
     "nearly every attempt is right": {"pass_rate": 1.0},
     "most attempts have no answer": {"answered": 0.4},
+    "a tenth of the attempts are cut at the token limit; more room: sampling.solve_tokens": {
+        "cut": 0.15
+    },
+    "a tenth of the reviews are cut at the token limit; more room: sampling.review_tokens": {
+        "reviews_cut": 0.15
+    },
     "nine of ten proposals are refused": {"proposed": 1, "refused": {"too long": 6, "taken": 4}},
     "most reviews do not parse": {"reviews_unparsed": 0.6, "reviews_honest": 0.4},
     "most reviews are deceptive": {"reviews_honest": 0.4},

@@ -24,8 +24,9 @@ Examples:
     "--suite",
     "suites",
     multiple=True,
-    metavar="NAME|FILE.jsonl",
-    help="seed, seed:DOMAIN, reasoning-gym:NAME, or JSONL with question and answer; repeatable.  "
+    metavar="NAME|FILE",
+    help="seed, seed:DOMAIN, reasoning-gym:NAME, or a file of questions and answers (JSONL, JSON, "
+    "Parquet), alone or with :DOMAIN or :level<=N; repeatable.  "
     "[default: the run's, or seed for the seed]",
 )
 @click.option("--limit", type=click.IntRange(min=0), default=0, help="Problems a suite, 0: all.")
@@ -52,7 +53,8 @@ def eval_command(
 ) -> None:
     """Measure a model, or a run's newest checkpoint, on suites of problems.
 
-    Accuracy is greedy, under the plain prompt, with a 95 % bootstrap interval.
+    Accuracy is greedy, under the plain prompt, with a 95 % interval. "cut" is the share of attempts
+    cut at the token limit, "boxed" of those that boxed an answer.
     """
     from rich.console import Console
 
@@ -74,8 +76,9 @@ def eval_command(
     )
     measured = result.as_dict()
     console = Console()
-    console.print(measures(measured))
-    for note in result.notes:
+    console.print(*measures(measured))
+    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())
+    for note in (*result.notes, f"time: {spent}"):
         console.print(note, highlight=False, markup=False)
     if json_file is not None:
         record = {
@@ -84,6 +87,8 @@ def eval_command(
             "limit": limit,
             "seed": seed,
             **measured,
+            "notes": list(result.notes),
+            "seconds": {name: round(spent, 3) for name, spent in result.seconds.items()},
             "completions": [dict(row) for row in result.rows],
         }
         with storage(json_file, "Nothing else was written."):

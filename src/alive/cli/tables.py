@@ -13,30 +13,48 @@ if TYPE_CHECKING:
     from alive.api import Solution
     from alive.plan import Plan
 
-_MEASURES = {
+_ACCURACY = {
     "sampled_accuracy": "accuracy, sampled",
     "accuracy": "accuracy, greedy",
+    "cut": "cut",
+    "boxed": "boxed",
+}
+_REVISING = {
     "self_correction.rate": "wrong made right",
     "self_correction.harm": "right made wrong",
     "self_correction.net": "net of revising",
     "reviewer_j": "reviewer J",
 }
+_MEASURES = {**_ACCURACY, **_REVISING}
 """Key in a result -> what a reader is told."""
 
+_BARE = ("cut", "boxed")
+"""Shown without their intervals, which the JSON has."""
 
-def measures(result: Mapping[str, Any]) -> Table:
-    """Shows one evaluation: a row a domain, and the total."""
+
+def measures(result: Mapping[str, Any]) -> Iterator[Table]:
+    """Shows one evaluation: accuracy, then what reviewing and revising did, where it was asked for.
+
+    A row a domain, and the total.
+    """
     rows = {**result.get("domains", {}), "total": result}
-    shown = [key for key in _MEASURES if any(_find(row, key) is not None for row in rows.values())]
-    table = Table()
-    table.add_column("domain")
-    table.add_column("n", justify="right")
-    for key in shown:
-        table.add_column(_MEASURES[key], justify="right")
-    for name, row in rows.items():
-        cells = [_cell(row, key) for key in shown]
-        table.add_row(Text(name), str(row.get("n", "")), *cells, end_section=False)
-    return table
+    for labels in (_ACCURACY, _REVISING):
+        shown = {
+            key: label
+            for key, label in labels.items()
+            if any(_find(row, key) is not None for row in rows.values())
+        }
+        if not shown:
+            continue
+        table = Table()
+        table.add_column("domain")
+        table.add_column("n", justify="right")
+        for label in shown.values():
+            table.add_column(label, justify="right")
+        for name, row in rows.items():
+            cells = [_cell(row, key) for key in shown]
+            table.add_row(Text(name), str(row.get("n", "")), *cells, end_section=False)
+        yield table
 
 
 def before_after(summary: Mapping[str, Any]) -> Table:
@@ -67,6 +85,8 @@ def solution_panels(solution: Solution) -> Iterator[Panel]:
     """Shows each attempt and its blind review, in the order they were written."""
     for index, attempt in enumerate(solution.attempts):
         title = f"revision {index}" if index else "attempt"
+        if attempt.rollout.stop == "length":
+            title += f", cut at {len(attempt.rollout.completion_ids)} tokens: --max-tokens"
         yield Panel(Text(attempt.rollout.text), title=title, title_align="left")
         if index < len(solution.reviews):
             review = solution.reviews[index]
@@ -87,15 +107,20 @@ def plan_table(plan: Plan) -> Table:
 
 
 def _find(row: Mapping[str, Any], key: str) -> float | None:
+    value = _value(row, key)
+    return value if isinstance(value, (int, float)) else None
+
+
+def _value(row: Mapping[str, Any], key: str) -> Any:
     value: Any = row
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
-    return value if isinstance(value, (int, float)) else None
+    return value
 
 
 def _cell(row: Mapping[str, Any], key: str) -> str:
     shown = _percent(_find(row, key))
-    interval = row.get(f"{key}_interval")
+    interval = None if key in _BARE else _value(row, f"{key}_interval")
     if interval and None not in interval:
         shown += f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
     # rich would read the brackets as markup.

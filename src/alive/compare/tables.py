@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alive.evaluation import Difference, Estimate
+from alive.evaluation.statistics import unanimous
 from alive.seeding import derive
 
 RESAMPLES = 2_000
@@ -107,6 +108,11 @@ class Sums:
         total = self.counts.sum()
         return float(self.sums.sum() / total) if total else None
 
+    @property
+    def problems(self) -> int:
+        """Problems that count, in whatever seed."""
+        return int((self.counts.sum(0) > 0).sum())
+
     def resampled(self, seed: int) -> NDArray[np.float64]:
         """Means of resamples, seeds and problems drawn anew: [RESAMPLES]."""
         rng = np.random.default_rng(seed)
@@ -126,6 +132,8 @@ def estimated(cells: Sequence[Measured], value: Value, seed: int) -> Estimate | 
     if sums.mean is None:
         return None
     low, high = np.percentile(sums.resampled(seed), (2.5, 97.5))
+    if low == high:
+        low, high = unanimous(sums.mean, sums.problems, 0.0, 1.0)
     return Estimate(int(sums.counts.sum()), sums.mean, float(low), float(high))
 
 
@@ -138,6 +146,8 @@ def compared(
         return None
     # One seed: both sides are resampled alike, which pairs them.
     low, high = np.percentile(ours.resampled(seed) - theirs.resampled(seed), (2.5, 97.5))
+    if low == high:
+        low, high = unanimous(ours.mean - theirs.mean, ours.problems, -1.0, 1.0)
     return Difference(int(ours.counts.sum()), ours.mean - theirs.mean, float(low), float(high))
 
 

@@ -1,22 +1,19 @@
-"""One evaluation of a policy: every measure, per domain and in total, and what it rests on."""
+"""One evaluation of a policy: what is asked of it, and in which order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from alive.config import SamplingConfig
 from alive.errors import SuiteError
 from alive.evaluation.accuracy import greedy_attempts, sampled_attempts
-from alive.evaluation.reviewer import FrozenAttempt, ReviewerScores, freeze, judge, score_reviews
-from alive.evaluation.self_correction import (
-    Correction,
-    SelfCorrection,
-    count_corrections,
-    self_correct,
-)
-from alive.evaluation.statistics import Estimate, estimate, paired_difference
+from alive.evaluation.lengths import cut_attempts, cut_reviews
+from alive.evaluation.result import DomainResult, EvaluationResult, Row
+from alive.evaluation.reviewer import FrozenAttempt, freeze, judge, score_reviews
+from alive.evaluation.self_correction import Correction, count_corrections, self_correct
+from alive.evaluation.statistics import estimate, proportion
 from alive.evaluation.suites import Suite, as_task
 from alive.protocols import Sampler
 from alive.seeding import derive
@@ -25,74 +22,9 @@ from alive.types import Attempt, Review, Task
 if TYPE_CHECKING:
     from alive.prompts.render import Renderer
 
-__all__ = ["DomainResult", "EvaluationResult", "changes", "evaluate"]
+__all__ = ["evaluate"]
 
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class DomainResult:
-    """The measures over one domain, or over everything.
-
-    Attributes:
-        accuracy: Greedy accuracy under the plain prompt, the primary measure.
-        sampled_accuracy: Mean accuracy at temperature 1; None unless asked for.
-        self_correction: None unless asked for.
-        reviewer: Scores on the frozen attempts; None unless asked for, or without any here.
-    """
-
-    accuracy: Estimate
-    sampled_accuracy: Estimate | None
-    self_correction: SelfCorrection | None
-    reviewer: ReviewerScores | None
-
-    def as_dict(self) -> dict[str, object]:
-        """Returns the measures as JSON values."""
-        measures: dict[str, object] = {
-            "n": self.accuracy.n,
-            "accuracy": self.accuracy.mean,
-            "accuracy_interval": [self.accuracy.low, self.accuracy.high],
-        }
-        if self.sampled_accuracy is not None:
-            sampled = self.sampled_accuracy
-            measures["sampled_accuracy"] = sampled.mean
-            measures["sampled_accuracy_interval"] = [sampled.low, sampled.high]
-        if self.self_correction is not None:
-            measures["self_correction"] = self.self_correction.as_dict()
-        if self.reviewer is not None:
-            measures["reviewer_j"] = self.reviewer.j
-            measures["reviewer"] = self.reviewer.as_dict()
-        return measures
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationResult:
-    """What an evaluation found.
-
-    Attributes:
-        total: Over all problems of all suites.
-        domains: By domain, in the order of their first problem.
-        rows: One a problem, JSON values: id, domain, question (the passage), answer, completion,
-            extracted, correct; where attempts were sampled the share of them that is right
-            (sampled); where self-correction was asked for review, verdict, score, revision,
-            revised_correct. Accuracy can be recounted from them.
-        frozen: The attempts the reviewer was judged on, for the next evaluation.
-        judged: One a frozen attempt, JSON values: id, domain, correct, and what its blind review
-            said: verdict, score.
-        notes: What a reader of the figures should know of the suites.
-    """
-
-    total: DomainResult
-    domains: Mapping[str, DomainResult]
-    rows: tuple[Row, ...] = field(repr=False)
-    frozen: tuple[FrozenAttempt, ...] = field(repr=False)
-    judged: tuple[Row, ...] = field(repr=False, default=())
-    notes: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, object]:
-        """Returns the measures as JSON values: those in total, and ``domains`` by name."""
-        domains = {name: result.as_dict() for name, result in self.domains.items()}
-        return {**self.total.as_dict(), "domains": domains}
+Found = TypeVar("Found")
 
 
 async def evaluate(
@@ -123,21 +55,27 @@ async def evaluate(
         SuiteError: Two problems have one id.
     """
     tasks = _tasks(suites)
-    greedy = await greedy_attempts(sampler, renderer, tasks, sampling, derive(seed, "greedy"))
+    seconds: dict[str, float] = {}
+    draw = derive(seed, "greedy")
+    trying = greedy_attempts(sampler, renderer, tasks, sampling, draw)
+    greedy = await _timed(seconds, "attempts", trying)
     sampled: Sequence[Sequence[Attempt]] = ()
     wanted = samples or int(with_self_correction and frozen is None)
     if wanted:
         draw = derive(seed, "sampled")
-        sampled = await sampled_attempts(sampler, renderer, tasks, wanted, sampling, draw)
+        drawing = sampled_attempts(sampler, renderer, tasks, wanted, sampling, draw)
+        sampled = await _timed(seconds, "sampled attempts", drawing)
     corrections: Sequence[Correction] = ()
     items: tuple[FrozenAttempt, ...] = tuple(frozen or ())
     reviews: Sequence[Review] = ()
     if with_self_correction:
         draw = derive(seed, "correct")
-        corrections = await self_correct(sampler, renderer, tasks, greedy, sampling, draw)
+        correcting = self_correct(sampler, renderer, tasks, greedy, sampling, draw)
+        corrections = await _timed(seconds, "self-correction", correcting)
         if frozen is None:
             items = freeze(tasks, sampled)
-        reviews = await judge(sampler, renderer, items, sampling, derive(seed, "judge"))
+        judging = judge(sampler, renderer, items, sampling, derive(seed, "judge"))
+        reviews = await _timed(seconds, "reviews of frozen attempts", judging)
 
     def measured(domain: str | None) -> DomainResult:
         kept = [index for index, task in enumerate(tasks) if domain in (None, task.domain)]
@@ -151,48 +89,29 @@ async def evaluate(
         )
 
     names = dict.fromkeys(task.domain for task in tasks)
+    total = measured(None)
+    rows = tuple(_rows(renderer, tasks, greedy, sampled if samples else (), corrections))
+    notes = (
+        *(suite.note for suite in suites),
+        cut_attempts(rows, sampling.solve_tokens),
+        cut_reviews(total.self_correction, sampling.review_tokens),
+    )
     return EvaluationResult(
-        total=measured(None),
+        total=total,
         domains={name: measured(name) for name in names},
-        rows=tuple(_rows(tasks, greedy, sampled if samples else (), corrections)),
+        rows=rows,
         frozen=items,
         judged=tuple(_judged(items, reviews)),
-        notes=tuple(suite.note for suite in suites if suite.note),
+        notes=tuple(filter(None, notes)),
+        seconds=seconds,
     )
 
 
-def changes(
-    before: Sequence[Row], after: Sequence[Row], seed: int
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Returns how accuracies changed, paired by problem.
-
-    Args:
-        before: The rows of an evaluation.
-        after: The rows of a later one.
-        seed: Of the resampling.
-
-    Returns:
-        By measure (``accuracy``; ``sampled_accuracy`` where attempts were sampled), then by domain
-        and ``total``: mean, low, high.
-
-    Raises:
-        ValueError: The two did not evaluate the same problems.
-    """
-    if [row["id"] for row in before] != [row["id"] for row in after]:
-        raise ValueError("a paired difference needs the same problems before and after")
-    names = dict.fromkeys(str(row["domain"]) for row in after)
-    by_measure: dict[str, dict[str, dict[str, float]]] = {}
-    for measure, key in (("accuracy", "correct"), ("sampled_accuracy", "sampled")):
-        pairs = [
-            (str(b["domain"]), float(a[key]), float(b[key]))
-            for a, b in zip(before, after, strict=True)
-            if key in a and key in b
-        ]
-        for name in (*names, "total") if pairs else ():
-            _, old, new = zip(*(p for p in pairs if name in (p[0], "total")), strict=True)
-            change = paired_difference(old, new, derive(seed, measure, name))
-            by_measure.setdefault(measure, {})[name] = asdict(change)
-    return by_measure
+async def _timed(seconds: dict[str, float], name: str, work: Awaitable[Found]) -> Found:
+    began = time.perf_counter()
+    found = await work
+    seconds[name] = time.perf_counter() - began
+    return found
 
 
 def _tasks(suites: Sequence[Suite]) -> list[Task]:
@@ -219,9 +138,11 @@ def _measured(
 ) -> DomainResult:
     shares = [sum(attempt.correct for attempt in group) / len(group) for group in sampled]
     return DomainResult(
-        accuracy=estimate([attempt.correct for attempt in greedy], seed),
+        accuracy=proportion(sum(attempt.correct for attempt in greedy), len(greedy)),
+        cut=proportion(sum(attempt.rollout.stop == "length" for attempt in greedy), len(greedy)),
+        boxed=proportion(sum(attempt.answer is not None for attempt in greedy), len(greedy)),
         sampled_accuracy=estimate(shares, seed) if shares else None,
-        self_correction=count_corrections(corrections) if corrections else None,
+        self_correction=count_corrections(corrections, seed) if corrections else None,
         reviewer=score_reviews(*zip(*judged, strict=True)) if judged else None,
     )
 
@@ -238,6 +159,7 @@ def _judged(frozen: Sequence[FrozenAttempt], reviews: Sequence[Review]) -> Itera
 
 
 def _rows(
+    renderer: Renderer,
     tasks: Sequence[Task],
     greedy: Sequence[Attempt],
     sampled: Sequence[Sequence[Attempt]],
@@ -249,7 +171,10 @@ def _rows(
             "domain": task.domain,
             "question": task.passage,
             "answer": task.span,
+            "prompt": renderer.show(attempt.rollout.prompt.ids),
             "completion": attempt.rollout.text,
+            "tokens": len(attempt.rollout.completion_ids),
+            "cut": attempt.rollout.stop == "length",
             "extracted": attempt.answer,
             "correct": attempt.correct,
         }

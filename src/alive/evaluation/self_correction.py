@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alive.config import SamplingConfig
+from alive.evaluation.statistics import Difference, paired_difference, proportion
 from alive.protocols import Sampler, SamplingParams
 from alive.roles import review, solve
 from alive.types import Attempt, Review, Task
@@ -55,6 +56,8 @@ class SelfCorrection:
         harmed: Right, then wrong.
         revised: Attempts that were revised at all.
         unparsed: Reviews without a verdict; their attempts stand.
+        reviews_cut: Reviews that were cut at the token limit.
+        change: Accuracy after minus before, paired by problem.
     """
 
     n_wrong: int
@@ -63,6 +66,8 @@ class SelfCorrection:
     harmed: int
     revised: int
     unparsed: int
+    reviews_cut: int
+    change: Difference
 
     @property
     def rate(self) -> float | None:
@@ -77,20 +82,24 @@ class SelfCorrection:
     @property
     def net(self) -> float:
         """Accuracy after minus before, -1..1."""
-        return (self.corrected - self.harmed) / (self.n_wrong + self.n_right)
+        return self.change.mean
 
-    def as_dict(self) -> dict[str, float | int | None]:
-        """Returns counts and shares for the record."""
+    def as_dict(self) -> dict[str, object]:
+        """Returns counts and shares, with their 95 % intervals, for the record."""
         return {
             "rate": self.rate,
+            "rate_interval": _interval(self.corrected, self.n_wrong),
             "harm": self.harm,
+            "harm_interval": _interval(self.harmed, self.n_right),
             "net": self.net,
+            "net_interval": [self.change.low, self.change.high],
             "n_wrong": self.n_wrong,
             "n_right": self.n_right,
             "corrected": self.corrected,
             "harmed": self.harmed,
             "revised": self.revised,
             "unparsed": self.unparsed,
+            "reviews_cut": self.reviews_cut,
         }
 
 
@@ -154,8 +163,12 @@ async def revise_without_review(
     return tuple(await asyncio.gather(*map(revise, tasks, attempts)))
 
 
-def count_corrections(corrections: Sequence[Correction]) -> SelfCorrection:
+def count_corrections(corrections: Sequence[Correction], seed: int) -> SelfCorrection:
     """Counts what changed.
+
+    Args:
+        corrections: One a problem.
+        seed: Of the resampling behind the interval of the change.
 
     Raises:
         ValueError: There is nothing to count.
@@ -171,4 +184,17 @@ def count_corrections(corrections: Sequence[Correction]) -> SelfCorrection:
         harmed=sum(not c.final_correct for c in right),
         revised=sum(c.revision is not None for c in corrections),
         unparsed=sum(c.review.verdict is None for c in corrections),
+        reviews_cut=sum(
+            c.review.rollout is not None and c.review.rollout.stop == "length" for c in corrections
+        ),
+        change=paired_difference(
+            [c.first.correct for c in corrections], [c.final_correct for c in corrections], seed
+        ),
     )
+
+
+def _interval(count: int, n: int) -> list[float] | None:
+    if not n:
+        return None
+    share = proportion(count, n)
+    return [share.low, share.high]

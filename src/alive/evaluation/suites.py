@@ -1,4 +1,4 @@
-"""Suites: questions with answers, from a JSONL file or built in.
+"""Suites: questions with answers, from a file or built in.
 
 An answer is compared by the verifier of training (``alive.verify``), whatever the suite.
 """
@@ -6,7 +6,7 @@ An answer is compared by the verifier of training (``alive.verify``), whatever t
 from __future__ import annotations
 
 import difflib
-import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from alive import doors
 from alive.errors import SuiteError
+from alive.evaluation.rows import suite_name, suite_problems
 from alive.seeding import digest
 from alive.types import MASK, Task
 from alive.verify import final_answer
@@ -21,6 +22,7 @@ from alive.verify import final_answer
 __all__ = ["Suite", "SuiteItem", "as_task", "load_suite", "texts"]
 
 GYM_PREFIX = "reasoning-gym:"
+_LEVELS = re.compile(r"level\s*<=\s*(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,14 @@ class SuiteItem:
         question: What is asked.
         answer: The answer, or a worked solution that ends with it (``#### X`` or a box).
         domain: Label it is reported under; the suite's name where the suite has no domains.
+        worked: A worked solution that stands beside a bare answer; empty without.
     """
 
     id: str
     question: str
     answer: str
     domain: str
+    worked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Suite:
     """A set of questions.
 
     Attributes:
-        name: The name it was asked for by; a file's is its stem.
+        name: The name it was asked for by; a file's is as ``suite_name`` gives it.
         items: At least one.
         note: What a reader of the figures should know; empty if nothing.
     """
@@ -60,8 +64,8 @@ def load_suite(name_or_path: str, limit: int = 0, seed: int = 0) -> Suite:
 
     Args:
         name_or_path: A world's suite such as ``seed``, alone or with ``:DOMAIN``;
-            ``reasoning-gym:NAME``; or a JSONL file of objects with ``question`` and ``answer``
-            (optional ``id``, ``domain``).
+            ``reasoning-gym:NAME``; or a file of rows with a question and an answer, alone, with
+            ``:DOMAIN`` or with ``:level<=N`` (docs/evaluation.md).
         limit: Items kept, the first of each domain in turn; 0 for all (500 of a generated suite).
         seed: Which items a generated suite draws. Suites of fixed items do not depend on it.
 
@@ -83,9 +87,9 @@ def load_suite(name_or_path: str, limit: int = 0, seed: int = 0) -> Suite:
             for index, (question, answer) in enumerate(pairs)
         )
     else:
-        path = Path(name_or_path).expanduser()
-        suite = path.stem
-        items = _file_items(path, suite)
+        path, part = _file_and_part(name_or_path)
+        suite = f"{suite_name(path)}:{part}" if part else suite_name(path)
+        items = _file_items(path, part)
     kept = _limited(items, limit)
     if not kept:
         raise SuiteError(f"{name_or_path}: the suite is empty; it needs at least one question")
@@ -114,6 +118,8 @@ def texts(suite: Suite) -> Iterator[str]:
         yield item.question
         if final_answer(item.answer) != item.answer.strip():
             yield item.answer
+        if item.worked:
+            yield item.worked
 
 
 def _limited(items: Iterable[SuiteItem], limit: int) -> tuple[SuiteItem, ...]:
@@ -140,55 +146,47 @@ def _world_items(suite: doors.Suite, name: str, domain: str) -> Iterator[SuiteIt
             yield SuiteItem(f"{name}/{index}", item.question, item.answer, item.domain)
 
 
-def _file_items(path: Path, suite: str) -> Iterator[SuiteItem]:
-    seen: dict[str, int] = {}
-    for number, line in _lines(path):
-        place = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:  # RecursionError: nested too deep
-            raise SuiteError(
-                f"{place}: not JSON ({error}); a suite has one object a line"
-            ) from None
-        if not isinstance(row, dict):
-            raise SuiteError(f"{place}: not a JSON object with 'question' and 'answer'")
-        own = _text(row, "id", place) if "id" in row else str(number)
-        if own in seen:
-            raise SuiteError(f"{place}: id '{own}' was used in line {seen[own]}; ids are unique")
-        seen[own] = number
-        question, answer = _text(row, "question", place), _text(row, "answer", place)
-        domain = _text(row, "domain", place) if row.get("domain") else suite
-        yield SuiteItem(f"{suite}/{own}", question, answer, domain)
+def _file_items(path: Path, part: str) -> Iterator[SuiteItem]:
+    """Yields a file's items: all, those of a domain, or those up to a level (``level<=3``)."""
+    suite = suite_name(path)
+    most = _LEVELS.fullmatch(part)
+    domains: set[str] = set()
+    found = False
+    for problem in suite_problems(path):
+        domain = problem.domain or suite
+        domains.add(domain)
+        wanted = part in ("", domain)
+        if most:
+            wanted = problem.level is not None and problem.level <= int(most[1])
+        if wanted:
+            found = True
+            # The id does not depend on the part asked for.
+            name = f"{suite}/{problem.id}"
+            yield SuiteItem(name, problem.question, problem.answer, domain, problem.worked)
+    if part and not found:
+        raise SuiteError(
+            f"suite '{path}:{part}': no such part; it has the domains {', '.join(sorted(domains))}"
+            ", and a part is one of them or level<=N, where rows have a level"
+        )
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    if not path.is_file():
-        raise SuiteError(_not_found(str(path)))
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                if raw.strip():
-                    yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise SuiteError(f"{path}:{number}: not UTF-8 ({error}); save the file as UTF-8") from None
-    except OSError as error:
-        raise SuiteError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def _text(row: dict[str, object], field: str, place: str) -> str:
-    if field not in row:
-        raise SuiteError(f"{place}: no '{field}' (it has {', '.join(sorted(row)) or 'nothing'})")
-    value = row[field]
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str) or not value.strip():
-        raise SuiteError(f"{place}: '{field}' must be a text or a number that is not empty")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise SuiteError(f"{place}: '{field}' holds half a character (a lone surrogate escape)")
-    return value
+def _file_and_part(name: str) -> tuple[Path, str]:
+    """Splits ``FILE:PART``; a file whose own name has a colon is a file."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path, ""
+    head, _, part = name.rpartition(":")
+    inner = Path(head).expanduser()
+    if head and inner.is_file():
+        return inner, part
+    raise SuiteError(_not_found(name))
 
 
 def _not_found(name: str) -> str:
+    folder = Path(name).expanduser()
+    files = sorted(file.name for file in folder.glob("*.[jp]*")) if folder.is_dir() else []
+    if files:
+        return f"suite '{name}': no such file, but a folder. Name a file in it, such as {files[0]}"
     own = doors.suites()
     parts = [f"{head}:{domain}" for head, suite in own.items() for domain in suite.domains]
     known = [*own, *parts, f"{GYM_PREFIX}NAME"]
@@ -196,5 +194,5 @@ def _not_found(name: str) -> str:
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return (
         f"suite '{name}': no such file, and no built-in suite of that name.{hint} "
-        f"A suite is a JSONL file or one of: {', '.join(known)}"
+        f"A suite is a file of questions (.jsonl, .json, .parquet) or one of: {', '.join(known)}"
     )

@@ -23,6 +23,8 @@ __all__ = ["Card", "write_card"]
 _FIGURES = {
     "sampled_accuracy": "accuracy, sampled",
     "accuracy": "accuracy, greedy",
+    "cut": "cut at the token limit",
+    "boxed": "answered in a box",
     "self_correction.net": "net of revising",
     "reviewer_j": "reviewer J",
 }

@@ -37,6 +37,7 @@ def over_time(run: Run) -> Iterator[Chart]:
         "are changes as the poser does.", {
             "right": _shares(rows, "pass_rate"),
             "with an answer in a box": _shares(rows, "answered"),
+            "cut at the token limit": _shares(rows, "cut"),
             "revisions right": [_ratio(r["revisions_right"], r["revisions"]) for r in rows],
         })  # fmt: skip
     if any("solved" in row for row in rows):

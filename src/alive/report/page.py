@@ -133,6 +133,8 @@ def _cards(run: Run) -> Iterator[Card]:
     measures = (
         ("sampled_accuracy", "right, sampled", "of held-out problems"),
         ("accuracy", "right, greedy", "of held-out problems"),
+        ("cut", "cut", "of greedy attempts, at the token limit"),
+        ("boxed", "boxed", "of greedy attempts gave an answer"),
         ("reviewer_j", "reviewer J", "true minus false 'right'"),
     )
     for key, label, note in measures:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from alive import doors
+from alive.evaluation.lengths import CUT_SHARE, cut_attempts
 from alive.report.gather import Run
 from alive.report.text import percent
 
@@ -48,6 +49,12 @@ def _of_training(run: Run) -> Iterator[str]:
             f"In the second half of the run {percent(right)} of the attempts at training tasks "
             "were right: they were too easy to teach much."
         )
+    cut, tokens = _mean(later, "cut"), run.config["sampling"]["solve_tokens"]
+    if cut > CUT_SHARE:
+        yield (
+            f"In the second half of the run {percent(cut)} of the attempts at training tasks were "
+            f"cut at {tokens} tokens: give them room, --set sampling.solve_tokens={2 * tokens}."
+        )
     reviewed = [row for row in later if row["reviews_unparsed"] or row["reviews_honest"]]
     if reviewed and _mean(reviewed, "reviews_unparsed") > _UNREAD:
         yield (
@@ -65,6 +72,9 @@ def _of_measuring(run: Run) -> Iterator[str]:
             "The problems that were measured come from another world and say nothing about this "
             "text; measure questions about it: --set 'evaluate.suites=[\"questions.jsonl\"]'."
         )
+    for when, stored in run.evaluations().items():
+        if said := cut_attempts(stored["rows"], run.config["sampling"]["solve_tokens"]):
+            yield f"{when.capitalize()} training {said}"
     if not (run.before and run.after and run.summary):
         return
     change = run.summary.get("change", {})
@@ -94,4 +104,5 @@ def _of_revising(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], key: str) -> float:
-    return sum(float(row[key]) for row in rows) / len(rows)
+    # An earlier version counted less.
+    return sum(float(row.get(key, 0)) for row in rows) / len(rows)

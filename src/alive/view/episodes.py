@@ -26,6 +26,8 @@ FLAGS = {
     "disagrees": "verdict disagrees with the text",
     "unparsed": "review without a verdict",
     "leaked": "review leaks the span",
+    "cut": "cut at the token limit",
+    "unboxed": "no answer in a box",
     "dropped": "did not train",
     "trained": "trained",
     "right": "right",
@@ -38,6 +40,8 @@ _CONDITIONS = {
     "disagrees": "role = 'solve' and verdict is not null and verdict <> correct",
     "unparsed": "role = 'solve' and critique is not null and verdict is null",
     "leaked": "role = 'solve' and leaks",
+    "cut": "stop = 'length'",
+    "unboxed": "extracted is null",
     "dropped": "dropped <> ''",
     "trained": "dropped = '' and weight <> 0",
     "right": "correct",
@@ -47,7 +51,7 @@ _SEARCHED = ("passage", "span", "completion", "critique", "source")
 _LISTED = (
     *("step", "document_id", "source", "domain", "task_id", "passage", "span", "role"),
     *("attempt_index", "completion", "correct", "critique", "verdict", "leaks", "dropped"),
-    "weight",
+    *("weight", "stop"),
 )
 
 

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from alive.evaluation.lengths import CUT_SHARE
+
 __all__ = ["SKIPPED", "WINDOW", "Guard"]
 
 WINDOW = 5
@@ -52,8 +54,14 @@ RULES: dict[str, Callable[[Rows], bool]] = {
     "almost no attempt is right": lambda rows: _mean(rows, "pass_rate") < 0.01,
     "nearly every attempt is right": lambda rows: _mean(rows, "pass_rate") > 0.99,
     "most attempts have no answer": lambda rows: _mean(rows, "answered") < 0.5,
+    "a tenth of the attempts are cut at the token limit; more room: sampling.solve_tokens": (
+        lambda rows: _mean(rows, "cut") > CUT_SHARE
+    ),
     "nine of ten proposals are refused": _refused,
     "most reviews do not parse": _unread,
+    "a tenth of the reviews are cut at the token limit; more room: sampling.review_tokens": (
+        lambda rows: _mean(rows, "reviews_cut") > CUT_SHARE
+    ),
     "most reviews are deceptive": _lying,
     "a fifth of the reviews leak": lambda rows: _mean(rows, "reviews_leaking") > 0.2,
 }
