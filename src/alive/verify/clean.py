@@ -30,6 +30,7 @@ _CHARACTERS = str.maketrans(
         "\u222a": r"\cup ",
         "\u2208": r"\in ",
         "\u2248": r"\approx ",
+        "\u2205": r"\emptyset ",
         "\u3001": ",",
         "\u3002": ".",
         "\ufe3f": "^",
@@ -54,7 +55,9 @@ _LATEX_FORMS = (
     (re.compile(r"\\(?:left|right|displaystyle|[bB]ig+[lr]?)(?![a-zA-Z])"), ""),
     (re.compile(r"\\!\s*"), ""),
     (re.compile(r"(?<!\\)\\(?:[,;: ]|q?quad(?![a-zA-Z]))"), " "),
-    (re.compile(r"(?<=[\w}$])~(?=[\w\\])"), " "),
+    (re.compile(r"(?<=\\)~|(?<![/\w])~(?=[A-Za-z\\])|(?<=[\w}$])~(?=[\w\\])"), " "),
+    (re.compile(r"\$(?=[^\s$])([^$]*[^\s$])\$(?!\d)"), r"\1"),
+    (re.compile(r"\\varnothing(?![a-zA-Z])"), r"\\emptyset"),
     (re.compile(r"\\([%$#&_])"), r"\1"),
     (re.compile(r"\{,\}\s*"), ","),
     (re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
@@ -68,17 +71,21 @@ _LATEX_FORMS = (
     (re.compile(r"\\(?:geq|geqslant)(?![a-zA-Z])|>="), r"\\ge "),
     (re.compile(r"\\(?:approx|simeq)(?![a-zA-Z])"), " "),
     (re.compile(r"\\neq(?![a-zA-Z])"), r"\\ne "),
+    (re.compile(r"([_^]) ?\{ ?(\w) ?\}"), r"\1\2"),
 )  # fmt: skip
 _SPACES = re.compile(r"\s+")
 # The space in "1, 234" stays: without it the two numbers are one.
 _AROUND_COMMA = re.compile(r" ?,(?: (?!\d))?|(?<!\d), ")
-_AROUND_SIGNS = re.compile(r" ?([()\[\]{}=+\-*/<>^;:|]) ?")
+_AROUND_SIGNS = re.compile(r" ?([()\[\]{}=+*/<>^;:|]) ?|(?:(?<=\S) |^)(-) ")
 _PLAIN = re.compile(r"[A-Za-z0-9.]*")
-_NOTHING_AROUND = (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$"), ("**", "**"))
+_NOTHING_AROUND = (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$"), ("**", "**"), ("*", "*"))
 
 _APOSTROPHE = re.compile(r"(?<=[^\W\d])'(?=[^\W\d])")
 _INITIALS = re.compile(r"(?<![^\W_])([^\W\d_])\.(?=[^\W\d_](?:\.|$|[^\w]))")
-_PUNCTUATION = re.compile(r"[,;:!?\"'`()\[\]{}](?!\d)|(?<!\d)[,;:!?\"'`()\[\]{}]|\.(?!\d)|\u2026")
+_PUNCTUATION = re.compile(
+    r"[,;:!?\"'`()\[\]{}](?!\d)|(?<!\d)[,;:!?\"'`()\[\]{}]|\.+(?=\s|$)"
+    r"|(?<=\d),(?=\d)(?!\d{3}(?!\d))"
+)
 _HYPHEN = re.compile(r"(?<=[^\W_])-(?=[^\W\d_])|(?<=[^\W\d_])-(?=[^\W_])")
 _NTH = re.compile(r"(\d{1,2})(?:st|nd|rd|th)")
 _NTH_WORDS = {value: word for word, value in ORDINALS.items()}
@@ -94,18 +101,18 @@ def clean(text: str) -> str:
         text = _ascii_forms(text)
     if _PLAIN.fullmatch(text):
         return text.removesuffix(".")
-    if "\\" in text or "~" in text or "=" in text:
+    if "\\" in text or "{" in text or "=" in text:
         for pattern, replacement in _LATEX_FORMS:
             text = pattern.sub(replacement, text)
     text = _SPACES.sub(" ", text).strip()
     for opening, closing in _NOTHING_AROUND:
         inner = text[len(opening) : -len(closing)]
         if inner and opening[-1] not in inner[:1] and text == opening + inner + closing:
-            if opening in ("$", "**") and opening in inner:
+            if opening in ("$", "**", "*") and opening in inner:
                 continue
             text = inner.strip()
     text = _AROUND_COMMA.sub(",", text)
-    text = _AROUND_SIGNS.sub(r"\1", text).strip()
+    text = _AROUND_SIGNS.sub(r"\1\2", text).strip()
     return text.removesuffix(".").rstrip() or text
 
 
@@ -132,7 +139,6 @@ def _vulgar(found: re.Match[str]) -> str:
 
 def compact(text: str) -> str:
     """Returns a cleaned formula without the differences that no reader of LaTeX sees."""
-    text = re.sub(r"([_^])\{(\w)\}", r"\1\2", text)
     text = re.sub(r"\\(?:cdot|times)(?![a-zA-Z])", "*", text)
     text = re.sub(r"(\\[a-zA-Z]+) (?![a-zA-Z])", r"\1", text)
     return re.sub(r"(?<!\\)(?<![a-zA-Z]) | (?![a-zA-Z])", "", text)
@@ -144,7 +150,7 @@ def plain_words(text: str) -> str:
     What may carry meaning stays: ``C++`` is not ``C``, ``A-`` is not ``A``, nor ``plan A`` a plan.
     Where nothing is left the text itself is.
     """
-    folded = text.casefold()
+    folded = text.casefold().replace("&", " and ")
     bare = _INITIALS.sub(r"\1", _APOSTROPHE.sub("", folded))
     words = _HYPHEN.sub(" ", _PUNCTUATION.sub(" ", bare)).split()
     if len(words) > 1 and words[0] in ("a", "an"):

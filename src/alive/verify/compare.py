@@ -13,6 +13,8 @@ from alive.verify.units import comparable
 
 __all__ = ["same"]
 
+_CONSTANTS = {Exact("text", word) for word in ("true", "false", "none")}
+
 MAX_UNORDERED = 6
 """Formulas that are compared each with each; more are compared in their order."""
 
@@ -64,11 +66,20 @@ def _groups(one: Group, other: Group) -> bool:
     if kinds != {"bare", "{}"} and len(kinds) > 1:
         return False
     if one.ordered:
-        return len(one.items) == len(other.items) and all(map(same, one.items, other.items))
+        return len(one.items) == len(other.items) and all(map(_same_item, one.items, other.items))
     first, second = list(one.items), list(other.items)
     if "{}" in kinds:
         first, second = list(dict.fromkeys(first)), list(dict.fromkeys(second))
     return len(first) == len(second) and _matched(first, second)
+
+
+def _same_item(one: Reading, other: Reading) -> bool:
+    """Within brackets quotation marks make a string: ``['1']`` is not ``[1]``."""
+    if isinstance(one, Quoted) != isinstance(other, Quoted):
+        bare = other if isinstance(one, Quoted) else one
+        if not isinstance(bare, Exact | Choice) or bare in _CONSTANTS:
+            return False
+    return same(one, other)
 
 
 def _group_and_value(one: Reading, other: Reading) -> bool:
@@ -82,12 +93,12 @@ def _group_and_value(one: Reading, other: Reading) -> bool:
 def _matched(first: Sequence[Reading], second: Sequence[Reading]) -> bool:
     """Says whether the values can be paired off, whatever their order."""
     if len(first) > MAX_UNORDERED and any(isinstance(one, Formula) for one in (*first, *second)):
-        return all(map(same, first, second))
+        return all(map(_same_item, first, second))
     partner: dict[int, int] = {}
 
     def place(index: int, tried: set[int]) -> bool:
         for candidate, value in enumerate(second):
-            if candidate not in tried and same(first[index], value):
+            if candidate not in tried and _same_item(first[index], value):
                 tried.add(candidate)
                 if candidate not in partner or place(partner[candidate], tried):
                     partner[candidate] = index

@@ -9,7 +9,7 @@ from alive.verify.dates import Clock, Day
 from alive.verify.numbers import Number
 from alive.verify.readings import Choice, Exact, Formula, Group, Named, Quoted, Reading
 
-__all__ = ["expand_sign", "read_group", "read_range"]
+__all__ = ["expand_sign", "inside", "read_group", "read_range"]
 
 Read = Callable[[str], Reading]
 
@@ -17,7 +17,8 @@ MAX_ITEMS = 100
 
 _END = r"[$\u20ac\u00a3]?\d[\d.,]*%?"
 _RANGE = re.compile(
-    rf"(?:from |between )?(?P<low>{_END})(?:-| ?(?:to|until|through) | and )(?P<high>{_END})"
+    rf"(?:from |between )?(?P<low>-?{_END})(?:-| ?(?:to|until|through) | and )"
+    rf"(?P<high>(?:(?<= )-)?{_END})"
     r"(?P<behind>(?: [a-z]+){0,3}|[a-z]{2,3})"
 )
 _PRODUCT = re.compile(r"\d+(?:\.\d+)?(?: ?(?:[xX]|\\times) ?\d+(?:\.\d+)?){1,3}")
@@ -27,7 +28,6 @@ _MATRIX = re.compile(
 _OPENING, _CLOSING = "([{", ")]}"
 _TOKEN = re.compile(r"\\[{}]|\\\\|\\[a-zA-Z]+|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|.", re.DOTALL)
 _AND = re.compile(r",? (?:and|or) |,(?:and|or) | ?; ?|,")
-_JOINED = re.compile(r" (?:and|or) ")
 _PAIR = re.compile(r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^:]+):(.+)", re.DOTALL)
 
 
@@ -42,7 +42,7 @@ def read_range(text: str, item: Read) -> Group | None:
     low, high, behind = found["low"], found["high"], found["behind"]
     if re.match(r"0\d", low) or re.match(r"0\d", high):
         return None  # 0123-4567 is a code
-    if low.isdigit() and high.isdigit() and len(low) == 4 and len(high) == 2:
+    if low.isdigit() and high.isdigit() and len(low) == 4 and len(high) == 2 and low[2:] < high:
         high = low[:2] + high  # 1914-18
     ends = (item(low), item(high + behind))
     return Group("range", ends, text) if all(isinstance(e, Number) for e in ends) else None
@@ -69,7 +69,7 @@ def read_group(text: str, item: Read) -> Reading | None:
     parts = _split(text, re.compile(r" ?\\cup ?"))
     if len(parts) > 1:
         return Group("union", tuple(map(item, parts)), text)
-    inner = _inside(text)
+    inner = inside(text)
     if inner is not None:
         return _bracketed(text, inner, item)
     parts = _split(text, _AND)
@@ -80,7 +80,15 @@ def read_group(text: str, item: Read) -> Reading | None:
         return None
     if not any(_listable(one, alone=True) for one in items):
         return None
-    return Group("bare", items, text)
+    return _either(items, text) or Group("bare", items, text)
+
+
+def _either(items: tuple[Reading, ...], text: str) -> Named | None:
+    """Reads ``x < 3 or x > 5`` as a union of intervals."""
+    parts = [one for one in items if isinstance(one, Named) and isinstance(one.value, Group)]
+    if " or " not in text or len(parts) < len(items) or len({one.name for one in parts}) > 1:
+        return None
+    return Named(parts[0].name, Group("union", tuple(one.value for one in parts), text), text)
 
 
 def _bracketed(text: str, inner: str, item: Read) -> Reading | None:
@@ -132,7 +140,7 @@ def _listable(reading: Reading, *, alone: bool) -> bool:
     return isinstance(reading, Choice | Formula | Group | Named | Quoted | Day | Clock)
 
 
-def _inside(text: str) -> str | None:
+def inside(text: str) -> str | None:
     """Returns what stands between a text's first and last character, if they are one pair."""
     if len(text) < 2 or text[-1] not in _CLOSING:
         return None

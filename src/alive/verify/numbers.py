@@ -35,6 +35,8 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE,
 )  # fmt: skip
+_AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([a-z]+)")
+_SUM = re.compile(rf"{_AMOUNT.pattern}(?:,? (?:and )?{_AMOUNT.pattern}){{1,3}}")
 _PLAIN = re.compile(r"-?\d{1,40}")
 _SEPARATORS = str.maketrans("", "", ",_' ")
 # A trailing zero makes another version, 3.10 is not 3.1, but the same amount: 2.50 is 2.5. Of bare
@@ -89,6 +91,8 @@ def read_number(text: str) -> Number | None:
     """Reads a cleaned, case-folded text as a number, with a unit or a noun; None if it is none."""
     if _PLAIN.fullmatch(text):
         return Number(Fraction(int(text)))
+    if _SUM.fullmatch(text):
+        return _summed(text)
     text = _SIGNS.sub("-", text)
     found = _NUMBER.fullmatch(text)
     if found is not None:
@@ -98,6 +102,21 @@ def read_number(text: str) -> Number | None:
         return _counted(spoken[0], spoken[1], attached=False)
     chinese = read_chinese(text)
     return None if chinese is None else Number(chinese)
+
+
+def _summed(text: str) -> Number | None:
+    """Reads ``2 hours and 30 minutes``: amounts of one dimension, the larger unit first."""
+    total, before = Fraction(0), None
+    for digits, name in _AMOUNT.findall(text):
+        # In a sum "1h 30m" the letter can only be minutes.
+        unit = read_unit("min" if name == "m" and before else name, True)
+        if unit is None or not unit.dimension:
+            return None
+        if before and (unit.dimension != before.dimension or unit.factor >= before.factor):
+            return None
+        total, before = total + Fraction(digits) * unit.factor, unit
+    assert before is not None
+    return Number(total / before.factor, before)
 
 
 def _written(found: re.Match[str]) -> Number | None:
@@ -112,11 +131,14 @@ def _written(found: re.Match[str]) -> Number | None:
     if not currency:
         if not rest and found["decimal"] and not found["sign"]:
             return Number(value, bare=found[0])
-        return _counted(value, rest, attached=not found["space"])
-    unit = read_unit("dollar", False) if "$" in currency else None
-    unit = unit or read_unit(CURRENCIES.get(currency, currency), False)
+        return _counted(value, rest, attached=not (found["space"] or found[0][: found.start("rest")].endswith("}")))
+    name = CURRENCIES.get(currency, currency)
+    unit = read_unit(name, False)
     if rest == "k":
         return Number(value * 1000, unit)
+    if rest.startswith(("/", "per ")):
+        each = read_unit(f"{name} {rest}", False)
+        return None if each is None else Number(value, each)
     counted = _counted(value, rest, attached=False)
     if counted is None:
         return None
@@ -137,10 +159,11 @@ def _counted(value: Fraction, rest: str, *, attached: bool) -> Number | None:
     if rest[0] in SCALES:  # a scale in Chinese characters
         return _counted(value * SCALES[rest[0]], rest[1:], attached=True)
     if rest in CURRENCIES:
-        rest = CURRENCIES[rest]
-        rest, attached = ("dollar" if rest == "usd" else rest), False
+        rest, attached = CURRENCIES[rest], False
     unit = read_unit(rest, attached)
-    return None if unit is None else Number(value, unit, symbol=attached and len(rest) == 1 and rest.isalpha())
+    if unit is None:
+        return None
+    return Number(value, unit, symbol=attached and len(rest) == 1 and rest.isascii() and rest != "%")
 
 
 def _magnitude(found: re.Match[str]) -> Fraction | None:

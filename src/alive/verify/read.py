@@ -8,7 +8,7 @@ from functools import lru_cache
 from alive.equivalence import looks_like_formula
 from alive.verify.clean import clean, compact, plain_words
 from alive.verify.dates import read_clock, read_day
-from alive.verify.groups import expand_sign, read_group, read_range
+from alive.verify.groups import expand_sign, inside, read_group, read_range
 from alive.verify.numbers import Number, read_number
 from alive.verify.readings import Choice, Exact, Formula, Group, Named, Quoted, Reading
 from alive.verify.units import read_unit
@@ -27,10 +27,14 @@ _QUOTED = re.compile(r"b?(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'|`([^`]+)`
 _VERSION = re.compile(r"(?:v(?:ersion|er)?\.? ?)?(\d{1,5}(?:\.\d{1,5}){2,4})", re.IGNORECASE)
 _TWO_PARTS = re.compile(r"v(?:ersion|er)?\.? ?(\d{1,5}(?:\.\d{1,5})?)", re.IGNORECASE)
 _NAMED = re.compile(
-    r"((?:\\[a-zA-Z]+|[A-Za-z](?:_\{?\w{1,5}\}?|'{1,2})?|[A-Za-z]\([A-Za-z](?:,[A-Za-z])*\)|[a-z]{2,12}))"
+    r"((?:\\[a-zA-Z]+|[A-Za-z](?:_\{?\w{1,5}\}?|'{1,2})?|[A-Za-z]\([A-Za-z](?:,[A-Za-z])*\)"
+    r"|\([A-Za-z](?:,[A-Za-z]){1,3}\)|[A-Za-z]{2,12}))"
     r"(?:=| ?\\in ?(?=[\\(\[{]))(?=[^=])"
 )
-_BOUND = r"[^<>=,;\\]*(?:\\(?!le|ge|ne)[a-z]+[^<>=,;\\]*)*"
+# Without any of these a text is words.
+_SIGN = re.compile(r"[\d=<>\\()\[\]{},;:\"'`]| (?:and|or) ")
+_MORE = re.compile(r"[=,;<>]|\\(?:le|ge|ne|in|cup)\b| (?:and|or) ")
+_BOUND = r"[^<>=,;\\]*(?:\\(?!le|ge|ne)[a-z][^<>=,;\\]*)*"
 _RELATION = re.compile(
     rf"(?:(?P<low>{_BOUND}?) ?(?P<first><|>|\\le|\\ge) ?)?(?P<name>[A-Za-z]|\\theta)"
     rf" ?(?:(?P<second><|>|\\le|\\ge) ?(?P<high>{_BOUND}))?"
@@ -55,6 +59,7 @@ _CODE = re.compile(
     r"|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\.[A-Za-z_]\w*\([^ ]*\)"
     r"|[\w.\"']+ ?(?:==|!=|->|=>|::|&&|\|\||//|<<|>>|:=) ?[\w.\"']+"
 )
+_ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)", re.IGNORECASE)
 _FUNCTION = re.compile(r"(?<![\\a-zA-Z])(sin|cos|tan|cot|sec|csc|log|ln|exp|max|min)(?![a-z])")
 _ROOT = re.compile(r"(?<![\\a-zA-Z])(?:sqrt|\\sqrt(?=\())\(([^()]*)\)")
 _PI = re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])")
@@ -74,11 +79,12 @@ def read(text: str, depth: int = 0) -> Reading:
     number = read_number(folded)
     if number is not None:
         return number
-    reading = _choice(text) or _quoted(text) or read_day(folded) or read_clock(folded)
-    reading = reading or _version(text) or _infinity(folded)
+    reading = _choice(text) or _infinity(folded)
+    if reading is None and _SIGN.search(text):
+        reading = _quoted(text) or read_day(folded) or read_clock(folded) or _version(text)
     if reading is not None:
         return reading
-    if depth < MAX_DEPTH:
+    if depth < MAX_DEPTH and _SIGN.search(text):
         inner = _held(text, depth)
         if inner is not None:
             return inner
@@ -95,17 +101,18 @@ def _held(text: str, depth: int) -> Reading | None:
     if ranged is not None:
         return ranged
     named = _NAMED.match(text)
-    if named and not re.search(r"[=,;]|\\(?:text|le|ge|ne|in|cup)\b|<|>| (?:and|or) ", text[named.end() :]):
-        value = item(text[named.end() :])
-        word = re.fullmatch(r"[a-z]{2,}", named[1])
+    behind = text[named.end() :] if named else ""
+    if named and (inside(behind) is not None or not _MORE.search(behind)):
+        value = item(behind)
+        word = re.fullmatch(r"[A-Za-z]{2,}", named[1])
         if not isinstance(value, Exact) and not (word and isinstance(value, Formula)):
             return Named(named[1], value, text)
     if named and "\\in" in named[0]:
-        return Named(named[1], item(text[named.end() :]), text)
+        return Named(named[1], item(behind), text)
     bounds = _relation(text)
     if bounds is not None:
         return Named(bounds[0], Group(bounds[1], (item(bounds[2]), item(bounds[3])), text), text)
-    if _is_code(text):
+    if _is_code(text.replace(", ", ",")):
         return None
     signs = expand_sign(text)
     if signs is not None:
@@ -138,12 +145,16 @@ def _symbols(text: str) -> Reading:
     bare = re.sub(r"_\{?(\d+)\}?", r"\1", text).replace(" ", "")
     if _CHEMICAL.fullmatch(bare) and (
         (re.search(r"[A-Za-z)]\d", bare) and not re.search(r"[a-z]_", text))
+        or bare[-1] in "+-"
         or _MIXED.search(bare[1:])
         or bare in _METALS
     ):
         return Exact("chemical", re.sub(r"[\^{}]", "", bare))
-    if _is_code(text):
-        return Exact("code", text)
+    spaced = text.replace(", ", ",")
+    if _is_code(spaced):
+        return Exact("code", spaced)
+    if _ORDINAL.fullmatch(text) or text.casefold() == "n/a":
+        return Exact("text", plain_words(text))
     formula = _formula(text)
     if formula is not None:
         return formula

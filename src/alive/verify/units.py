@@ -49,6 +49,7 @@ _UNITS = {
 
 _SPELLINGS = (
     (re.compile(r"\^\{(\d)\}"), r"^\1"),
+    (re.compile(r"\bper cent\b"), "percent"),
     (re.compile(r"\bmph\b"), "mile/hour"),
     (re.compile(r"\b(?:kph|kmh)\b"), "km/hour"),
     (re.compile(r"\bdegrees? ?(?:celsius|c)\b"), "celsius"),
