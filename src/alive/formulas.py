@@ -57,7 +57,9 @@ def _reading() -> list[Any]:
 
     # units=False: it drops what it takes for a unit, and then 2 am is 2 pm.
     reading = LatexExtractionConfig()
-    return [replace(reading, normalization_config=replace(reading.normalization_config, units=False))]
+    return [
+        replace(reading, normalization_config=replace(reading.normalization_config, units=False))
+    ]
 
 
 def _verified(gold: list[Any], answer: list[Any]) -> bool:

@@ -65,7 +65,18 @@ PIECES = st.sampled_from(
     + ["apples", "the", "and", "or", "to", "twenty", "half", "third", "May", "2020", "-", "+", "="]
     + [",", ", ", ";", ":", ".", "/", "^", "_", "(", ")", "[", "]", "{", "}", "<", "'", '"', "$"]
     + [" ", " ", "\\frac", "\\sqrt", "\\pi", "\\pm", "\\cup", "\\le", "\\text{", "\\\\", "&"]
-    + ["\u00bd", "\u00b2", "\u2082", "\u2013", "\uff11", "\u4e09", "\u03c0", "True", "None", "infty"]
+    + [
+        "\u00bd",
+        "\u00b2",
+        "\u2082",
+        "\u2013",
+        "\uff11",
+        "\u4e09",
+        "\u03c0",
+        "True",
+        "None",
+        "infty",
+    ]
 )
 MADE = st.lists(PIECES, max_size=7).map("".join)
 

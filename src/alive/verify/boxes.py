@@ -26,7 +26,7 @@ _NEXT_TASK = re.compile(
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 # A paragraph of its own that asks: long enough for a task, and no doubt of what was just said.
-_ASKING = re.compile(r"\n[ \t]*\n\s*(?P<asked>[^\n?]{40,1000}\?)[ \t*_]*(?=\n|$)")
+_ASKING = re.compile(r"[^?]{40,1000}\?[ \t*_]*")
 _DOUBT = re.compile(
     r"[\W_]*(?:wait|hmm+|hm|but|let|is|are|was|were|does|did|do|actually|so|oh|hold|alternatively"
     r"|maybe|perhaps|however|check|why|should|could|can|have|am|or|no|to|therefore|thus)\b",
@@ -94,7 +94,9 @@ def _next_task(text: str, answered: int) -> int:
     """Returns where, behind a box that closed at ``answered``, another task begins, or the end."""
     marked = _NEXT_TASK.search(text, answered + 1)
     ends = marked.start() if marked else len(text)
-    for asking in _ASKING.finditer(text, answered + 1, ends):
-        if not _DOUBT.match(asking["asked"]):
-            return asking.start()
+    start, after_blank = answered + 1, False
+    for line in text[start:ends].split("\n"):
+        if after_blank and _ASKING.fullmatch(line) and not _DOUBT.match(line):
+            return start
+        start, after_blank = start + len(line) + 1, not line.strip()
     return ends

@@ -78,7 +78,14 @@ _SPACES = re.compile(r"\s+")
 _AROUND_COMMA = re.compile(r" ?,(?: (?!\d))?|(?<!\d), ")
 _AROUND_SIGNS = re.compile(r" ?([()\[\]{}=+*/<>^;:|]) ?|(?:(?<=\S) |^)(-) ")
 _PLAIN = re.compile(r"[A-Za-z0-9.]*")
-_NOTHING_AROUND = (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$"), ("**", "**"), ("*", "*"))
+_NOTHING_AROUND = (
+    ("\\(", "\\)"),
+    ("\\[", "\\]"),
+    ("$$", "$$"),
+    ("$", "$"),
+    ("**", "**"),
+    ("*", "*"),
+)
 
 _APOSTROPHE = re.compile(r"(?<=[^\W\d])'(?=[^\W\d])")
 _INITIALS = re.compile(r"(?<![^\W_])([^\W\d_])\.(?=[^\W\d_](?:\.|$|[^\w]))")

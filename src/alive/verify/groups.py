@@ -22,9 +22,7 @@ _RANGE = re.compile(
     r"(?P<behind>(?: [a-z]+){0,3}|[a-z]{2,3})"
 )
 _PRODUCT = re.compile(r"\d+(?:\.\d+)?(?: ?(?:[xX]|\\times) ?\d+(?:\.\d+)?){1,3}")
-_MATRIX = re.compile(
-    r"\\begin\{([pb]?matrix|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}", re.DOTALL
-)
+_MATRIX = re.compile(r"\\begin\{([pb]?matrix|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _OPENING, _CLOSING = "([{", ")]}"
 _TOKEN = re.compile(r"\\[{}]|\\\\|\\[a-zA-Z]+|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|.", re.DOTALL)
 _AND = re.compile(r",? (?:and|or) |,(?:and|or) | ?; ?|,")

@@ -96,8 +96,10 @@ def _cardinal(words: list[str]) -> tuple[Fraction, int]:
         elif word in SCALES and last:
             total, current = total + current * SCALES[word], 0
         elif word == "and" and last in SCALES and words[place + 1 : place + 2]:
-            if words[place + 1] not in CARDINALS or words[place + 2 : place + 3] and (
-                words[place + 2] in _PARTS
+            if (
+                words[place + 1] not in CARDINALS
+                or words[place + 2 : place + 3]
+                and (words[place + 2] in _PARTS)
             ):
                 break
         else:

@@ -153,8 +153,10 @@ def _known(text: str) -> Unit | None:
         # One squared metre is length^2; only a small whole power is one.
         if power not in ("", "2", "3") or place > 1:
             return None
-        entry = _UNITS.get(name) or _UNITS.get(name.removesuffix("s")) or _UNITS.get(
-            name.removesuffix("es")
+        entry = (
+            _UNITS.get(name)
+            or _UNITS.get(name.removesuffix("s"))
+            or _UNITS.get(name.removesuffix("es"))
         )
         if entry is None:
             return None
