@@ -2,11 +2,12 @@ r"""Mathematical equivalence of two formulas, decided by ``math_verify`` in a pr
 
 Why a process: simplifying a formula that a model wrote can take any amount of time and memory, the
 library's own limit is a signal that works on the main thread alone, and a process can be killed. It
-starts with the first pair of formulas, answers one pair a line, and ends with its parent.
+starts with the first pair of formulas, answers one pair a line, and ends with its parent. Each pair
+is worked out in a fork of it, so that what a pair takes does not depend on the pairs before it.
 
-What bounds a comparison is work, not time: function calls are counted, and the process that made
-too many ends itself. So a pair gets the same verdict on a slow machine and under load. What hangs
-without calling anything, in one huge multiplication, is killed after a minute of its own CPU time.
+What bounds a comparison is work, not time: function calls are counted, and the fork that makes too
+many ends itself. So a pair gets the same verdict on a slow machine and under load. What hangs
+without calling anything, in one huge multiplication, is killed after 20 seconds of its own CPU time.
 ``given_up`` counts both.
 
 Only the LaTeX reader of ``math_verify`` is used: its reader of plain expressions hands text to
@@ -20,19 +21,22 @@ import json
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from functools import lru_cache
+from typing import NoReturn
 
 from alive.errors import AliveError
 
 __all__ = ["equivalent", "given_up", "looks_like_formula"]
 
-MAX_CALLS = 1_500_000
+MAX_CALLS = 500_000
 """Function calls that one comparison may make; what people write takes a few thousand."""
 
-HANG_SECONDS = 60
+HANG_SECONDS = 20.0
 """CPU time after which a comparison that makes no calls is killed."""
 
 START_SECONDS = 120.0
@@ -50,7 +54,7 @@ _ALGEBRA = re.compile(r"\\[A-Za-z]|[A-Za-z]")
 _NAME = re.compile(r"(?<![\\A-Za-z])[A-Za-z]\d")
 # Towers and products too large to work out.
 _BLOWS_UP = re.compile(
-    r"\^ ?(?:[A-Za-z0-9] ?|\{[^{}]*|\([^()]*|\{[^{}]*\{[^{}]*)\^|\*\*|\^\s*\{?\s*-?\d{3}"
+    r"\^[ {(]{0,4}\d+[ )}]{0,4}\^|\*\*|\^\s*\{?\s*-?\d{3}"
     r"|\d{2,}\s*\}?\s*!|!\s*!|\d{19}|\\d?binom"
 )
 _BRACED = re.compile(r"\{[^{}]*\}")
@@ -136,9 +140,8 @@ class _Worker:
             process = self._started()
             assert process.stdin is not None
             try:
-                process.stdin.write(
-                    json.dumps([first, second, equations, MAX_CALLS]).encode() + b"\n"
-                )
+                question = json.dumps([first, second, equations, MAX_CALLS, HANG_SECONDS])
+                process.stdin.write(question.encode() + b"\n")
                 process.stdin.flush()
                 line = self._line(process, ANSWER_SECONDS)
             except BrokenPipeError:
@@ -149,12 +152,10 @@ class _Worker:
                     f"the process that compares formulas has said nothing for {ANSWER_SECONDS:.0f} "
                     f"seconds: is it stopped? It was asked whether {first!r} is {second!r}"
                 )
-            if line not in (b"true\n", b"false\n"):
+            if line not in (b"same\n", b"different\n"):
                 # Too much work, or out of memory: nothing that can be called the same formula.
-                self._stop()
                 self.given_up += 1
-                return False
-            return line == b"true\n"
+            return line == b"same\n"
 
     def stop(self) -> None:
         """Ends the process."""
@@ -199,7 +200,8 @@ class _Worker:
         process, self._process = self._process, None
         if process is None:
             return
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with the fork that is at work
         process.wait()
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
@@ -209,6 +211,8 @@ class _Worker:
                 continue  # closing flushes what the killed process no longer reads
 
 
+_SAME, _DIFFERENT = 10, 11  # exit codes that nothing else uses
+
 _WORKER = _Worker()
 atexit.register(_WORKER.stop)
 os.register_at_fork(after_in_child=_WORKER.forget)
@@ -217,20 +221,32 @@ os.register_at_fork(after_in_child=_WORKER.forget)
 def _serve() -> None:
     """The other process: answers one JSON pair a line until its input ends."""
     import resource
-    import signal
 
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     memory = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
     resource.setrlimit(resource.RLIMIT_AS, (memory, most))
-    from alive.formulas import same_formula
+    from alive.formulas import warm_up
 
-    # The first use fills tables that are no part of any pair's work.
-    same_formula("x^2+1", "1+x^2", False, 0)
+    warm_up()
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # by default it ends a process
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     out.write(b"ready\n")
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # by default it ends the process
     for line in sys.stdin.buffer:
-        signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)
-        same = same_formula(*json.loads(line))
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        out.write(b"true\n" if same else b"false\n")
+        worker = os.fork()
+        if not worker:
+            _answer(*json.loads(line))
+        _, status = os.waitpid(worker, 0)
+        code = os.waitstatus_to_exitcode(status)
+        out.write({_SAME: b"same\n", _DIFFERENT: b"different\n"}.get(code, b"given up\n"))
+
+
+def _answer(first: str, second: str, equations: bool, calls: int, seconds: float) -> NoReturn:
+    """A fork of the other process: answers one pair by its exit code."""
+    from alive.formulas import same_formula
+
+    code = 1
+    try:
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        code = _SAME if same_formula(first, second, equations, calls) else _DIFFERENT
+    finally:
+        os._exit(code)  # whatever was raised must not reach the loop of the process it came from

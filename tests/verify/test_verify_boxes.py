@@ -70,7 +70,7 @@ def test_a_model_that_runs_on_is_not_judged_by_the_next_task(after: str) -> None
     "completion",
     [
         "Step 1: 3 + 4 = \\boxed{7}\n\nStep 2: 7 * 2 = \\boxed{14}",
-        "So \\boxed{12}.\n\nWait, did I count the first one twice? Let me count them again: \\boxed{14}",
+        "So \\boxed{12}.\n\nWait, did I count the first one twice? Let me count again: \\boxed{14}",
         "So \\boxed{12}.\n\nHmm, is it really true that all of the boxes are full? No. \\boxed{14}",
         "**Problem:** as above\n\nso \\boxed{13}; no, \\boxed{14}",
         "Question: how many?\n2 * 6 = 12, and 2 more.\n\\boxed{14}",

@@ -36,13 +36,8 @@ _CHARACTERS = str.maketrans(
         "\ufe3f": "^",
     }
 )
-_GREEK = dict(
-    zip(
-        "αβγδθλμπσφω",
-        "alpha beta gamma delta theta lambda mu pi sigma phi omega".split(),
-        strict=True,
-    )
-)
+_GREEK_NAMES = "alpha beta gamma delta theta lambda mu pi sigma phi omega"
+_GREEK = dict(zip("αβγδθλμπσφω", _GREEK_NAMES.split(), strict=True))
 _LONE_GREEK = re.compile(r"(?<![\u0370-\u03ff])[αβγδθλμπσφω](?![\u0370-\u03ff])")
 _RAISED = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u207f]+")
 _LOWERED = re.compile("[\u2080-\u208e]+")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 __all__ = ["Clock", "Day", "read_clock", "read_day"]
 
-_NAMES = """january february march april may june july august september october november
-    december""".split()
-_MONTHS = {name: number for number, name in enumerate(_NAMES, start=1)}
+_NAMES = """
+    january february march april may june july august september october november december"""
+_MONTHS = {name: number for number, name in enumerate(_NAMES.split(), start=1)}
 _MONTHS |= {name[:3]: number for name, number in _MONTHS.items()} | {"sept": 9}
 _MONTH = "(?P<month>" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")\.?"
 _WEEKDAY = r"(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day,? ?)?"

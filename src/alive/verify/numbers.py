@@ -131,11 +131,8 @@ def _written(found: re.Match[str]) -> Number | None:
     if not currency:
         if not rest and found["decimal"] and not found["sign"]:
             return Number(value, bare=found[0])
-        return _counted(
-            value,
-            rest,
-            attached=not (found["space"] or found[0][: found.start("rest")].endswith("}")),
-        )
+        apart = found["space"] or found["latex_top"]
+        return _counted(value, rest, attached=not apart)
     name = CURRENCIES.get(currency, currency)
     unit = read_unit(name, False)
     if rest == "k":
@@ -167,9 +164,7 @@ def _counted(value: Fraction, rest: str, *, attached: bool) -> Number | None:
     unit = read_unit(rest, attached)
     if unit is None:
         return None
-    return Number(
-        value, unit, symbol=attached and len(rest) == 1 and rest.isascii() and rest != "%"
-    )
+    return Number(value, unit, symbol=attached and re.fullmatch("[a-z]", rest) is not None)
 
 
 def _magnitude(found: re.Match[str]) -> Fraction | None:

@@ -9,7 +9,7 @@ from alive.equivalence import looks_like_formula
 from alive.verify.clean import clean, compact, plain_words
 from alive.verify.dates import read_clock, read_day
 from alive.verify.groups import expand_sign, inside, read_group, read_range
-from alive.verify.numbers import Number, read_number
+from alive.verify.numbers import read_number
 from alive.verify.readings import Choice, Exact, Formula, Group, Named, Quoted, Reading
 from alive.verify.units import read_unit
 
@@ -21,7 +21,8 @@ _CHOICE = re.compile(
     r"(?:(?:option|choice|answer)\b ?:? ?)?(?:[(\[{]([a-z])[)\]}]|([a-z])[).:]?)", re.IGNORECASE
 )
 _CHOICE_SAID = re.compile(
-    r"(?:option |choice )?(?:[(\[]([A-J])[)\]]:?|([A-J])[).]|([A-J])[.:] )\s*(?=[\w\\$\"'-])(.{2,}|\d)"
+    r"(?:option |choice )?(?:[(\[]([A-J])[)\]]:?|([A-J])[).]|([A-J])[.:] )\s*"
+    r"(?=[\w\\$\"'-])(.{2,}|\d)"
 )
 _QUOTED = re.compile(r"b?(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'|`([^`]+)`)")
 _VERSION = re.compile(r"(?:v(?:ersion|er)?\.? ?)?(\d{1,5}(?:\.\d{1,5}){2,4})", re.IGNORECASE)

@@ -16,7 +16,7 @@ class Exact:
     """What equals nothing but itself: a code, a version, a chemical formula, plain text.
 
     Attributes:
-        kind: ``text``, ``code``, ``chemical``, ``version``, ``base`` (digits in one) or ``infinity``.
+        kind: ``text``, ``code``, ``chemical``, ``version``, ``infinity`` or ``base`` (digits).
         form: What is compared.
     """
 

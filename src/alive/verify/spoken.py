@@ -1,4 +1,4 @@
-"""Numbers said in words: ``twenty-five``, ``two and a half``, ``1.5 million`` has its own place."""
+"""Numbers said in words: ``twenty-five``, ``two and a half``, 一百二十三."""
 
 from __future__ import annotations
 
@@ -9,27 +9,24 @@ from alive.verify.units import SCALES
 
 __all__ = ["CARDINALS", "ORDINALS", "read_chinese", "read_spoken"]
 
-_ONES = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
-    fifteen sixteen seventeen eighteen nineteen""".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-CARDINALS = {word: value for value, word in enumerate(_ONES)}
-CARDINALS |= {word: 10 * value for value, word in enumerate(_TENS, start=2)}
-ORDINALS = {
-    word: value
-    for value, word in enumerate(
-        """first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth
-        thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth
-        twentieth""".split(),
-        start=1,
-    )
-} | {f"{word[:-1]}ieth": 10 * value for value, word in enumerate(_TENS, start=2)}
+_ONES = """
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+    sixteen seventeen eighteen nineteen"""
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_NTH = """
+    first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth
+    fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth"""
+CARDINALS = {word: value for value, word in enumerate(_ONES.split())}
+CARDINALS |= {word: 10 * value for value, word in enumerate(_TENS.split(), start=2)}
+ORDINALS = {word: value for value, word in enumerate(_NTH.split(), start=1)}
+ORDINALS |= {f"{word[:-1]}ieth": 10 * value for value, word in enumerate(_TENS.split(), start=2)}
 
 _PARTS = {"half": 2, "halves": 2, "quarter": 4, "quarters": 4, "hundredth": 100, "thousandth": 1000}
 _PARTS |= {word: value for word, value in ORDINALS.items() if 3 <= value <= 20}
 _PARTS |= {f"{word}s": value for word, value in _PARTS.items() if word not in ("half", "halves")}
-_TOKEN = re.compile(r"[a-z]+")
 _JOIN = re.compile(r"[ -]+")
-_CHINESE = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
+_CHINESE = {char: value for value, char in enumerate("零一二三四五六七八九")}
+_CHINESE |= {"\N{IDEOGRAPHIC NUMBER ZERO}": 0, "两": 2}
 _CHINESE_SCALES = {"十": 10, "百": 100, "千": 1000}
 
 
@@ -85,7 +82,7 @@ def _cardinal(words: list[str]) -> tuple[Fraction, int]:
     for place, word in enumerate(words):
         if word in CARDINALS:
             # "two three" is two numbers; "two hundred three" and "twenty three" are one.
-            tens = last in _TENS and 0 < CARDINALS[word] < 10
+            tens = last in _TENS.split() and 0 < CARDINALS[word] < 10
             if last and not tens and last != "and" and last not in SCALES:
                 break
             current += CARDINALS[word]
@@ -95,17 +92,15 @@ def _cardinal(words: list[str]) -> tuple[Fraction, int]:
             current *= SCALES[word]
         elif word in SCALES and last:
             total, current = total + current * SCALES[word], 0
-        elif word == "and" and last in SCALES and words[place + 1 : place + 2]:
-            if (
-                words[place + 1] not in CARDINALS
-                or words[place + 2 : place + 3]
-                and (words[place + 2] in _PARTS)
-            ):
-                break
-        else:
+        elif word != "and" or last not in SCALES or not _goes_on(words[place + 1 :]):
             break
         last, used = word, place + 1
     return Fraction(total + current), used
+
+
+def _goes_on(words: list[str]) -> bool:
+    """Says whether ``and`` is followed by the rest of a cardinal, and by no fraction."""
+    return bool(words) and words[0] in CARDINALS and not (words[1:2] and words[1] in _PARTS)
 
 
 def read_chinese(text: str) -> Fraction | None:

@@ -65,18 +65,19 @@ _SPELLINGS = (
 _ALIKE = ({"pound", "gbp"}, {"angle", "celsius"}, {"angle", "fahrenheit"})
 _NOUN = re.compile(r"[^\W\d_](?:[^\W\d_]|['-](?=[^\W\d_]))*")
 # What follows a number and makes another value of it, or begins another thought.
-_NO_NOUN = frozenset(
-    """less more fewer greater than squared cubed factorial plus minus over under to and or by point
-    the a an is are was be am pm bc ad bce ce st nd rd th half halves third thirds quarter quarters
-    fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth
-    tenths hundredth hundredths thousandth thousandths hundreds thousands millions billions sin cos
-    tan cot sec csc log ln exp sqrt pi mod base root roots if else in on at from with without except
-    not no out up off but as for negative positive times multiplied divided equals equal choose
-    infinity inf nan remainder january february march april may june july august september october
-    november december jan feb mar apr jun jul aug sep sept oct nov dec o'clock oclock percentile
-    one two three four five six seven eight nine ten eleven twelve twenty billionth millionth fold
-    million billion thousand hundred trillion quadrillion dozen true false none x""".split()
-) - {"sec"}
+_NOT_COUNTED = """
+    less more fewer greater than squared cubed factorial plus minus over under to and or by
+    point the a an is are was be am pm bc ad bce ce st nd rd th half halves third thirds quarter
+    quarters fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth
+    ninths tenth tenths hundredth hundredths thousandth thousandths hundreds thousands millions
+    billions sin cos tan cot sec csc log ln exp sqrt pi mod base root roots if else in on at
+    from with without except not no out up off but as for negative positive times multiplied
+    divided equals equal choose infinity inf nan remainder january february march april may june
+    july august september october november december jan feb mar apr jun jul aug sep sept oct nov
+    dec o'clock oclock percentile one two three four five six seven eight nine ten eleven twelve
+    twenty billionth millionth fold million billion thousand hundred trillion quadrillion dozen
+    true false none x"""
+_NO_NOUN = frozenset(_NOT_COUNTED.split())
 _MAX_NOUNS = 4
 
 
