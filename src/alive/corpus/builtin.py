@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from alive import doors
-from alive.corpus.rows import Keep, Source
+from alive.corpus.columns import Keep, Source
 from alive.errors import CorpusError
 
 PYTHON_DOCS = "builtin:python-docs"
