@@ -49,7 +49,7 @@ class CorpusReport:
         return asdict(self)
 
     def losses(self) -> str:
-        """Returns one line that says what was left out and why, for people."""
+        """Returns one line that says what was left out and why, for people; else ``nothing``."""
         words = {
             "skipped_binary": "binary",
             "broken_utf8": "broken UTF-8",

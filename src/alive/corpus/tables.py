@@ -121,15 +121,18 @@ def fetch(name: str) -> Any:
     except OSError as error:  # a lost connection is one
         raise CorpusError(
             f"no such file or folder: {name}, and the Hugging Face Hub cannot be asked for a "
-            f"dataset of this name ({error}). Check corpus.paths and the network; or, where there "
-            f"is one, run: {by_hand}; then name that folder."
+            f"dataset of this name ({_one_line(error)}). Check corpus.paths and the network; or, "
+            f"where there is one, run: {by_hand}; then name that folder."
         ) from error
     except (ValueError, datasets.exceptions.DatasetsError) as error:
-        said = " ".join(str(error).split())
         raise CorpusError(
-            f"{name}: the dataset cannot be read ({said}). One configuration of several is "
-            f"named {repository}:CONFIG; files can be fetched by hand: {by_hand}"
+            f"{name}: the dataset cannot be read ({_one_line(error)}). One configuration of "
+            f"several is named {repository}:CONFIG; files can be fetched by hand: {by_hand}"
         ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _library(needed_by: str) -> Any:
