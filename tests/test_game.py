@@ -13,6 +13,7 @@ from alive.config import Config, GameConfig, SamplingConfig
 from alive.game import Played, _hardest, play, play_all
 from alive.prompts import make_renderer
 from alive.protocols import Request
+from alive.roles.memory import Seen
 from alive.roles.review import from_text
 from alive.types import Attempt, Document, Framing, Prompt, Rollout
 
@@ -209,7 +210,8 @@ def test_revisions_follow_the_setting(game) -> None:
 
 def test_memory_and_guesses_reach_the_poser(game) -> None:
     first = game().episode
-    again = game(memory={task.id for task in first.tasks})
+    seen = {task.span: Seen(6, mixed=False) for task in first.tasks}
+    again = game(memory={DOCUMENT.id: seen, "another": {"3": Seen(6, mixed=True)}})
     assert not {task.span for task in again.episode.tasks} & {"12", "3"}
     assert again.refused == {"posed before": 6}
     guessed = game(guesses=("12",))

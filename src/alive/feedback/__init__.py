@@ -53,7 +53,8 @@ _LENGTH = re.compile(
     rf"length of (?:the|this|that|its|your) {_TEXT}|"
     rf"(?:be|being|keep (?:it|this)) (?:\w+ )?{_SIZE}|"
     rf"{_SIZE} (?:and \w+ )?{_TEXT}|"
-    rf"{_TEXT} (?:\w+ )?(?:is|are|was|were|be|gets?|seems?|looks?|stays?) (?:\w+ ){{0,2}}{_SIZE}|"
+    rf"{_TEXT} (?:\w+ )?(?:is|are|was|were|be|gets?|seems?|looks?|stays?) "
+    rf"(?:(?!the )\w+ ){{0,2}}{_SIZE}|"
     rf"(?:it|this) (?:is|was|should be) (?:(?:much|far|too|very|overly|rather|quite) )+{_SIZE}"
     rf"(?=\W*$))\b",
     re.IGNORECASE,
