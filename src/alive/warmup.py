@@ -103,9 +103,9 @@ def _boxed_records(
 
 
 def _concludes(text: str, span: str) -> bool:
-    """Tells whether an attempt ends with the span: with that number, or in its last sentence."""
+    """Tells whether an attempt says the span in its last sentence: of numbers, as the last one."""
     last = re.split(r"(?<=[.!?])\s+|\n", text)[-1]
-    numbers = _NUMBER.findall(text)
+    numbers = _NUMBER.findall(last)
     if numbers and _NUMBER.fullmatch(span):
         return leaks(numbers[-1], span)
     return leaks(last, span)
