@@ -191,8 +191,14 @@ def test_every_gradient_leads_back_to_a_document_and_an_attempt(straight: Straig
         assert again == metrics["rehearsed"]
         assert {r["document_id"] for r in records if not r["rehearsed"]} <= set(played)
     formats = pq.read_table(folder / "records" / "format-000000.parquet").to_pylist()
-    assert [row["role"] for row in formats] == ["solve", "pose"] * M
-    assert {row["completion"] for row in formats if row["role"] == "solve"} >= {"\\boxed{7}<|end|>"}
+    assert [row["role"] for row in formats].count("pose") == M
+    # What it has right itself, however often.
+    spans = {row["task_id"]: row["completion"] for row in formats if row["role"] == "pose"}
+    solved = [row for row in formats if row["role"] == "solve"]
+    assert solved
+    for row in solved:
+        span = spans[row["task_id"]].removesuffix("<|end|>")
+        assert row["completion"] == f"\\boxed{{{span}}}<|end|>"
 
 
 def test_stored_completions_recount_the_accuracy(straight: Straight) -> None:

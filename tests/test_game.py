@@ -13,6 +13,7 @@ from alive.config import Config, GameConfig, SamplingConfig
 from alive.game import Played, _hardest, play, play_all
 from alive.prompts import make_renderer
 from alive.protocols import Request
+from alive.roles.memory import Seen, remembered
 from alive.roles.review import from_text
 from alive.types import Attempt, Document, Framing, Prompt, Rollout
 
@@ -200,6 +201,78 @@ def test_a_teacher_writes_the_reviews_instead(game, sampler) -> None:
     assert episode.revisions == ()
 
 
+def test_a_policy_that_teaches_itself_tries_again(game, sampler) -> None:
+    """As often as it is told; what it writes in the end is its own."""
+    plain, said = sampler.script, Counter()
+
+    def script(prompt, text: str, index: int) -> str:
+        if prompt.role != "review":
+            return plain(prompt, text, index)
+        said[text] += 1
+        return plain(prompt, text, index) if said[text] == 3 else "hm"
+
+    sampler.script = script
+    episode = game(tries=2).episode
+    assert {review.verdict for group in episode.reviews for review in group} == {None}
+    said.clear()
+    episode = game(tries=4).episode
+    assert set(said.values()) == {3}
+    for attempts, reviews in zip(episode.attempts, episode.reviews, strict=True):
+        assert [a.correct for a in attempts] == [r.verdict for r in reviews]
+        assert all(review.rollout is not None for review in reviews)
+
+
+def test_words_that_state_what_is_hidden_are_not_said(game, sampler, renderer) -> None:
+    hidden = replace(DOCUMENT, text="Every dog takes one step, then it is off. So it was, and is.")
+    plain = sampler.script
+    sampler.script = lambda prompt, text, index: (
+        "step" if prompt.role == "pose" else plain(prompt, text, index)
+    )
+    asyncio.run(play(hidden, 7, sampler, renderer, with_game(masks_per_document=1)))
+    assert {r.prompt.condition for r in asked_of(sampler, "solve")} == {None}
+
+
+def test_no_review_that_leaks_guides_a_revision(game, sampler) -> None:
+    """Not even where the attempt stated the span itself."""
+    plain = sampler.script
+
+    def script(prompt, text: str, index: int) -> str:
+        if prompt.role == "solve":
+            return "it is 3, or 12\n\\boxed{99}"
+        return plain(prompt, text, index).replace("wrong sum", "not twelve, not 3")
+
+    sampler.script = script
+    episode = game().episode
+    assert all(not r.leaks and r.verdict is False for group in episode.reviews for r in group)
+    assert episode.revisions == ()
+
+
+def test_forty_short_notes_last_two_hundred_steps(renderer) -> None:
+    """Each note holds two spans or three, and is met every fortieth step."""
+    names = ("Ann", "Bob", "Cleo", "Dan", "Eva")
+    notes = [
+        replace(DOCUMENT, id=str(i), text=f"We met {names[i % 5]} at {i + 11} in a bar by the sea.")
+        for i in range(40)
+    ]
+    sampler = ScriptedSampler(
+        lambda prompt, text, index: "\\boxed{no}" if prompt.role == "solve" else "nothing",
+        read=renderer.show,
+    )
+    config = with_game(masks_per_document=2, solutions_per_mask=2)
+    memory: dict[str, dict[str, Seen]] = {}
+    for step in range(200):
+        note = notes[step % 40]
+        one = asyncio.run(
+            play(note, step, sampler, renderer, config, reviewed=False, memory=memory)
+        )
+        assert len(one.episode.tasks) == 2
+        memory = remembered(memory, [one.episode], step)
+        # What is asked is what was asked longest ago, or never.
+        spans = {task.span for task in one.episode.tasks}
+        rest = [seen.step for span, seen in memory[note.id].items() if span not in spans]
+        assert all(step - 80 <= last for last in rest)
+
+
 def test_revisions_follow_the_setting(game) -> None:
     for count, expected in ((0, 0), (1, 2), (2, 4), (9, 4)):
         episode = game(with_game(revisions_per_mask=count)).episode
@@ -209,7 +282,8 @@ def test_revisions_follow_the_setting(game) -> None:
 
 def test_memory_and_guesses_reach_the_poser(game) -> None:
     first = game().episode
-    again = game(memory={task.id for task in first.tasks})
+    seen = {task.span: Seen(6, mixed=False) for task in first.tasks}
+    again = game(memory={DOCUMENT.id: seen, "another": {"3": Seen(6, mixed=True)}})
     assert not {task.span for task in again.episode.tasks} & {"12", "3"}
     assert again.refused == {"posed before": 6}
     guessed = game(guesses=("12",))

@@ -81,6 +81,8 @@ def renderer(seed_tokenizer):
 
 @pytest.fixture
 def policy(renderer) -> ScriptedPolicy:
+    """Boxes its answers once it has learned anything."""
+
     def script(prompt, text: str, index: int) -> str:
         if prompt.role == "pose":
             return "7"
@@ -89,9 +91,11 @@ def policy(renderer) -> ScriptedPolicy:
         if prompt.role == "review":
             return REVIEW.format("right" if "\\boxed{7}" in text else "wrong")
         # The first attempt of a group is wrong, and a revision right.
-        return "\\boxed{3}" if prompt.role == "solve" and index == 0 else "\\boxed{7}"
+        answer = "3" if prompt.role == "solve" and index == 0 else "7"
+        return f"\\boxed{{{answer}}}" if made.version else f"It is {answer}."
 
-    return ScriptedPolicy(ScriptedSampler(script, read=renderer.show))
+    made = ScriptedPolicy(ScriptedSampler(script, read=renderer.show))
+    return made
 
 
 @pytest.fixture
@@ -104,7 +108,9 @@ def play(policy, renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     rows = [{"question": f"{name} saw \\mask{{}} birds", "answer": "7"} for name in ("Mia", "Leo")]
     suite.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    def of_steps(steps: int, resume: bool = False) -> dict[str, Any]:
+    def of_steps(
+        steps: int, resume: bool = False, warm: int = 0, every: int = 20
+    ) -> dict[str, Any]:
         settings = {
             "steps": steps,
             "out": str(tmp_path / "run"),
@@ -115,8 +121,8 @@ def play(policy, renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
                 "documents_per_step": 2, "masks_per_document": 1, "solutions_per_mask": 4,
                 "random_share": 0.0,
             },
-            "warmup": {"steps": 0, "format_steps": 1},
-            "evaluate": {"suites": [str(suite)], "every": 1},
+            "warmup": {"steps": warm, "format_steps": 3},
+            "evaluate": {"suites": [str(suite)], "every": 1, "conditions_every": every},
         }  # fmt: skip
         console = Console(file=io.StringIO())
         return train(build_config([("test", settings)]), resume, console)
@@ -139,6 +145,7 @@ def test_every_sampled_completion_is_learned_with_its_log_probabilities_and_vers
     play, policy: ScriptedPolicy
 ) -> None:
     play(1)
+    # Of three format steps one is taken: then it boxes.
     formats, step = policy.taught
     assert {(r.sampling_logprobs, r.policy_version) for r in formats} == {((), -1)}
     assert {r.role for r in step} == {"pose", "solve", "review", "revise"}
@@ -146,6 +153,47 @@ def test_every_sampled_completion_is_learned_with_its_log_probabilities_and_vers
         assert record.loss == "likelihood"
         assert record.policy_version == 1
         assert len(record.sampling_logprobs) == len(record.completion_ids)
+
+
+def test_formats_are_learned_until_answers_are_boxed(play, policy: ScriptedPolicy) -> None:
+    assert play(1)["boxed"] == [0.0, 1.0]
+    solved = [r for r in policy.taught[0] if r.role == "solve"]
+    completions = {bytes(r.completion_ids[:-1]) for r in solved if len(r.completion_ids) < 30}
+    assert len(completions) == 1 and all(r.attempt_index for r in solved)
+
+
+@pytest.mark.parametrize("separates", [False, True])
+def test_whether_words_separate_is_asked_after_warm_up_and_again(
+    play, policy: ScriptedPolicy, renderer, tmp_path: Path, separates: bool
+) -> None:
+    """They are said in warm-up whatever was found, then as the last check says; none is final."""
+    plain = policy.sampler.script
+
+    def script(prompt, text: str, index: int) -> str:
+        # From the fifth version on (four steps after a format step) words turn the other way.
+        turned = separates != (policy.version >= 5)
+        if turned and prompt.condition == renderer.words.solve_negative:
+            return "\\boxed{3}"
+        return plain(prompt, text, index)
+
+    policy.sampler.script = script
+    summary = play(7, warm=2, every=2)
+    asked = summary["conditions_asked"]
+    assert [(one["step"], one["separates"]) for one in asked] == [
+        (2, separates),
+        (4, not separates),
+        (6, not separates),
+    ]
+    assert summary["conditions"] == asked[-1]
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    gaps = {row["step"]: row["words_gap"] for row in map(json.loads, lines) if "words_gap" in row}
+    assert gaps == {one["step"]: one["gap"] for one in asked}
+    words = renderer.solve("", renderer.words.solve_positive).ids[:4]
+    spoken = [
+        any(r.prompt_ids[: len(words)] == words for r in taught if r.role == "solve")
+        for taught in policy.taught[1:]
+    ]
+    assert spoken == [True, True, *[separates] * 2, *[not separates] * 3]
 
 
 def test_measuring_leaves_no_count_behind(play, policy: ScriptedPolicy) -> None:

@@ -20,6 +20,7 @@ from alive.game import Played
 from alive.loop import learning_rate
 from alive.metrics import step_metrics
 from alive.protocols import SamplingParams, UpdateStats
+from alive.roles.memory import Seen
 from alive.session import Session
 from alive.state import State
 from alive.types import (
@@ -101,6 +102,7 @@ def test_a_step_is_summed_up_by_hand() -> None:
         "tasks": 2,
         "proposed": 1,
         "filled": 1,
+        "replayed": 0,
         "refused": {"taken": 3, "empty": 1},
         "pass_rate": 0.25,
         "answered": 0.75,
@@ -108,6 +110,7 @@ def test_a_step_is_summed_up_by_hand() -> None:
         "reviews_unparsed": 0.25,
         "reviews_honest": 0.5,
         "reviews_leaking": 0.25,
+        "words_leaking": 0,
         "rehearsed": {"x": 1, "y": 2},
         "revisions": 1,
         "revisions_right": 1,
@@ -115,6 +118,22 @@ def test_a_step_is_summed_up_by_hand() -> None:
     }
     assert {key: found[key] for key in expected} == expected
     assert json.loads(json.dumps(found)) == found
+
+
+def test_leaking_words_are_counted_on_what_happened() -> None:
+    """Before an attempt as it was drawn, before it as it trains, and in what guided a revision."""
+    played = episode()
+    told = replace(rollout("x", 1), prompt=Prompt("solve", (), "three is meant"))
+    first, second = played.attempts
+    drawn = (replace(first[0], rollout=told), first[1])
+    guided = (played.reviews[1][0], replace(played.reviews[1][1], text="it is 7"))
+    leaking = replace(played, attempts=(drawn, second), reviews=(played.reviews[0], guided))
+    trained = {
+        ("a", 0, "solve"): Trained("it is 3", 1.0),
+        ("a", 1, "solve"): Trained("it is 4", 1.0),
+    }
+    found = step_metrics([Played(leaking, 1, 1, {})], trained, (), UpdateStats(0.0, {}, 0.0, 0))
+    assert found["words_leaking"] == 3
 
 
 def test_a_step_that_was_skipped_has_no_numbers() -> None:
@@ -162,10 +181,22 @@ def test_a_step_without_a_task_is_summed_up_too() -> None:
 
 def test_the_state_survives_json() -> None:
     reviews = {"a": [TrainingRecord("review", (1, 2), (3,), 0.5, "a", "t", 1, (-0.25,), 4)]}
-    state = State(step=3, memory={"b", "a"}, reviews=reviews, conditions={"gap": 0.1}, seconds=1.25)
+    memory = {"a": {"a span": Seen(2, True)}, "b": {}}
+    state = State(step=3, memory=memory, reviews=reviews, conditions=[{"gap": 0.1}], seconds=1.25)
     saved = json.loads(json.dumps(state.as_json()))
-    assert saved["memory"] == ["a", "b"]
     assert State.from_json(saved) == state
+    assert State.from_json(saved).memory["a"]["a span"].mixed
+
+
+def test_words_are_trusted_by_the_last_check() -> None:
+    state = State()
+    assert state.separates
+    marks = [state.mark]
+    for separates in (False, True):
+        state.conditions.append({"separates": separates})
+        marks.append(state.mark)
+        assert state.separates is separates
+    assert len(set(marks)) == 3
 
 
 def test_probe_tasks_are_posed_and_distinct() -> None:

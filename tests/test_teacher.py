@@ -128,7 +128,7 @@ def test_a_failing_server_ends_the_run_after_bounded_tries():
         pytest.raises(AliveError, match=r"failed 3 times \(HTTP 500: kaput\)") as caught,
     ):
         teacher(server, retries=2).critiques([ask("a")])
-    assert server.url in str(caught.value) and "warmup.teacher=template" in str(caught.value)
+    assert server.url in str(caught.value) and "warmup.teacher=auto" in str(caught.value)
     assert len(server.requests) == 3
     assert caught.value.exit_code == 1
 
@@ -194,7 +194,7 @@ def test_a_refusal_is_the_users_to_mend_and_never_repeated_or_followed(code, say
 
 @pytest.mark.parametrize("url", ["", "templete", "ftp://127.0.0.1/v1", "http:///v1", "file:///x"])
 def test_a_wrong_url_is_refused(url):
-    with pytest.raises(ConfigError, match="neither 'template' nor"):
+    with pytest.raises(ConfigError, match="neither 'auto' nor"):
         EndpointTeacher(url, "m")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-from fakes import PlainRenderer, encode
+import asyncio
 
-from alive.config import GameConfig, WarmupConfig
+import pytest
+from fakes import PlainRenderer, ScriptedSampler, decode, encode
+
+from alive.config import Config, GameConfig, SamplingConfig, WarmupConfig
 from alive.errors import ConfigError
-from alive.prompts import make_renderer
-from alive.roles.pose import mask
+from alive.prompts import Renderer, load_templates, make_renderer
+from alive.roles.pose import mask, posed_at_random
 from alive.teacher import EndpointTeacher
 from alive.types import Attempt, Document, Framing, Prompt, Rollout, Task
 from alive.warmup import format_records, make_critic
@@ -74,45 +76,99 @@ def test_an_endpoint_is_told_the_hidden_text_and_the_outcome(renderer, monkeypat
         assert f"the attempt is {outcome}." in said
 
 
-def test_formats_are_masked_passages_with_their_spans(renderer) -> None:
-    made = list(format_records(DOCUMENT, GAME, renderer, seed=1))
-    assert [record.role for record in made] == ["solve", "pose"] * 3
-    spans = []
-    for solve, pose in zip(made[::2], made[1::2], strict=True):
-        span = renderer.decode(pose.completion_ids)
-        assert span in TEXT
-        assert renderer.decode(solve.completion_ids) == f"\\boxed{{{span}}}"
-        assert solve.prompt_ids == renderer.solve(mask(TEXT, span), None).ids
+def formats(renderer, script, documents=(DOCUMENT,), game=GAME, seed: int = 1):
+    """The records of a format step of a scripted policy."""
+    sampler = ScriptedSampler(script, read=renderer.show)
+    config = Config(game=game, sampling=SamplingConfig(solve_tokens=30, temperature=0.5))
+    made = asyncio.run(format_records(documents, sampler, renderer, config, seed))
+    return made, sampler
+
+
+def spans_of(made, renderer) -> list[str]:
+    return [renderer.decode(one.completion_ids) for one in made if one.role == "pose"]
+
+
+def test_formats_are_learned_from_own_right_attempts_with_their_working(renderer) -> None:
+    spans: list[str] = []
+
+    def script(prompt, text: str, index: int) -> str:
+        hidden = next(s for s in spans if mask(TEXT, s) in text)
+        return (f"so it is\n\\boxed{{{hidden}}}", "\\boxed{x}", "what", f"or \\boxed{{{hidden}}}")[
+            index
+        ]
+
+    game = GameConfig(masks_per_document=3, solutions_per_mask=4)
+    spans[:] = [t.span for t in posed_at_random(DOCUMENT, game, 1)]
+    made, sampler = formats(renderer, script, game=game)
+    assert spans_of(made, renderer) == spans and len(set(spans)) == 3
+    assert [record.role for record in made] == ["pose", "solve", "solve"] * 3
+    for span, (pose, *solved) in zip(spans, (made[i : i + 3] for i in (0, 3, 6)), strict=True):
         assert pose.prompt_ids == renderer.pose(TEXT, None).ids
-        assert solve.completion_ids[-1] == pose.completion_ids[-1] == renderer.stop_ids[0]
-        assert (solve.weight, solve.document_id, solve.task_id) == (1.0, "doc", "")
-        spans.append(span)
-    assert len(set(spans)) == 3
+        assert {one.prompt_ids for one in solved} == {renderer.solve(mask(TEXT, span), None).ids}
+        # Both as they were written, and of one weight together.
+        assert [(one.attempt_index, one.weight) for one in solved] == [(0, 0.5), (3, 0.5)]
+        assert [decode(one.completion_ids) for one in solved] == [
+            f"so it is\n\\boxed{{{span}}}",
+            f"or \\boxed{{{span}}}",
+        ]
+    assert {(r.n, r.params.max_new_tokens, r.params.temperature) for r in sampler.calls} == {
+        (4, 30, 0.5)
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "boxed"),
+    [
+        ("3 and 4 more make 12. So it is {span}.", True),
+        ("It is {span}, that is 99.", False),  # another number is its last
+        ("{span} is not meant. It is another.", False),
+        ("who knows", False),
+        ("{span}? \\boxed{{9}}", False),  # it boxes, and it is wrong
+    ],
+)
+def test_a_right_answer_without_its_box_gets_one(renderer, said: str, boxed: bool) -> None:
+    text = "There are 31 pens in it and as it was so it will be, of it and in it and by it."
+    document = Document("one", text, "here")
+    made, _ = formats(
+        renderer,
+        lambda *_: said.format(span="31"),
+        [document],
+        GameConfig(masks_per_document=1, solutions_per_mask=2),
+    )
+    assert spans_of(made, renderer) == ["31"]
+    solved = [renderer.decode(one.completion_ids) for one in made if one.role == "solve"]
+    assert solved == [said.format(span="31") + "\n\\boxed{31}"] * (2 * boxed)
 
 
 def test_formats_show_what_a_task_will(renderer) -> None:
     text = f"{TEXT}\n\nCleo sat in seat 9 on the way to York and Dan in seat 2 behind her."
-    game = GameConfig(masks_per_document=6)
     document = Document("two", text, "here", framing=Framing(context="paragraph"))
-    made = list(format_records(document, game, renderer, seed=1))
-    for solve, pose in zip(made[::2], made[1::2], strict=True):
-        span = renderer.decode(pose.completion_ids)
+    made, sampler = formats(
+        renderer, lambda *_: "what", [document, DOCUMENT], GameConfig(masks_per_document=6)
+    )
+    spans = spans_of(made, renderer)
+    assert len(spans) == 12
+    for span, request in zip(spans[:6], sampler.calls[:6], strict=True):
         [paragraph] = [part for part in text.split("\n\n") if span in part]
-        assert solve.prompt_ids == renderer.solve(mask(paragraph, span), None).ids
-        assert pose.prompt_ids == renderer.pose(text, None).ids
-    assert len(made) == 12
+        assert request.prompt.ids == renderer.solve(mask(paragraph, span), None).ids
+    assert [record.document_id for record in made] == ["two"] * 6 + ["doc"] * 6
 
 
 def test_formats_depend_on_the_seed(renderer) -> None:
-    first = list(format_records(DOCUMENT, GAME, renderer, 1))
-    assert list(format_records(DOCUMENT, GAME, renderer, 1)) == first
-    others = [list(format_records(DOCUMENT, GAME, renderer, seed)) for seed in range(2, 6)]
+    first = formats(renderer, lambda *_: "what")[0]
+    assert formats(renderer, lambda *_: "what")[0] == first
+    others = [formats(renderer, lambda *_: "what", seed=seed)[0] for seed in range(2, 6)]
     assert any(other != first for other in others)
 
 
 def test_a_document_without_a_span_teaches_no_format(renderer) -> None:
     bare = Document("bare", "and so it was", "here")
-    assert list(format_records(bare, GAME, renderer, 0)) == []
+    assert formats(renderer, lambda *_: "what", [bare])[0] == []
+
+
+def test_without_a_world_or_an_endpoint_the_policy_is_its_own_teacher(seed_tokenizer) -> None:
+    chat = Renderer(seed_tokenizer, load_templates("chat"))
+    assert make_critic(WarmupConfig(), chat) is None
 
 
 def test_an_endpoint_is_checked_before_it_is_asked() -> None:

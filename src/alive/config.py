@@ -156,15 +156,21 @@ class LearnConfig(Section):
 
 
 class WarmupConfig(Section):
-    """Teacher critiques, before the policy is on its own."""
+    """Before the policy is on its own."""
 
-    steps: CountOrZero = Field(8, description="S, steps in which a teacher's critiques train it")
+    steps: CountOrZero = Field(
+        8, description="S, steps in which both views of the reviewer learn a teacher's critiques"
+    )
     teacher: str = Field(
-        "template", description="'template', or the URL of an OpenAI-compatible endpoint"
+        "auto",
+        description="'auto': the world's own in a world, else the policy, as far as its critiques "
+        "are honest; or the URL of an OpenAI-compatible endpoint",
     )
     teacher_model: str = Field("", description="model name the endpoint is asked for")
     format_steps: CountOrZero = Field(
-        0, description="steps in which a general model learns the answer formats from the corpus"
+        0,
+        description="most steps in which a model that does not box its answers learns to, from its "
+        "own right attempts",
     )
 
 
@@ -182,7 +188,10 @@ class EvaluateConfig(Section):
         0, description="steps between looks at held-out problems while training; 0: none"
     )
     condition_tasks: Count = Field(
-        48, description="tasks on which conditions must separate before they are trusted"
+        48, description="tasks on which conditions must separate to be trusted"
+    )
+    conditions_every: CountOrZero = Field(
+        20, description="steps after which that is asked again; 0: only once, after warm-up"
     )
     self_correct: bool = Field(True, description="also measure self-correction and the reviewer")
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
 
 from alive.config import Config, GameConfig
-from alive.feedback import keep_review, positive_condition
+from alive.feedback import condition, may_guide, positive_condition
 from alive.prompts import Renderer
 from alive.protocols import Sampler, SamplingParams
 from alive.roles import pose, review, solve
+from alive.roles.memory import Memory
 from alive.seeding import derive
 from alive.types import Attempt, Document, Episode, Review, Task
 
@@ -27,7 +28,7 @@ class Played:
     Attributes:
         episode: The record.
         proposed: Tasks the poser itself proposed.
-        filled: Tasks filled at random.
+        filled: Tasks that an earlier step or chance chose.
         refused: Number of proposals refused, by reason.
     """
 
@@ -47,7 +48,8 @@ async def play_all(
     critic: Critic | None = None,
     conditioned: bool = True,
     reviewed: bool = True,
-    memory: Container[str] = (),
+    tries: int = 1,
+    memory: Memory | None = None,
     guesses: Sequence[str] = (),
 ) -> list[Played]:
     """Plays the documents of a step side by side, none waiting for another; see ``play``."""
@@ -55,7 +57,7 @@ async def play_all(
         *(
             play(
                 document, step, sampler, renderer, config, critic=critic, conditioned=conditioned,
-                reviewed=reviewed, memory=memory, guesses=guesses,
+                reviewed=reviewed, tries=tries, memory=memory, guesses=guesses,
             )
             for document in documents
         )
@@ -72,7 +74,8 @@ async def play(
     critic: Critic | None = None,
     conditioned: bool = True,
     reviewed: bool = True,
-    memory: Container[str] = (),
+    tries: int = 1,
+    memory: Memory | None = None,
     guesses: Sequence[str] = (),
 ) -> Played:
     """Plays a document.
@@ -86,7 +89,8 @@ async def play(
         critic: The warm-up teacher; None: the policy reviews with the hidden span in view.
         conditioned: Whether attempts are sampled under the positive condition.
         reviewed: Whether attempts are reviewed and revised at all.
-        memory: Ids of tasks not to be posed again.
+        tries: How often the policy may write a review until one may train the reviewer.
+        memory: Spans that were posed lately.
         guesses: Answers the policy gives without any passage.
 
     Returns:
@@ -102,7 +106,8 @@ async def play(
     # Greedy, as reviewers are deployed: chance in a verdict teaches nobody (docs/LOG.md, 19).
     judging = SamplingParams(sampling.review_tokens, temperature=0.0)
 
-    posed = await pose.pose(sampler, renderer, document, game, posing, seed, memory, guesses)
+    seen = (memory or {}).get(document.id)
+    posed = await pose.pose(sampler, renderer, document, game, posing, seed, seen, guesses)
     groups = await asyncio.gather(
         *(_attempts(sampler, renderer, t, game, solving, conditioned, seed) for t in posed.tasks)
     )
@@ -118,12 +123,12 @@ async def play(
             written = critic(judged_tasks, judged_attempts)
         else:
             written = await review.review_each(
-                sampler, renderer, judged_tasks, judged_attempts, True, judging, seed
+                sampler, renderer, judged_tasks, judged_attempts, True, judging, seed, tries
             )
         review_at = dict(zip(judged, written, strict=True))
         reviews = [review_at.get(i) or review.none(owners[i], a) for i, a in enumerate(attempts)]
         drawn = derive(seed, "choose", document.id)
-        chosen = _to_revise(attempts, reviews, game.revisions_per_mask, drawn)
+        chosen = _to_revise(owners, attempts, reviews, game.revisions_per_mask, drawn)
         revisions = await asyncio.gather(
             *(
                 solve.revise(sampler, renderer, owners[i], attempts[i], reviews[i], solving, seed)
@@ -139,8 +144,9 @@ async def play(
         reviews=tuple(tuple(reviews[at : at + n]) for at in range(0, len(reviews), n)),
         revisions=tuple(revisions),
         pose_rollouts=posed.rollouts,
+        pose_reasons=posed.reasons,
     )
-    return Played(episode, posed.proposed_valid, posed.random_filled, posed.invalid)
+    return Played(episode, posed.proposed_valid, posed.filled, posed.invalid)
 
 
 async def _attempts(
@@ -152,15 +158,18 @@ async def _attempts(
     conditioned: bool,
     seed: int,
 ) -> tuple[Attempt, ...]:
-    """Attempts a task N times, half of them under the positive words if conditioned."""
+    """Attempts a task N times, half of them under the positive words if conditioned.
+
+    All are plain where those words happen to state what is hidden.
+    """
     n = game.solutions_per_mask
+    words = condition(positive_condition("solve", renderer.words), task.span)
     # Half are made without words even so: what words know soon shows without them.
-    plain = n // 2 if conditioned else n
-    words = positive_condition("solve", renderer.words)
+    plain = n // 2 if conditioned and words else n
     parts = await asyncio.gather(
         *(
-            solve.solve(sampler, renderer, task, count, params, condition, seed)
-            for count, condition in ((n - plain, words), (plain, None))
+            solve.solve(sampler, renderer, task, count, params, said, seed)
+            for count, said in ((n - plain, words), (plain, None))
             if count
         )
     )
@@ -194,12 +203,16 @@ def _hardest(groups: Sequence[Sequence[Attempt]], most: int) -> list[int]:
 
 
 def _to_revise(
-    attempts: Sequence[Attempt], reviews: Sequence[Review], a_task: int, seed: int
+    tasks: Sequence[Task],
+    attempts: Sequence[Attempt],
+    reviews: Sequence[Review],
+    a_task: int,
+    seed: int,
 ) -> list[int]:
-    """Chooses wrong attempts with an honest review, at most ``a_task`` of each task."""
+    """Chooses wrong attempts whose review may guide a reviser, at most ``a_task`` of each task."""
     by_task: dict[str, list[int]] = {}
-    for i, (attempt, review_) in enumerate(zip(attempts, reviews, strict=True)):
-        if not attempt.correct and keep_review(review_, False):
+    for i, (task, attempt, review_) in enumerate(zip(tasks, attempts, reviews, strict=True)):
+        if not attempt.correct and may_guide(review_, task.span):
             by_task.setdefault(attempt.task_id, []).append(i)
     rng = random.Random(seed)
     return sorted(

@@ -1,6 +1,6 @@
 """The whole algorithm, top to bottom.
 
-Format steps and warm-up are where a teacher speaks; every later step is the policy's alone.
+Format steps and warm-up come before a policy is on its own; every later step is its alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from alive.roles.pose import blind_guesses
 from alive.seeding import derive
 from alive.session import Session
 from alive.types import Trained, TrainingKey, TrainingRecord
-from alive.warmup import format_records, make_critic
+from alive.warmup import TRIES, format_records, make_critic
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,12 +46,12 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
     with Session.open(config, resume, console) as run:
         run.evaluate("before")
         with run.bars("formats", run.state.formats_learned, config.warmup.format_steps):
-            while run.state.formats_learned < config.warmup.format_steps:
+            while run.state.formats_learned < config.warmup.format_steps and not run.boxes():
                 learn_formats(run)
-        run.check_conditions()
         with run.bars("training", *run.extent):
             run.finish_step()
             while run.progress < 1:
+                run.check_conditions()
                 step(run)
         run.evaluate("after")
         return run.summarise()
@@ -63,7 +63,8 @@ def step(run: Session) -> None:
     warm = state.step < config.warmup.steps
     if state.step == config.warmup.steps:
         state.reviews = {}  # a teacher's words are rehearsed no longer than they are given
-    conditioned = state.conditioned and config.game.conditioned
+    # In warm-up words are learned whatever they did before: else they could never separate.
+    conditioned = config.game.conditioned and (warm or state.separates)
     run.stage("play")
     played = aio.run(play_documents(run, conditioned, warm))
     records: list[TrainingRecord] = []
@@ -93,22 +94,22 @@ async def play_documents(run: Session, conditioned: bool, warm: bool) -> list[Pl
         run, run.renderer, config.game.solutions_per_mask, solving,
         derive(config.seed, "guesses", state.step),
     )  # fmt: skip
+    critic = make_critic(config.warmup, run.renderer) if warm else None
     return await play_all(
         run.next_documents(), state.step, run, run.renderer, config,
-        critic=make_critic(config.warmup, run.renderer) if warm else None,
+        critic=critic, tries=TRIES if warm and critic is None else 1,
         conditioned=conditioned, reviewed=arms.reviews(config),
         memory=state.memory, guesses=guesses,
     )  # fmt: skip
 
 
 def learn_formats(run: Session) -> None:
-    """One step on masked passages and their spans, so that answers come boxed."""
+    """One step on the policy's own right attempts, boxed, and on spans as they are proposed."""
     config = run.config
-    records = [
-        record
-        for document in run.next_documents()
-        for record in format_records(document, config.game, run.renderer, config.seed)
-    ]
+    run.stage("play")
+    seed = derive(config.seed, "formats", run.state.formats_learned)
+    records = aio.run(format_records(run.next_documents(), run, run.renderer, config, seed))
+    run.stage("learn")
     stats = run.policy.update(records, learning_rate(config, run.state.formats_learned))
     run.policy.publish()
     run.formats_step_done(records, stats)

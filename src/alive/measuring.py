@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from alive import aio
 from alive.config import LOOKS, Config
@@ -15,9 +17,36 @@ from alive.evaluation.accuracy import greedy_attempts
 from alive.evaluation.separation import Separation, check_separation, probe_tasks
 from alive.prompts import Renderer
 from alive.protocols import Policy, Sampler, SamplingParams
+from alive.roles import pose, solve
 from alive.seeding import derive
 from alive.state import State
-from alive.types import Task
+from alive.types import Attempt, Document, Task
+
+BOXED = 0.9
+"""Share of attempts with an answer in a box, from which on a policy knows the format."""
+
+ASKED = 16
+"""Tasks, each tried twice, on which it is seen whether a policy boxes its answers."""
+
+_Found = TypeVar("_Found")
+
+
+def boxed(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> float:
+    """Returns the share of a few attempts, under the plain prompt, that box an answer.
+
+    Raises:
+        CorpusError: No document looked at has anything to hide.
+    """
+    sampling, seed = config.sampling, derive(config.seed, "boxed")
+    params = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
+
+    async def tried(documents: Sequence[Document]) -> list[Attempt]:
+        tasks = [t for d in documents for t in pose.posed_at_random(d, config.game, seed)][:ASKED]
+        groups = (solve.solve(policy, renderer, t, 2, params, None, seed) for t in tasks)
+        return [attempt for group in await asyncio.gather(*groups) for attempt in group]
+
+    attempts = _on_documents(corpus, ASKED, tried)
+    return sum(attempt.answer is not None for attempt in attempts) / len(attempts)
 
 
 def separation(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> Separation:
@@ -29,12 +58,16 @@ def separation(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Conf
     sampling, n = config.sampling, config.game.solutions_per_mask
     params = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
 
-    async def check() -> Separation:
-        tasks = await _tasks(policy, renderer, corpus, config)
-        seed = derive(config.seed, "conditions")
-        return await check_separation(policy, renderer, tasks, n, params, seed)
+    wanted, seed = config.evaluate.condition_tasks, derive(config.seed, "conditions")
+    posing = replace(params, max_new_tokens=sampling.pose_tokens)
 
-    return aio.run(check())
+    async def posed(documents: Sequence[Document]) -> list[Task]:
+        probe = derive(config.seed, "probe")
+        return await probe_tasks(policy, renderer, documents, wanted, config.game, posing, probe)
+
+    # Each time the same draws: what differs from one check to the next is the policy.
+    tasks = _on_documents(corpus, wanted, posed)
+    return aio.run(check_separation(policy, renderer, tasks, n, params, seed))
 
 
 def describe(check: Separation, renderer: Renderer) -> list[str]:
@@ -50,9 +83,8 @@ def describe(check: Separation, renderer: Renderer) -> list[str]:
     ]
     if not check.separates:
         lines.append(
-            "conditions do not separate: feedback conditioning is not trusted in this run. "
-            "Attempts are sampled and trained under the plain prompt; reviews, revisions and "
-            "the poser's words train as before."
+            "conditions do not separate: until they do, attempts are sampled and trained under "
+            "the plain prompt; reviews, revisions and the poser's words train as before."
         )
     return lines
 
@@ -135,7 +167,9 @@ def summary(
         "proposed_share": state.proposed / total if total else None,
         "format_losses": state.format_losses,
         "skipped": state.skipped,
-        "conditions": state.conditions,
+        "conditions": state.conditions[-1] if state.conditions else {},
+        "conditions_asked": state.conditions,
+        "boxed": state.boxed,
         "corpus": state.corpus,
     }
     values |= {when: stored["result"] for when, stored in measured.items()}
@@ -145,16 +179,16 @@ def summary(
     return values
 
 
-async def _tasks(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> list[Task]:
-    """Poses tasks on validation documents; on training ones where those give none."""
-    sampling, wanted = config.sampling, config.evaluate.condition_tasks
-    params = SamplingParams(sampling.pose_tokens, sampling.temperature, sampling.top_p)
+def _on_documents(
+    corpus: Corpus,
+    wanted: int,
+    ask: Callable[[Sequence[Document]], Coroutine[Any, Any, list[_Found]]],
+) -> list[_Found]:
+    """Returns what is found on validation documents; on training ones where those give nothing."""
     for split in ("validation", "train"):
         documents = list(islice(corpus.documents(split), wanted))
-        seed = derive(config.seed, "probe")
-        tasks = await probe_tasks(policy, renderer, documents, wanted, config.game, params, seed)
-        if tasks:
-            return tasks
+        if found := aio.run(ask(documents)):
+            return found
     raise CorpusError(
         f"no span to hide in {len(documents)} documents, such as {documents[0].source}: a task "
         "needs a number, a name or a key term that the rest of its text does not give away. "

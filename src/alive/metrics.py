@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alive.feedback import poser_utility
+from alive.feedback import poser_utility, states
 from alive.game import Played
 from alive.protocols import UpdateStats
 from alive.types import Episode, Trained, TrainingKey, TrainingRecord
@@ -67,6 +67,7 @@ def step_metrics(
         "tasks": sum(len(e.tasks) for e in episodes),
         "proposed": sum(game.proposed for game in played),
         "filled": sum(game.filled for game in played),
+        "replayed": sum(task.origin == "replay" for e in episodes for task in e.tasks),
         "refused": dict(sum((Counter(game.refused) for game in played), Counter())),
         "pass_rate": _mean([a.correct for a in attempts]),
         "solved": _solved(episodes),
@@ -78,11 +79,36 @@ def step_metrics(
         "reviews_cut": _mean([r.rollout.stop == "length" for r in reviews if r.rollout]),
         "reviews_honest": _mean([review.verdict is a.correct for a, review in judged]),
         "reviews_leaking": _mean([r.leaks for r in reviews]),
+        "words_leaking": sum(_leaking(e, trained) for e in episodes),
         "rehearsed": dict(sorted(Counter(record.document_id for record in replayed).items())),
         "revisions": len(revisions),
         "revisions_right": sum(a.correct for a in revisions),
         "dropped": dict(sorted(drops.items())),
     }
+
+
+def _leaking(episode: Episode, trained: Mapping[TrainingKey, Trained]) -> int:
+    """Counts the words that stood before an attempt, or guided a revision, and state the span.
+
+    None does (``alive.feedback.states``); it is counted on what happened.
+    """
+    said: list[tuple[str, str | None]] = []
+    guided = {(revision.task_id, revision.index) for revision in episode.revisions}
+    for task, attempts, reviews in zip(
+        episode.tasks,
+        episode.attempts,
+        episode.reviews or [()] * len(episode.tasks),
+        strict=True,
+    ):
+        for attempt in attempts:
+            words = trained.get((task.id, attempt.index, "solve"), Trained()).feedback
+            said += {(task.span, words), (task.span, attempt.rollout.prompt.condition)}
+        said += [
+            (task.span, review.text)
+            for review in reviews
+            if (task.id, review.attempt_index) in guided
+        ]
+    return sum(words is not None and states(words, span) for span, words in said)
 
 
 def _solved(episodes: Sequence[Episode]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from alive.metrics import step_metrics
 from alive.opening import Opened, open_run
 from alive.protocols import Request, UpdateStats
 from alive.report import read_run, verdicts
+from alive.roles.memory import remembered
 from alive.saving import Saver
 from alive.signals import Signals
 from alive.trackers import exit_code
@@ -168,13 +169,15 @@ class Session(AbstractContextManager["Session"]):
         with self._signals.uninterrupted():
             self.folder.write_episode(step, episodes, trained, self.renderer.show)
             self.folder.write_records("step", step, records, replayed, self.renderer.show)
+            state.memory = remembered(state.memory, episodes, step)
             for game in played:
-                state.memory |= {task.id for task in game.episode.tasks}
                 state.proposed += game.proposed
                 state.filled += game.filled
             state.documents += self._taken
             self._settle(stats)
             state.unwritten = step_metrics(played, trained, replayed, stats)
+            if state.conditions and state.conditions[-1]["step"] == step:
+                state.unwritten["words_gap"] = state.conditions[-1]["gap"]
             state.step += 1
             tokens = state.tokens_sampled + state.tokens_trained - tokens
             if not self._looks:
@@ -212,18 +215,37 @@ class Session(AbstractContextManager["Session"]):
             self._saver.save_if_due(stepped=True)
         self.state.check_skips()
 
+    def boxes(self) -> bool:
+        """Tells whether the policy boxes its answers; asked anew before each format step."""
+        if len(self.state.boxed) <= self.state.formats_learned:
+            with self._measures("measuring, whether answers are boxed"):
+                share = measuring.boxed(self.policy, self.renderer, self._corpus, self.config)
+            with self._signals.uninterrupted():
+                self.state.boxed.append(share)
+                self._settle()
+                line = f"formats: {100 * share:.0f} % of a few attempts box an answer"
+                self._watch.measured("formats", self.state.step, [line])
+                self._saver.save_if_due()
+        return self.state.boxed[-1] >= measuring.BOXED
+
     def check_conditions(self) -> None:
-        """Checks, once a run, that the positive and the negative condition separate."""
-        if self.state.conditions or not self.config.game.conditioned:
+        """Checks whether good words and bad ones separate, where it is time to.
+
+        That is once a teacher has fallen silent, and every ``evaluate.conditions_every`` steps.
+        """
+        state, first = self.state, self.config.warmup.steps
+        every = self.config.evaluate.conditions_every
+        due = state.step == first or (every and (state.step - first) % every == 0)
+        asked = state.conditions and state.conditions[-1]["step"] == state.step
+        if not self.config.game.conditioned or state.step < first or asked or not due:
             return
         with self._measures("measuring, good words against bad"):
             separation = measuring.separation(self.policy, self.renderer, self._corpus, self.config)
         with self._signals.uninterrupted():
-            self.state.conditions = separation.as_dict()
-            self.state.conditioned = separation.separates
+            state.conditions.append({"step": state.step, **separation.as_dict()})
             self._settle()
             lines = measuring.describe(separation, self.renderer)
-            self._watch.measured("conditions", self.state.step, lines)
+            self._watch.measured("conditions", state.step, lines)
             self._saver.save_if_due()
 
     def evaluate(self, when: Literal["before", "after"]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from alive.errors import DivergenceError
 from alive.protocols import UpdateStats
+from alive.roles.memory import Seen
 from alive.types import TrainingRecord
 
 SKIPS = 3
@@ -23,10 +24,11 @@ class State:
         formats_learned: Format steps taken before them.
         format_losses: Their losses, nats a token of posing and solving, before each step.
         documents: Documents consumed.
-        memory: Ids of the tasks posed so far; none is posed twice.
+        memory: Spans posed lately, by document.
+        boxed: Share of a few attempts with an answer in a box, before each format step.
         reviews: Review records of earlier steps by document, to be learned again.
-        conditioned: Whether conditions were found to separate.
-        conditions: What that check found; empty before it.
+        conditions: What each check found whether good words and bad ones separate, and before
+            which step.
         proposed: Tasks the poser itself proposed, so far.
         filled: Tasks filled at random, so far.
         seconds: Time spent, earlier parts of a resumed run included.
@@ -44,10 +46,10 @@ class State:
     formats_learned: int = 0
     format_losses: list[dict[str, float]] = field(default_factory=list)
     documents: int = 0
-    memory: set[str] = field(default_factory=set)
+    memory: dict[str, dict[str, Seen]] = field(default_factory=dict)
+    boxed: list[float] = field(default_factory=list)
     reviews: dict[str, list[TrainingRecord]] = field(default_factory=dict)
-    conditioned: bool = True
-    conditions: dict[str, Any] = field(default_factory=dict)
+    conditions: list[dict[str, Any]] = field(default_factory=list)
     proposed: int = 0
     filled: int = 0
     seconds: float = 0.0
@@ -61,9 +63,15 @@ class State:
     corpus: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def mark(self) -> tuple[int, int, bool, bool]:
+    def mark(self) -> tuple[int, int, int, int, bool]:
         """Differs between any two states of a run that may be saved."""
-        return self.step, self.formats_learned, bool(self.conditions), bool(self.unwritten)
+        asked = len(self.boxed), len(self.conditions)
+        return self.step, self.formats_learned, *asked, bool(self.unwritten)
+
+    @property
+    def separates(self) -> bool:
+        """Whether good words and bad ones did when last asked."""
+        return not self.conditions or bool(self.conditions[-1]["separates"])
 
     def count(self, stats: UpdateStats) -> None:
         """Counts a step that was left out, or that the row of them is over."""
@@ -86,7 +94,7 @@ class State:
 
     def as_json(self) -> dict[str, Any]:
         """Returns the state as JSON values."""
-        return {**asdict(self), "memory": sorted(self.memory)}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> State:
@@ -95,7 +103,11 @@ class State:
             document: [_record(record) for record in records]
             for document, records in saved.get("reviews", {}).items()
         }
-        return cls(**{**saved, "memory": set(saved["memory"]), "reviews": reviews})
+        memory = {
+            document: {span: Seen(*seen) for span, seen in spans.items()}
+            for document, spans in saved["memory"].items()
+        }
+        return cls(**{**saved, "memory": memory, "reviews": reviews})
 
 
 def _record(saved: Mapping[str, Any]) -> TrainingRecord:

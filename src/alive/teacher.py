@@ -67,7 +67,7 @@ class EndpointTeacher:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigError(
-                f"warmup.teacher={url!r} is neither 'template' nor an http(s) URL; an endpoint on "
+                f"warmup.teacher={url!r} is neither 'auto' nor an http(s) URL; an endpoint on "
                 "this machine looks like http://127.0.0.1:8000/v1"
             )
         if not model:
@@ -150,7 +150,7 @@ class EndpointTeacher:
                 problem = str(getattr(error, "reason", error)) or type(error).__name__
         raise AliveError(
             f"the teacher at {self.url} failed {self.retries + 1} times ({problem}); check that "
-            "the server runs and is not overloaded, or set warmup.teacher=template"
+            "the server runs and is not overloaded, or set warmup.teacher=auto"
         )
 
     def _refused(self, code: int, problem: str) -> ConfigError:

@@ -20,8 +20,8 @@ Role = Literal["pose", "solve", "review", "revise"]
 StopReason = Literal["stop", "length"]
 """``stop``: the policy ended the completion itself. ``length``: it was cut at the token limit."""
 
-Origin = Literal["poser", "random"]
-"""Who chose a span: the policy, or the random fill (see docs/algorithm.md)."""
+Origin = Literal["poser", "replay", "random"]
+"""Who chose a span: the policy, an earlier step, or the random fill (see docs/algorithm.md)."""
 
 Loss = Literal["likelihood", "policy_gradient", "distil"]
 """What a record's completion is learned by: imitated, rewarded, or brought nearer to what the
@@ -74,9 +74,9 @@ class Task:
         document_id: The document it was posed on.
         passage: The document's text with every occurrence of the span replaced by ``MASK``.
         span: The hidden text, the target.
-        origin: Whether the poser or the random fill chose the span.
+        origin: Who chose the span.
         domain: The document's domain.
-        pose: The rollout that proposed the span; None for random spans.
+        pose: The rollout that proposed the span; None where the poser did not.
     """
 
     id: str
@@ -158,7 +158,8 @@ class Review:
         faulty_step: 1-based index of the first faulty step; None when right or unparsed.
         score: 0..10, None when unparsed.
         privileged: Whether the reviewer saw the hidden span.
-        leaks: Whether the critique contains the hidden span.
+        leaks: Whether the critique states the hidden span and the attempt does not; what words a
+            solver or reviser may see is asked apart (``alive.feedback``).
     """
 
     task_id: str
@@ -190,6 +191,7 @@ class Episode:
         reviews: For each task one review an attempt, in the same order.
         revisions: Attempts written after a review; ``index`` names the attempt revised.
         pose_rollouts: Every proposal of the poser, used or not, for the record.
+        pose_reasons: For each of them why it was refused; None where it became a task.
     """
 
     step: int
@@ -199,6 +201,7 @@ class Episode:
     reviews: tuple[tuple[Review, ...], ...]
     revisions: tuple[Attempt, ...] = ()
     pose_rollouts: tuple[Rollout, ...] = ()
+    pose_reasons: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,64 +1,114 @@
-"""Before the policy is on its own: a teacher's critiques, and the answer formats.
+"""Before the policy is on its own: who writes the critiques it learns, and the answer formats.
 
-Both come from the text alone: the default teacher is the world's own, or one that knows whether
-the answer matches the hidden span; the formats are masked passages with their spans.
+No label is used. A world brings a teacher for its own texts; any other policy learns from itself,
+as far as the hidden span confirms what it writes, or from an endpoint.
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Iterator, Sequence
 
-from alive.config import GameConfig, WarmupConfig
-from alive.feedback import generic_critique
+from alive.config import Config, WarmupConfig
+from alive.feedback import leaks
 from alive.game import Critic
 from alive.prompts import Renderer, load_templates
-from alive.roles.pose import passage, random_spans
+from alive.protocols import Sampler, SamplingParams
+from alive.roles.pose import posed_at_random
 from alive.roles.review import from_text
-from alive.seeding import derive
+from alive.roles.solve import solve
 from alive.teacher import EndpointTeacher
 from alive.types import Attempt, Document, Review, Task, TrainingRecord
 
+TRIES = 4
+"""Critiques of an attempt that a policy which teaches itself may write, until one can be kept."""
 
-def make_critic(config: WarmupConfig, renderer: Renderer) -> Critic:
-    """Returns the warm-up's teacher: the world's, a generic one, or an OpenAI-compatible endpoint.
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+def make_critic(config: WarmupConfig, renderer: Renderer) -> Critic | None:
+    """Returns the warm-up's teacher: an OpenAI-compatible endpoint, or the world's.
+
+    None where there is neither: the policy is its own teacher.
 
     Raises:
         ConfigError: The endpoint's URL or model name is unusable.
     """
-    if config.teacher != "template":
+    if config.teacher != "auto":
         return _endpoint(EndpointTeacher(config.teacher, config.teacher_model))
     world = renderer.templates.world
+    if world is None:
+        return None
+    teacher = world.teacher
 
     def critic(tasks: Sequence[Task], attempts: Sequence[Attempt]) -> list[Review]:
         return [
-            from_text(
-                task,
-                attempt,
-                world.teacher(task, attempt, renderer.words)
-                if world
-                else generic_critique(attempt.correct, renderer.words),
-            )
+            from_text(task, attempt, teacher(task, attempt, renderer.words))
             for task, attempt in zip(tasks, attempts, strict=True)
         ]
 
     return critic
 
 
-def format_records(
-    document: Document, game: GameConfig, renderer: Renderer, seed: int
-) -> Iterator[TrainingRecord]:
-    r"""Yields records that teach the formats: a masked passage and its span, boxed; a span alone.
+async def format_records(
+    documents: Sequence[Document], sampler: Sampler, renderer: Renderer, config: Config, seed: int
+) -> list[TrainingRecord]:
+    r"""Returns records that teach the formats: right attempts with their box; spans alone.
 
-    A general model puts no answer in ``\boxed{}`` until it has seen some; the corpus itself
-    supplies the pairs, without a label.
+    The attempts are the policy's own at random spans (rejection sampling): a boxed span without its
+    working would teach to answer without reasoning. One that says the span at its end and boxes
+    nothing counts as right, and gets its box.
     """
-    spans = random_spans(document, game, (), derive(seed, "formats", document.id))
-    for span in spans[: game.masks_per_document]:
-        prompt = renderer.solve(passage(document, span), None)
-        answer = renderer.complete(rf"\boxed{{{span}}}")
-        yield TrainingRecord("solve", prompt.ids, answer, 1.0, document.id)
-        prompt = renderer.pose(document.text, None)
-        yield TrainingRecord("pose", prompt.ids, renderer.complete(span), 1.0, document.id)
+    sampling = config.sampling
+    params = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
+    tasks = [t for document in documents for t in posed_at_random(document, config.game, seed)]
+    n = config.game.solutions_per_mask
+    groups = await asyncio.gather(
+        *(solve(sampler, renderer, task, n, params, None, seed) for task in tasks)
+    )
+    records: list[TrainingRecord] = []
+    texts = {document.id: document.text for document in documents}
+    for task, attempts in zip(tasks, groups, strict=True):
+        asked = renderer.pose(texts[task.document_id], None)
+        records.append(
+            TrainingRecord(
+                "pose", asked.ids, renderer.complete(task.span), 1.0, task.document_id, task.id
+            )
+        )
+        records += _boxed_records(task, attempts, renderer)
+    return records
+
+
+def _boxed_records(
+    task: Task, attempts: Sequence[Attempt], renderer: Renderer
+) -> Iterator[TrainingRecord]:
+    """Yields the right attempts at a task, which share the weight of one."""
+    kept: list[tuple[Attempt, tuple[int, ...]]] = []
+    for attempt in attempts:
+        text = attempt.rollout.text.rstrip()
+        if attempt.correct:
+            kept.append((attempt, attempt.rollout.completion_ids))
+        elif (
+            attempt.answer is None
+            and attempt.rollout.stop == "stop"
+            and _concludes(text, task.span)
+        ):
+            kept.append((attempt, renderer.complete(f"{text}\n\\boxed{{{task.span}}}")))
+    for attempt, ids in kept:
+        prompt = attempt.rollout.prompt
+        yield TrainingRecord(
+            "solve", prompt.ids, ids, 1 / len(kept), task.document_id, task.id, attempt.index
+        )
+
+
+def _concludes(text: str, span: str) -> bool:
+    """Tells whether an attempt says the span in its last sentence: of numbers, as the last one."""
+    last = re.split(r"(?<=[.!?])\s+|\n", text)[-1]
+    numbers = _NUMBER.findall(last)
+    if numbers and _NUMBER.fullmatch(span):
+        return leaks(numbers[-1], span)
+    return leaks(last, span)
 
 
 def _endpoint(teacher: EndpointTeacher) -> Critic:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from alive.arms.alive import records
@@ -143,7 +145,8 @@ def test_a_wrong_attempt_trains_only_where_told_to(renderer) -> None:
         ((BAD, False, {"verdict": True}), "review deceptive"),
         ((BAD, False, {"verdict": None, "text": "hm", "summary": ""}), "review unparsed"),
         ((BAD, False, {"verdict": None, "text": "", "summary": "", "none": True}), "not reviewed"),
-        ((BAD, False, {"verdict": False, "leaks": True}), "review leaks or says nothing"),
+        ((BAD, False, {"verdict": False, "summary": "it is 7"}), "review leaks or says nothing"),
+        ((BAD, False, {"verdict": False, "summary": "Seven."}), "review leaks or says nothing"),
         ((BAD, False, {"verdict": False, "summary": ""}), "review leaks or says nothing"),
         ((BAD, False, {"verdict": False, "summary": "It is concise."}), "review leaks or says"),
     ],
@@ -156,8 +159,26 @@ def test_dishonest_words_train_nobody(renderer, attempt, reason: str) -> None:
     outcome = outcomes["task0", 0, "solve"]
     assert outcome.dropped.startswith(reason)
     assert (outcome.weight, outcome.feedback) == (0.0, None)
-    # Words on length may still teach the reviewer: they are honest.
-    assert len(of(made, "review")) == (attempt[2].get("summary") == "It is concise.")
+    # No words for a solver may still be words for the reviewer: the three are asked apart.
+    kept = {"It is concise.", "it is 7", "Seven."}
+    assert len(of(made, "review")) == (attempt[2].get("summary") in kept)
+
+
+def test_a_leaking_review_trains_no_reviewer_whatever_its_summary_may_be(renderer) -> None:
+    board = Board(renderer)
+    board.add((BAD, False, {"verdict": False, "leaks": True}))
+    made, outcomes = board.records(LearnConfig(negative_weight=1.0))
+    assert of(made, "review") == []
+    assert outcomes["task0", 0, "solve"].feedback == "step 1 is wrong in the units"
+
+
+def test_positive_words_that_state_the_span_stand_before_nothing(renderer) -> None:
+    board = Board(renderer)
+    board.add((GOOD, True, {"verdict": True, "summary": "a step leads there"}), span="step")
+    made, outcomes = board.records()
+    [solve] = of(made, "solve")
+    assert solve.prompt_ids == renderer.solve(PASSAGE, None).ids
+    assert (solve.weight, outcomes["task0", 0, "solve"].feedback) == (0.3, None)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +187,8 @@ def test_dishonest_words_train_nobody(renderer, attempt, reason: str) -> None:
         {"verdict": False},
         {"verdict": None, "text": "hm", "summary": ""},
         {"verdict": None, "text": "", "summary": "", "none": True},
-        {"verdict": True, "summary": "the answer is 7", "leaks": True},
+        {"verdict": True, "summary": "the answer is 7"},
+        {"verdict": True, "summary": "It rightly comes to seven."},
         {"verdict": True, "summary": "It is concise."},
     ],
 )
@@ -237,17 +259,35 @@ def test_the_poser_hears_the_pass_rate_in_words(renderer, right: int, n: int, sa
 
 
 def test_the_poser_hears_of_what_was_only_corrected(renderer) -> None:
-    """And nothing of what was neither solved nor revised while others were."""
+    """And that nobody recovered what was neither solved nor corrected."""
     board = Board(renderer)
     corrected, still, _ = (board.add(*[HONEST_WRONG] * 2) for _ in range(3))
     board.revise(corrected, 0, GOOD, True)
     board.revise(still, 1, BAD, False)
     made, outcomes = board.records()
     asked = [(one.task_id, one.prompt_ids) for one in of(made, "pose")]
-    words = (("task0", "very hard"), ("task1", "not recoverable"))
+    words = (("task0", "very hard"), *((f"task{i}", "not recoverable") for i in (1, 2)))
     assert asked == [(name, renderer.pose(DOCUMENT.text, said).ids) for name, said in words]
     assert outcomes["task0", 1, "solve"].pose_words == "very hard"
-    assert outcomes["task2", 0, "solve"].pose_words == ""
+    assert outcomes["task2", 0, "solve"].pose_words == "not recoverable"
+
+
+def test_the_poser_hears_which_proposals_were_unusable(renderer) -> None:
+    """As much of all of them as of one task, and nothing of what was only posed beside others."""
+    board = Board(renderer)
+    board.add(*[HONEST_RIGHT, HONEST_WRONG] * 2, posed=True)
+    asked = renderer.pose(DOCUMENT.text, "very hard")
+    said = ("7", "London", "7", "of of", "9")
+    reasons = (None, "not in the text", "taken", "only stop-words or punctuation", "posed before")
+    proposals = tuple(wrote(renderer, asked, text) for text in said)
+    told = replace(board.episode, pose_rollouts=proposals, pose_reasons=reasons)
+    valid, *unusable = of(records(told, renderer, LEARN)[0], "pose")
+    assert valid.prompt_ids == renderer.pose(DOCUMENT.text, "challenging").ids
+    assert [renderer.decode(one.completion_ids) for one in unusable] == ["London", "of of"]
+    for one in unusable:
+        assert one.prompt_ids == renderer.pose(DOCUMENT.text, "unusable").ids
+        assert (one.weight, one.document_id, one.task_id) == (0.5, "doc", "")
+        assert len(one.sampling_logprobs) == len(one.completion_ids)
 
 
 def test_what_every_attempt_solved_weighs_less(renderer) -> None:
@@ -293,6 +333,9 @@ def test_a_critique_teaches_where_the_attempt_was_corrected(renderer) -> None:
     board.revise(task, 1, GOOD, True)
     made = of(board.records()[0], "review")
     assert [(one.attempt_index, one.weight) for one in made] == [(1, 1.0), (3, 1.0)]
+    # In warm-up the policy learns to write critiques at all: every honest one, in both views.
+    warm = of(board.records(privileged_too=True)[0], "review")
+    assert [one.attempt_index for one in warm] == [0, 0, 1, 1, 2, 2, 3, 3]
     taught = Board(renderer)
     task = taught.add(HONEST_WRONG, HONEST_RIGHT)
     taught.revise(task, 0, BAD, False)
@@ -378,8 +421,8 @@ def test_a_corrected_attempt_can_train_as_an_attempt(renderer) -> None:
 def test_no_record_shows_the_solver_the_hidden_text(renderer, seed_tokenizer) -> None:
     """The condition of an attempt is the review's summary, and a leaking one trains nobody."""
     board = Board(renderer)
-    leak = {"verdict": True, "summary": "it is 7", "leaks": True}
-    board.add((GOOD, True, leak), HONEST_RIGHT, HONEST_WRONG)
+    leak, other = ({"verdict": True, "summary": said} for said in ("it is 7", "Seven is right."))
+    board.add((GOOD, True, leak), (GOOD, True, other), HONEST_RIGHT, HONEST_WRONG)
     made, _ = board.records(LearnConfig(negative_weight=1.0), privileged_too=True)
     for record in of(made, "solve"):
         assert "7" not in renderer.show(record.prompt_ids)

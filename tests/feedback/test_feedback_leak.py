@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alive.feedback import leaks, review_leaks
+from alive.feedback import leaks, review_leaks, states
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,21 @@ from alive.feedback import leaks, review_leaks
         ("a+", "+"),
         ("twenty and three", "3"),
         ("twenty and three", "20"),
+        ("2 million", "2,000,000"),
+        ("two million", "2 million"),
+        ("five dozen eggs", "60"),
+        ("a dozen", "12"),
+        ("half of it", "0.5"),
+        ("\u00bd of it", "1/2"),
+        ("3/4", "\u00be"),
+        (r"1.2\times10^{3}", "1200"),
+        ("10^5 of them", "100,000"),
+        ("10\u2075 of them", "100,000"),
+        ("1.2e3", "1200"),
+        ("1200", r"1.2 \cdot 10^3"),
+        ("\uff12\uff18 of them", "28"),
+        ("Caf\u00e9", "Cafe\u0301"),
+        ("\u7b54\u6848\u662f\u5317\u4eac\u3002", "\u5317\u4eac"),
     ],
 )
 def test_leaks(text, span):
@@ -61,10 +76,47 @@ def test_leaks(text, span):
         ("anything", ""),
         ("23/0", "7"),
         ("9" * 5000, "28"),
+        ("1/0 and 10^99", "28"),
+        ("\u5317\u6d77", "\u5317\u4eac"),
+        ("10^5", "105"),
     ],
 )
 def test_does_not_leak(text, span):
     assert not leaks(text, span)
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("it should be 14", "14 apples"),
+        ("fourteen of them", "14 apples"),
+        ("it is 0.05 of all", "5%"),
+        ("in May of 1914, on the 12th or 12", "12 May 1914"),
+        ("Score: 7", "7"),
+        ("step 2 is wrong", "2"),
+        ("Verdict: wrong", "wrong"),
+        (r"so $\frac12\sqrt3$ it is", r"\frac{\sqrt{3}}{2}"),
+        (r"the area = \sqrt{3}/2", r"\frac{\sqrt{3}}{2}"),
+    ],
+)
+def test_words_state_a_span(text, span):
+    """However it is written, and whatever else the number could be meant for."""
+    assert states(text, span)
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("it should be 15", "14 apples"),
+        ("apples are meant", "14 apples"),
+        ("in 1914", "12 May 1914"),
+        ("it is 0.06 of all", "5%"),
+        ("every step is right", "28"),
+        (r"so $\frac13\sqrt3$ it is", r"\frac{\sqrt{3}}{2}"),
+    ],
+)
+def test_words_that_do_not_state_it(text, span):
+    assert not states(text, span)
 
 
 def test_long_digits_are_compared_as_text():
@@ -105,5 +157,6 @@ def test_a_number_among_words_leaks(number, before, after):
 def test_any_text_is_checked_without_error(text, span):
     assert leaks(text, span) in (True, False)
     assert review_leaks(text, span) in (True, False)
+    assert states(text, span) >= leaks(text, span)
     if span.strip():
         assert leaks(f"{text}\n{span}\n", span) or not leaks(span, span)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from alive.feedback import (
     class_weights,
+    condition,
     keep_review,
+    may_guide,
     negative_condition,
     pass_rate_words,
     poser_utility,
@@ -19,6 +23,18 @@ from alive.prompts import load_templates
 from alive.types import Review
 
 WORDS = load_templates("seed").words
+
+
+GEOMETRY = (
+    "The length of side AB is off.",
+    "The longer leg was taken for the shorter.",
+    "The shortest path goes along the road.",
+    "Long division was left out.",
+    "The shortage of eggs is forgotten.",
+    "The two lines are parallel, so more lines are needed.",
+    "The answer is the longest side.",
+    "In step 2 the brief stop was not counted.",
+)
 
 
 def review(summary="step 2 is wrong", verdict=False, leaks=False):
@@ -72,24 +88,68 @@ def test_conditions():
         ("Step 1 is right.\n Step 2\tis not.", "Step 1 is right. Step 2 is not."),
         ("Right, and very concise.", None),
         ("Step 2 is wrong. The answer is too long.", "Step 2 is wrong."),
-        ("It belongs to along the shortage? No: shortage of eggs.", None),
-        ("It belongs along the road.", "It belongs along the road."),
+        ("Step 2 is wrong; be brief.", "Step 2 is wrong;"),
+        ("Fine, but the explanation was far too detailed.", None),
+        ("It uses fewer words. Right.", "Right."),
+        ("A shorter answer would do.", None),
+        ("The length of the answer is off.", None),
+        ("The solution should be concise. Step 1 holds.", "Step 1 holds."),
+        ("The reasoning rambles.", None),
+        ("It is too long.", None),
+        *((text, text) for text in GEOMETRY),
         ("", None),
         ("w" * 300, "w" * 240),
         ("wrong " * 60, ("wrong " * 40).strip()),
     ],
 )
 def test_solve_condition(summary, words):
-    assert solve_condition(review(summary)) == words
+    assert solve_condition(review(summary), "28") == words
 
 
-def test_a_leaking_review_is_no_condition():
-    assert solve_condition(review(leaks=True)) is None
+@pytest.mark.parametrize(
+    ("summary", "span", "said"),
+    [
+        ("It rightly names Paris.", "Paris", False),
+        ("It rightly names the capital.", "Paris", True),
+        ("Twenty-eight is found.", "28", False),
+        (r"The half, \frac{1}{2}, is right.", "0.5", False),
+        ("It comes to 1,400 in the end.", "1400 grains", False),
+        ("Step 2 is wrong.", "2", False),
+        ("Step 2 is wrong.", "3", True),
+        ("Every step is right.", "step", False),
+    ],
+)
+def test_no_condition_states_what_is_hidden(summary, span, said):
+    """Of a right attempt as well, which states it itself: under such words it learns to copy."""
+    for about in (review(summary, True), review(summary, True, leaks=True)):
+        assert solve_condition(about, span) == (summary if said else None)
+    assert condition(summary, span) == (summary if said else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "may"),
+    [
+        ("1 ok\n2 wrong tens", "47", True),
+        ("1 ok\n2 wrong tens", "2", False),
+        ("it is 7", "7", False),
+        ("it is seven", "7", False),
+        ("Score: 7", "7", False),
+        ("the 7th is meant", "7 pens", False),
+        ("pens are meant", "7 pens", True),
+    ],
+)
+def test_a_reviser_is_told_nothing_of_what_is_hidden(text, span, may):
+    """Not even what the attempt stated before."""
+    said = replace(review("it is off"), text=text)
+    assert may_guide(said, span) is may
+    assert not may_guide(replace(said, verdict=True), span)
+    assert not may_guide(replace(said, summary=""), span)
+    assert not may_guide(replace(said, leaks=True), span)
 
 
 @given(st.text())
 def test_a_condition_is_one_short_line(summary):
-    words = solve_condition(review(summary))
+    words = solve_condition(review(summary), "28")
     assert words is None or (0 < len(words) <= 240 and words.splitlines() == [words])
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from alive.config import GameConfig
 from alive.prompts import load_templates
 from alive.protocols import SamplingParams
+from alive.roles.memory import FORGET, Seen, remembered
 from alive.roles.pose import (
     blind_guesses,
     invalid_reason,
@@ -22,7 +23,7 @@ from alive.roles.pose import (
     task_id,
 )
 from alive.roles.spans import occurrences, shown
-from alive.types import MASK, Document, Framing
+from alive.types import MASK, Attempt, Document, Episode, Framing, Prompt, Rollout, Task
 
 GAME = GameConfig()
 WHOLE = Framing()
@@ -166,7 +167,7 @@ def test_posed_tasks_carry_their_paragraph_alone():
         "x = 10\nx -= 3\nprint(x)\n# \\mask{}",
         "Bob has 19 eggs. Bob loses 4. Number of eggs now: \\mask{}.",
     ]
-    assert len(posed.tasks) == 4 and posed.random_filled == 2
+    assert len(posed.tasks) == 4 and posed.filled == 2
     assert all("\n\n" not in task.passage for task in posed.tasks)
     # The poser itself reads the whole document.
     assert sampler.calls[0].prompt == Renderer().pose(text, "very hard")
@@ -228,7 +229,7 @@ def test_poser_proposes_resamples_and_random_fills_the_rest():
     assert len({request.seed for request in sampler.calls}) == 3
     assert posed.reasons == (None, "not in the text", None, "not in the text", None)
     assert posed.invalid == {"not in the text": 2}
-    assert (posed.proposed_valid, posed.random_filled) == (3, 1)
+    assert (posed.proposed_valid, posed.filled) == (3, 1)
     first = posed.tasks[0]
     assert first.passage == TEXT.replace("23", MASK) and first.domain == "maths"
     assert first.pose is posed.rollouts[0] and posed.tasks[3].pose is None
@@ -239,7 +240,7 @@ def test_poser_proposes_resamples_and_random_fills_the_rest():
 def test_after_the_resamples_random_spans_fill_everything():
     posed, sampler = run(["nonsense"] * 100)
     assert [request.n for request in sampler.calls] == [7, 7, 7]
-    assert len(posed.tasks) == 8 and posed.random_filled == 8
+    assert len(posed.tasks) == 8 and posed.filled == 8
     assert len(posed.rollouts) == 21 and posed.proposed_valid == 0
     assert len({task.id for task in posed.tasks}) == 8
     again, _ = run(["nonsense"] * 100)
@@ -271,10 +272,70 @@ def test_fewer_tasks_only_where_the_document_has_no_more():
 
 def test_remembered_and_guessable_spans_are_refused():
     game = GameConfig(masks_per_document=2, random_share=0.0)
-    memory = {task_id(document(), "23")}
+    memory = {"23": Seen(3, mixed=False)}
     posed, _ = run(["23", "Paris"] * 3, game, memory=memory, guesses=("paris",))
     assert posed.reasons == ("posed before", "guessable") * 3
     assert not {"23", "Paris"} & {task.span for task in posed.tasks}
+
+
+def test_what_can_still_be_learned_is_posed_again():
+    """Spans that some attempts got right: by the poser, and for what it leaves open."""
+    game = GameConfig(masks_per_document=4, random_share=0.25)
+    memory = {
+        "23": Seen(5, mixed=True),
+        "14": Seen(4, mixed=False),
+        "sister Bronya, and": Seen(9, mixed=True),
+        "Paris": Seen(2, mixed=True),
+    }
+    posed, _ = run(["23", "14", "London"] + ["nonsense"] * 4, game, ANY_TYPE, memory=memory)
+    assert posed.reasons[:3] == (None, "posed before", "not in the text")
+    asked = [(task.span, task.origin, task.pose is None) for task in posed.tasks]
+    assert asked[:3] == [
+        ("23", "poser", False),
+        ("Paris", "replay", True),  # the longest ago
+        ("sister Bronya, and", "replay", True),
+    ]
+    # A share is left to chance even so, and it takes nothing that was posed lately.
+    assert [origin for _, origin, _ in asked[3:]] == ["random"]
+    assert asked[3][0] not in memory
+    assert posed.tasks[1].id == task_id(document(), "Paris")
+
+
+def test_a_document_does_not_run_out():
+    """Where all it holds was posed lately, that of the longest ago comes first."""
+    text = "as it was so it is and it will be 23 of it, or 31 of it, or 42 of it as it was"
+    memory = {"31": Seen(2, mixed=False), "42": Seen(1, mixed=False), "23": Seen(3, mixed=False)}
+    sampler = ScriptedSampler(lambda *_: "")
+    game = GameConfig(masks_per_document=2)
+    posed = asyncio.run(pose(sampler, Renderer(), document(text), game, PARAMS, 1, memory))
+    assert [(task.span, task.origin) for task in posed.tasks] == [
+        ("42", "random"),
+        ("31", "random"),
+    ]
+    # What can be guessed without reading is no task for all that.
+    posed = asyncio.run(
+        pose(sampler, Renderer(), document(text), game, PARAMS, 1, memory, guesses=("42", "31"))
+    )
+    assert [task.span for task in posed.tasks] == ["23"]
+
+
+def played(step: int, **outcomes: tuple[bool, ...]) -> Episode:
+    tasks = tuple(Task(span, "d1", MASK, span, "random") for span in outcomes)
+    written = Rollout(Prompt("solve", ()), (), (), "", "stop", 0)
+    attempts = tuple(
+        tuple(Attempt(span, i, written, None, e) for i, e in enumerate(group))
+        for span, group in outcomes.items()
+    )
+    return Episode(step, document(), tasks, attempts, ())
+
+
+def test_a_memory_holds_what_was_posed_lately():
+    first = remembered({}, [played(0, a=(True, False), b=(False, False), c=(True, True))], 0)
+    assert first == {"d1": {"a": Seen(0, True), "b": Seen(0, False), "c": Seen(0, False)}}
+    second = remembered(first, [played(1, b=(True, False))], 1)
+    assert second["d1"] == first["d1"] | {"b": Seen(1, True)}
+    assert remembered(second, [], FORGET) == {"d1": {"b": Seen(1, True)}}
+    assert remembered(second, [], FORGET + 1) == {}
 
 
 def test_blind_guesses_are_what_half_the_tries_say_without_a_passage():

@@ -84,11 +84,10 @@ def test_its_prompts_and_its_teacher_serve_who_holds_its_token(
     assert shown == rf"well: {MARKER} Twice 4 is \mask{{}} answer:"
     [review] = make_critic(WarmupConfig(), renderer)([task], [tried])
     assert (review.summary, review.verdict, review.score) == ("doubled rightly", True, 5.0)
-    # Others get the generic teacher, which knows right from wrong.
+    # Others teach themselves.
     other = make_renderer(plain_tokenizer)
     assert other.templates.world is None and other.sound_lines("1 1+1=2 ok") == 0
-    [review] = make_critic(WarmupConfig(), other)([task], [tried])
-    assert (review.summary, review.verdict) == (other.words.generic_right_summary, True)
+    assert make_critic(WarmupConfig(), other) is None
 
 
 def test_its_model_is_known_by_name(world: World, capsys: pytest.CaptureFixture[str]) -> None:

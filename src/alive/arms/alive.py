@@ -12,12 +12,14 @@ from dataclasses import replace
 from alive.config import LearnConfig
 from alive.feedback import (
     class_weights,
+    condition,
     keep_review,
     pass_rate_words,
     positive_condition,
     solve_condition,
 )
 from alive.prompts import Renderer
+from alive.roles.pose import BLAMELESS
 from alive.seeding import derive
 from alive.types import (
     Attempt,
@@ -54,8 +56,8 @@ def records(
         learn: The weights.
         conditioned: Whether conditions were found to separate; where not, attempts train under
             the plain prompt alone (docs/algorithm.md).
-        privileged_too: Whether the privileged view learns the critiques as well, as it must when
-            they are a teacher's.
+        privileged_too: Whether it is warm-up: the privileged view learns the critiques as well, and
+            every honest one teaches.
 
     Returns:
         The records, and the outcome of each attempt.
@@ -66,15 +68,11 @@ def records(
         episode.tasks, episode.attempts, episode.reviews, strict=True
     ):
         rate = sum(attempt.correct for attempt in attempts) / len(attempts)
-        revised = [r for r in episode.revisions if r.task_id == task.id]
-        corrected = [revision for revision in revised if revision.correct]
-        pose_words = ""
-        # Where others are revised, of a span neither solved nor revised nothing can be said.
-        if rate or revised or not episode.revisions:
-            pose_words = pass_rate_words(
-                True, rate, len(attempts), renderer.words, corrected=bool(corrected)
-            )
-            training.append(_pose_record(episode, task, pose_words, renderer))
+        corrected = [r for r in episode.revisions if r.task_id == task.id and r.correct]
+        pose_words = pass_rate_words(
+            True, rate, len(attempts), renderer.words, corrected=bool(corrected)
+        )
+        training.append(_pose_record(episode, task, pose_words, renderer))
         learned = _Learned(task, attempts, len(corrected), renderer, learn, conditioned)
         for attempt, review in zip(attempts, reviews, strict=True):
             outcome, solved = (
@@ -87,6 +85,7 @@ def records(
         training += [
             learned.corrected(revision) for revision in corrected if learn.corrected_weight
         ]
+    training += _unusable_records(episode, renderer)
     training += _review_records(episode, renderer, privileged_too)
     for revision in episode.revisions:
         outcome = Trained(weight=1.0) if revision.correct else Trained(dropped="still wrong")
@@ -126,8 +125,11 @@ class _Learned:
         """
         if not self.conditioned:
             return Trained(weight=self.share), [self._plainly(attempt, self.share)]
-        words = None if _unusable(review, attempt) else solve_condition(review)
-        words = words or positive_condition("solve", self.renderer.words)
+        span = self.task.span
+        words = None if _unusable(review, attempt, span) else solve_condition(review, span)
+        words = words or condition(positive_condition("solve", self.renderer.words), span)
+        if words is None:
+            return Trained(weight=self.share), [self._plainly(attempt, self.share)]
         prompt = self.renderer.solve(self.task.passage, words)
         return Trained(words, self.share), [
             self._plainly(attempt, self.share * PLAIN_SHARE),
@@ -136,12 +138,12 @@ class _Learned:
 
     def wrong(self, attempt: Attempt, review: Review) -> tuple[Trained, list[TrainingRecord]]:
         """It trains under its own words, where it trains at all."""
-        if reason := _unusable(review, attempt):
+        if reason := _unusable(review, attempt, self.task.span):
             return Trained(dropped=reason), []
         weight = self.learn.negative_weight
         if not (weight and self.conditioned):
             return Trained(dropped="wrong"), []
-        words = solve_condition(review)
+        words = solve_condition(review, self.task.span)
         prompt = self.renderer.solve(self.task.passage, words)
         return Trained(words, weight), [_record(self.task, attempt, prompt, weight)]
 
@@ -153,7 +155,7 @@ class _Learned:
         return _record(self.task, attempt, self.plain, weight)
 
 
-def _unusable(review: Review, attempt: Attempt) -> str:
+def _unusable(review: Review, attempt: Attempt, span: str) -> str:
     """Says why a review's words may not be trained under; empty where they may."""
     if not review.given:
         return "not reviewed"
@@ -161,7 +163,7 @@ def _unusable(review: Review, attempt: Attempt) -> str:
         return "review unparsed"
     if review.verdict is not attempt.correct:
         return "review deceptive"
-    return "" if solve_condition(review) else "review leaks or says nothing"
+    return "" if solve_condition(review, span) else "review leaks or says nothing"
 
 
 def _pose_record(
@@ -176,6 +178,26 @@ def _pose_record(
         "pose", prompt.ids, task.pose.completion_ids, 1.0, *lineage,
         sampling_logprobs=task.pose.logprobs, policy_version=task.pose.policy_version,
     )  # fmt: skip
+
+
+def _unusable_records(episode: Episode, renderer: Renderer) -> Iterator[TrainingRecord]:
+    """The poser hears of proposals that were no task; together they weigh as one that was.
+
+    Not of those that were refused for what was posed beside or before them.
+    """
+    refused = [
+        rollout
+        for rollout, reason in zip(episode.pose_rollouts, episode.pose_reasons, strict=True)
+        if reason is not None and reason not in BLAMELESS
+    ]
+    said = pass_rate_words(False, 0.0, 1, renderer.words)
+    prompt = renderer.pose(episode.document.text, said) if refused else None
+    for rollout in refused:
+        assert prompt is not None
+        yield TrainingRecord(
+            "pose", prompt.ids, rollout.completion_ids, 1 / len(refused), episode.document.id,
+            sampling_logprobs=rollout.logprobs, policy_version=rollout.policy_version,
+        )  # fmt: skip
 
 
 def _review_records(
@@ -195,7 +217,12 @@ def _review_records(
     ):
         for attempt, review in zip(attempts, reviews, strict=True):
             own = review.rollout is not None and bool(episode.revisions)
-            if own and not attempt.correct and (task.id, attempt.index) not in corrected:
+            if (
+                own
+                and not privileged_too
+                and not attempt.correct
+                and (task.id, attempt.index) not in corrected
+            ):
                 continue
             if keep_review(review, attempt.correct):
                 kept.setdefault((task.id, attempt.rollout.text), (task, attempt, review))

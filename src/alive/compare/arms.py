@@ -69,7 +69,7 @@ ARMS: dict[str, Arm] = {
         ),
         Arm(
             "oracle",
-            "ALIVE with critiques by rule, which see the hidden text and can calculate",
+            "ALIVE with the warm-up's critiques throughout; the primer's can calculate",
             {"warmup": {"steps": ENDLESS}},
         ),
         Arm("alive", "the whole method"),

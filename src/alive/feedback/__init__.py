@@ -7,32 +7,56 @@ from collections.abc import Sequence
 from typing import Literal
 
 from alive.feedback.critique import generic_critique, write_critique
-from alive.feedback.leak import leaks, review_leaks
+from alive.feedback.leak import leaks, review_leaks, states
+from alive.feedback.verdict import is_verdict, read_verdict
 from alive.types import Review
 from alive.words import Words
 
 __all__ = [
     "class_weights",
+    "condition",
     "generic_critique",
+    "is_verdict",
     "keep_review",
     "leaks",
+    "may_guide",
     "negative_condition",
     "pass_rate_words",
     "poser_utility",
     "positive_condition",
+    "read_verdict",
     "review_leaks",
     "solve_condition",
+    "states",
     "write_critique",
 ]
 
 MAX_CONDITION_CHARS = 240
 """Longest condition; a summary is one or two sentences."""
 
-# Conditions about length shrink the outputs and destabilise training (docs/algorithm.md).
+# Conditions about an answer's length shrink the outputs and destabilise training
+# (docs/algorithm.md). Geometry has lengths too: the words alone say nothing, phrases do.
+_TEXT = (
+    r"(?:answers?|responses?|repl(?:y|ies)|explanations?|solutions?|reasoning|workings?|attempts?|"
+    r"analys[ie]s|texts?|write-?ups?|reviews?|critiques?|derivations?|proofs?|outputs?|wording|"
+    r"sentences?|summar(?:y|ies))"
+)
+_SIZE = (
+    r"(?:long(?:er|est)?|short(?:er|est)?|brief(?:er|ly)?|lengthy|detailed|elaborate|compact|"
+    r"padded|bloated)"
+)
 _LENGTH = re.compile(
-    r"\b(?:concise\w*|brief\w*|short\w*|length\w*|long(?:er|est)?|verbos\w*|wordy|wordiness|"
-    r"succinct\w*|terse\w*|compact\w*|elaborate\w*|detailed|rambl\w*|to the point|"
-    r"(?:fewer|less|more|many|too many) (?:words|tokens|sentences|lines))\b",
+    rf"\b(?:concis\w*|brevity|verbos\w*|wordy|wordiness|succinct\w*|terse\w*|rambl\w*|"
+    rf"long-?winded|to the point|shorten\w*|"
+    rf"(?:fewer|less|more|many) (?:words|tokens|sentences)|"
+    rf"(?:in|with) (?:less|more|too much|much) detail|"
+    rf"length of (?:the|this|that|its|your) {_TEXT}|"
+    rf"(?:be|being|keep (?:it|this)) (?:\w+ )?{_SIZE}|"
+    rf"{_SIZE} (?:and \w+ )?{_TEXT}|"
+    rf"{_TEXT} (?:\w+ )?(?:is|are|was|were|be|gets?|seems?|looks?|stays?) "
+    rf"(?:(?!the )\w+ ){{0,2}}{_SIZE}|"
+    rf"(?:it|this) (?:is|was|should be) (?:(?:much|far|too|very|overly|rather|quite) )+{_SIZE}"
+    rf"(?=\W*$))\b",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+")
@@ -81,27 +105,41 @@ def negative_condition(role: Literal["pose", "solve"], words: Words) -> str:
     return words.pose_negative if role == "pose" else words.solve_negative
 
 
-def solve_condition(review: Review) -> str | None:
+def solve_condition(review: Review, span: str) -> str | None:
     """Returns the words an attempt is trained under: its review's summary, filtered.
 
-    One line of at most ``MAX_CONDITION_CHARS`` characters, sentences about length or conciseness
-    left out. None when nothing is left to say, or when the review leaks.
+    One line of at most ``MAX_CONDITION_CHARS`` characters, sentences about the answer's length left
+    out. None when nothing is left to say, or when it would give the span away.
     """
-    if review.leaks:
-        return None
     sentences = _SENTENCE.split(" ".join(review.summary.split()))
-    condition = " ".join(s for s in sentences if s and not _LENGTH.search(s))
-    if len(condition) > MAX_CONDITION_CHARS:
-        condition = (
-            condition[: MAX_CONDITION_CHARS + 1].rpartition(" ")[0]
-            or condition[:MAX_CONDITION_CHARS]
-        )
-    return condition or None
+    words = " ".join(s for s in sentences if s and not _LENGTH.search(s))
+    if len(words) > MAX_CONDITION_CHARS:
+        words = words[: MAX_CONDITION_CHARS + 1].rpartition(" ")[0] or words[:MAX_CONDITION_CHARS]
+    return condition(words, span)
+
+
+def condition(words: str, span: str) -> str | None:
+    """Returns words that may stand before a task, or None: no solver is told what it is to find.
+
+    That the attempt states the span itself is no excuse: under such words it would learn to copy.
+    """
+    return words if words and not states(words, span) else None
 
 
 def keep_review(review: Review, correct: bool) -> bool:
-    """Tells whether a review may train anyone: parsed, not deceptive, not leaking."""
+    """Tells whether a review may train the reviewer: parsed, not deceptive, not leaking.
+
+    The blind view sees the attempt, so that what stands there may be said of it.
+    """
     return review.verdict is correct and bool(review.summary) and not review.leaks
+
+
+def may_guide(review: Review, span: str) -> bool:
+    """Tells whether a review of a wrong attempt may be handed to the reviser.
+
+    Never if it states the span, whoever stated it before: a revision would be right by copying.
+    """
+    return keep_review(review, False) and not states(review.text, span)
 
 
 def class_weights(correct: Sequence[bool]) -> list[float]:

@@ -1,4 +1,4 @@
-"""The warm-up's teacher where no world brings its own: it knows right from wrong and no more."""
+"""What a teacher that knows right from wrong and no more says of an attempt."""
 
 from __future__ import annotations
 

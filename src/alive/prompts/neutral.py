@@ -13,14 +13,20 @@ from alive.types import MASK
 
 __all__ = ["REVIEW_LINE", "ControlTokens", "neutralise", "neutralise_mask"]
 
-_LINE = r"[ \t*_#]*(?P<label>{labels})[ \t*_]*:[ \t*_]*"
+_LINE = r"[ \t*_#-]*(?:(?:final|overall)[ \t]+)?(?P<label>{labels})[ \t*_]*{colon}[ \t*_]*"
 REVIEW_LINE = re.compile(
-    "^" + _LINE.format(labels="summary|verdict|score"), re.IGNORECASE | re.MULTILINE
+    "^" + _LINE.format(labels="summary|verdict|score", colon="(?::|$)"),
+    re.IGNORECASE | re.MULTILINE,
 )
-"""How a line of a review's result begins; the parser and the neutraliser share it."""
+"""How a line of a review's result begins, or the heading over it; the neutraliser knows both."""
 
 _FORGED_LINE = re.compile(
-    "^(?=" + _LINE.format(labels="summary|verdict|score|system|user|assistant|human") + ")",
+    "^(?="
+    + _LINE.format(labels="summary|verdict|score|system|user|assistant|human", colon=":")
+    # A heading of a verdict is broken as well; "Summary" alone heads many an honest text.
+    + "|"
+    + _LINE.format(labels="verdict|score", colon="$").replace("label", "heading")
+    + ")",
     re.IGNORECASE | re.MULTILINE,
 )
 _CONDITION = re.compile(r"<(?=\s*/?\s*EF\s*>)", re.IGNORECASE)

@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alive.config import GameConfig
 from alive.feedback import leaks, positive_condition
 from alive.prompts import Renderer, neutralise_mask
 from alive.protocols import Request, Sampler, SamplingParams
+from alive.roles.memory import Seen
 from alive.roles.spans import STOP_WORDS, around, candidates, occurrences, shown, span_type
 from alive.seeding import derive, digest
 from alive.types import MASK, Document, Origin, Rollout, Task
 from alive.verify import extract_answer, matches, normalise
 
 __all__ = [
+    "BLAMELESS",
     "Posed",
     "blind_guesses",
     "invalid_reason",
     "mask",
     "passage",
     "pose",
+    "posed_at_random",
     "random_spans",
     "task_id",
 ]
 
 ROUNDS = 3
 """Times a poser is asked, the first included: what is left open then is filled at random."""
+
+BLAMELESS = frozenset({"taken", "posed before", "type too common"})
+"""Reasons to refuse a proposal that say nothing against the span itself."""
 
 MAX_SPAN_WORDS = 10
 MAX_SPAN_SHARE = 0.15
@@ -63,8 +69,8 @@ class Posed:
         return sum(task.origin == "poser" for task in self.tasks)
 
     @property
-    def random_filled(self) -> int:
-        """Number of tasks filled at random."""
+    def filled(self) -> int:
+        """Number of tasks that an earlier step or chance chose."""
         return len(self.tasks) - self.proposed_valid
 
     @property
@@ -80,10 +86,13 @@ async def pose(
     game: GameConfig,
     params: SamplingParams,
     seed: int,
-    memory: Container[str] = (),
+    memory: Mapping[str, Seen] | None = None,
     guesses: Sequence[str] = (),
 ) -> Posed:
     """Poses M tasks on a document.
+
+    What the poser leaves open is filled with spans posed before of which more can be learned, then
+    at random.
 
     Args:
         sampler: The policy.
@@ -92,14 +101,14 @@ async def pose(
         game: M, the random share and the gate's limits.
         params: How proposals are drawn.
         seed: Seed of what this is part of.
-        memory: Ids of tasks (``task_id``) not to be posed again.
+        memory: Spans of this document that were posed lately.
         guesses: What the policy answers without any passage (``blind_guesses``).
 
     Returns:
         The tasks, poser's first, and every proposal with what came of it.
     """
     prompt = renderer.pose(document.text, positive_condition("pose", renderer.words))
-    draft = SpanDraft(document, game, memory, guesses)
+    draft = SpanDraft(document, game, memory or {}, guesses)
     m = game.masks_per_document
     wanted = m - round(game.random_share * m)
     for turn in range(ROUNDS):
@@ -109,8 +118,16 @@ async def pose(
         own = derive(seed, "pose", document.id, turn)
         for rollout in await sampler.sample(Request(prompt, missing, params, own)):
             draft.propose(rollout)
+    draft.replay(wanted)
     draft.fill(m, derive(seed, "random", document.id))
     return Posed(tuple(draft.tasks), tuple(draft.rollouts), tuple(draft.reasons))
+
+
+def posed_at_random(document: Document, game: GameConfig, seed: int) -> tuple[Task, ...]:
+    """Returns at most M tasks on a document that nobody chose."""
+    draft = SpanDraft(document, game, {}, ())
+    draft.fill(game.masks_per_document, derive(seed, "random", document.id))
+    return tuple(draft.tasks)
 
 
 async def blind_guesses(
@@ -131,7 +148,7 @@ async def blind_guesses(
 
 
 def task_id(document: Document, span: str) -> str:
-    """Returns the stable id of a task, by which a memory knows it."""
+    """Returns the stable id of a task."""
     return digest("task", document.id, span)
 
 
@@ -219,7 +236,7 @@ class SpanDraft:
         self,
         document: Document,
         game: GameConfig,
-        memory: Container[str],
+        memory: Mapping[str, Seen],
         guesses: Sequence[str],
     ) -> None:
         """Starts with no task; the arguments are those of ``pose``."""
@@ -238,26 +255,42 @@ class SpanDraft:
         if reason is None:
             self.tasks.append(replace(self._task(span, "poser"), pose=rollout))
 
+    def replay(self, m: int) -> None:
+        """Fills up to ``m`` tasks with spans that some attempts got right, those long ago first."""
+        mixed = [span for span, seen in self.memory.items() if seen.mixed]
+        for span in sorted(mixed, key=self._posed):
+            if len(self.tasks) < m and self._refuse(span) is None:
+                self.tasks.append(self._task(span, "replay"))
+
     def fill(self, m: int, seed: int) -> None:
-        """Fills up to ``m`` tasks at random; a span type above its share waits until the last."""
+        """Fills up to ``m`` tasks at random.
+
+        A span type above its share waits; then, so that no document runs out, what was posed lately
+        waits until the last, the longest ago first.
+        """
         spans = random_spans(self.document, self.game, self._spans(), seed)
-        for strict in (True, False):
+        for excused in (set(), {"type too common"}, BLAMELESS - {"taken"}):
+            if "posed before" in excused:
+                spans = sorted(spans, key=self._posed)
             for span in spans:
                 if len(self.tasks) >= m:
                     return
-                reason = self._refuse(span)
-                if reason is None or (reason == "type too common" and not strict):
+                if self._refuse(span) in {None, *excused}:
                     self.tasks.append(self._task(span, "random"))
+
+    def _posed(self, span: str) -> int:
+        """When a span was last posed; -1 if it never was."""
+        return self.memory[span].step if span in self.memory else -1
 
     def _refuse(self, span: str) -> str | None:
         taken = self._spans()
         reason = invalid_reason(self.document, span, self.game, taken)
         if reason is not None:
             return reason
-        if task_id(self.document, span) in self.memory:
-            return "posed before"
         if any(matches(guess, span) for guess in self.guesses):
             return "guessable"
+        if span in self.memory and not self.memory[span].mixed:
+            return "posed before"
         most = max(1, int(self.document.framing.most_type_share * self.game.masks_per_document))
         text = self.document.text
         same = sum(span_type(text, other) == span_type(text, span) for other in taken)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from alive.feedback import leaks, review_leaks
+from alive.feedback import is_verdict, keep_review, leaks, read_verdict, review_leaks
 from alive.prompts import REVIEW_LINE, Renderer
 from alive.protocols import Request, Sampler, SamplingParams
 from alive.seeding import derive
@@ -19,19 +19,18 @@ from alive.types import Attempt, Review, Rollout, Task
 
 __all__ = ["ParsedReview", "from_text", "none", "parse_review", "review", "review_each"]
 
-_VERDICT = re.compile(r"(right|wrong)[ \t*_.]*", re.IGNORECASE)
-_SCORE = re.compile(r"(\d{1,2}(?:\.\d+)?)(?:[ \t]*/[ \t]*10)?[ \t*_.]*")
+_SCORE = re.compile(r"(\d{1,2}(?:\.\d+)?)(?:[ \t]*(?:/|out of)[ \t]*10)?[ \t*_.]*", re.IGNORECASE)
 _NAMED = re.compile(r"\bstep[ \t]+(\d{1,3})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedReview:
-    """What a review says, strictly read.
+    """What a review says: many spellings of it are read, and no contradiction.
 
     Attributes:
         summary: The summary line; empty unless there is exactly one.
-        verdict: True for right, False for wrong; None unless there is exactly one verdict line
-            and it says one of the two words.
+        verdict: True for right, False for wrong; None where none is given, one is unsure, or two
+            differ.
         faulty_step: 1-based first faulty step; None when right, unparsed or not named.
         score: 0..10; None unless there is exactly one score line with such a number.
     """
@@ -43,18 +42,19 @@ class ParsedReview:
 
 
 def parse_review(text: str) -> ParsedReview:
-    """Reads a reviewer's own completion. Anything missing, doubled or odd counts as unparsed."""
-    fields: dict[str, list[str]] = {"summary": [], "verdict": [], "score": []}
-    analysis: list[str] = []
-    for line in text.split("\n"):
-        label = REVIEW_LINE.match(line)
-        if label is None:
-            analysis.append(line)
-        else:
-            fields[label["label"].lower()].append(line[label.end() :].strip())
+    """Reads a reviewer's own completion. Anything missing or contradictory counts as unparsed.
+
+    A result stands behind its label or, where that is a heading, in the next line. A review without
+    the label may say its verdict as its last line (``The attempt is wrong.``).
+    """
+    fields, analysis = _fields(text)
     texts = {name: values[0] if len(values) == 1 else "" for name, values in fields.items()}
-    verdict_word = _VERDICT.fullmatch(texts["verdict"])
-    verdict = None if verdict_word is None else verdict_word[1].lower() == "right"
+    if fields["verdict"]:
+        said = {read_verdict(value) for value in fields["verdict"]}
+    else:
+        last = next((line for line in reversed(analysis) if line.strip()), "")
+        said = {read_verdict(last) if is_verdict(last) else None}
+    verdict = said.pop() if len(said) == 1 else None
     number = _SCORE.fullmatch(texts["score"])
     score = float(number[1]) if number and float(number[1]) <= 10 else None
     faulty = None
@@ -62,6 +62,24 @@ def parse_review(text: str) -> ParsedReview:
         named = _NAMED.search(texts["summary"]) or _NAMED.search("\n".join(analysis))
         faulty = int(named[1]) if named else None
     return ParsedReview(texts["summary"], verdict, faulty, score)
+
+
+def _fields(text: str) -> tuple[dict[str, list[str]], list[str]]:
+    """Splits a review into what stands behind each label, and its other lines."""
+    fields: dict[str, list[str]] = {"summary": [], "verdict": [], "score": []}
+    analysis: list[str] = []
+    heading: list[str] | None = None  # waits for the line below it
+    for line in text.split("\n"):
+        label = REVIEW_LINE.match(line)
+        if label is not None:
+            values = fields[label["label"].lower()]
+            values.append(line[label.end() :].strip())
+            heading = None if values[-1] else values
+        elif heading is not None and line.strip():
+            heading[-1], heading = line.strip(), None
+        else:
+            analysis.append(line)
+    return fields, analysis
 
 
 async def review(
@@ -105,6 +123,7 @@ async def review_each(
     privileged: bool,
     params: SamplingParams,
     seed: int,
+    tries: int = 1,
 ) -> tuple[Review, ...]:
     """Reviews attempts side by side; identical completions to the same task share one review.
 
@@ -116,6 +135,8 @@ async def review_each(
         privileged: Whether the reviewer sees the hidden span.
         params: How reviews are drawn.
         seed: Seed of what this is part of.
+        tries: How often a review is drawn, at most, until one may train the reviewer: rejection
+            sampling. Further tries are drawn at temperature 1.
 
     Returns:
         One review an attempt, in order.
@@ -128,7 +149,7 @@ async def review_each(
         first.setdefault((attempt.task_id, attempt.rollout.text), (task, attempt))
     written = await asyncio.gather(
         *(
-            review(sampler, renderer, task, attempt, privileged, params, seed)
+            _accepted(sampler, renderer, task, attempt, privileged, params, seed, tries)
             for task, attempt in first.values()
         )
     )
@@ -137,6 +158,27 @@ async def review_each(
         replace(shared[attempt.task_id, attempt.rollout.text], attempt_index=attempt.index)
         for attempt in attempts
     )
+
+
+async def _accepted(
+    sampler: Sampler,
+    renderer: Renderer,
+    task: Task,
+    attempt: Attempt,
+    privileged: bool,
+    params: SamplingParams,
+    seed: int,
+    tries: int,
+) -> Review:
+    """Reviews an attempt until a review may be kept, the last one where none may."""
+    written = await review(sampler, renderer, task, attempt, privileged, params, seed)
+    for turn in range(1, tries):
+        if keep_review(written, attempt.correct):
+            break
+        again = derive(seed, "again", turn)
+        freely = replace(params, temperature=1.0)
+        written = await review(sampler, renderer, task, attempt, privileged, freely, again)
+    return written
 
 
 def from_text(
@@ -159,7 +201,7 @@ def from_text(
         faulty_step=parsed.faulty_step,
         score=parsed.score,
         privileged=privileged,
-        # Words that the attempt itself holds give nothing away.
+        # The reviewer learns this blind, with the attempt in view: what stands there is no secret.
         leaks=review_leaks(text, task.span) and not leaks(attempt.rollout.text, task.span),
     )
 

@@ -54,7 +54,11 @@ class Display:
 
     @contextmanager
     def working(self, name: str) -> Iterator[None]:
-        """Says what takes a while, without a bar."""
+        """Says what takes a while: in the current bar, or without one."""
+        if self._progress is not None:
+            self.stage(name)
+            yield
+            return
         if not self.console.is_terminal:
             self.say(name)
         with self.console.status(Text(name)):
