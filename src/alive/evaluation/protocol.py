@@ -122,7 +122,7 @@ async def evaluate(
     Raises:
         SuiteError: Two problems have one id.
     """
-    tasks = _tasks(suites)
+    tasks = _tasks(suites, renderer.asks)
     greedy = await greedy_attempts(sampler, renderer, tasks, sampling, derive(seed, "greedy"))
     sampled: Sequence[Sequence[Attempt]] = ()
     wanted = samples or int(with_self_correction and frozen is None)
@@ -195,7 +195,7 @@ def changes(
     return by_measure
 
 
-def _tasks(suites: Sequence[Suite]) -> list[Task]:
+def _tasks(suites: Sequence[Suite], asks: bool) -> list[Task]:
     tasks: dict[str, Task] = {}
     for suite in suites:
         for item in suite.items:
@@ -204,7 +204,7 @@ def _tasks(suites: Sequence[Suite]) -> list[Task]:
                     f"suite '{suite.name}': problem '{item.id}' is in the evaluation twice; "
                     "give a suite once, and files different names"
                 )
-            tasks[item.id] = as_task(item)
+            tasks[item.id] = as_task(item, asks)
     if not tasks:
         raise SuiteError("nothing to evaluate: give at least one suite")
     return list(tasks.values())
