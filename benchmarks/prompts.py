@@ -16,6 +16,7 @@ import copy
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import resources
 from itertools import islice
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from alive.feedback import review_leaks
 from alive.prompts import Renderer, make_renderer
 from alive.protocols import SamplingParams
 from alive.roles.pose import passage, random_spans
-from alive.roles.review import review
+from alive.roles.review import review_each
 from alive.roles.solve import solve
 from alive.seeding import derive
 from alive.types import Attempt, Context, Document, Framing, Task
@@ -138,7 +139,7 @@ def renderer_of(policy: LocalPolicy, variant: Variant) -> Renderer:
     files = dict(variant.files)
     shipped = make_renderer(tokenizer).templates
     if variant.blank:
-        words = Path("src/alive/prompts/chat/words.toml").read_text()
+        words = (resources.files("alive.prompts") / "chat/words.toml").read_text()
         files["words.toml"] = words.replace(f'"{shipped.blank}"', f"'{variant.blank}'")
     with tempfile.TemporaryDirectory() as folder:
         for name, text in files.items():
@@ -156,9 +157,7 @@ def blanks(documents: Sequence[Document], context: Context) -> list[Task]:
         span = next((span for span in spans if span in whole), None)
         if span is not None:
             shown = before if context == "before" else document
-            tasks.append(
-                Task(document.id, document.id, passage(shown, span), span, "random", "")
-            )
+            tasks.append(Task(document.id, document.id, passage(shown, span), span, "random", ""))
     return tasks
 
 
@@ -193,9 +192,15 @@ def solved_row(name: str, attempts: Sequence[Attempt], seconds: float) -> str:
             [a.rollout.stop == "length" for a in attempts],
         )
     )
-    tokens = sum(len(a.rollout.completion_ids) for a in attempts) / n
-    prompt = sum(len(a.rollout.prompt.ids) for a in attempts) / n
-    return f"| {name} | {n} | {right} | {boxed} | {cut} | {prompt:.0f} | {tokens:.0f} | {seconds:.0f} |"
+    lengths = (
+        sum(len(ids) for ids in written) / n
+        for written in (
+            [a.rollout.prompt.ids for a in attempts],
+            [a.rollout.completion_ids for a in attempts],
+        )
+    )
+    numbers = " | ".join(f"{number:.0f}" for number in (*lengths, seconds))
+    return f"| {name} | {n} | {right} | {boxed} | {cut} | {numbers} |"
 
 
 def print_solved(
@@ -226,6 +231,7 @@ def print_reviews(
     variants: Mapping[str, Variant],
     tasks: Sequence[Task],
     params: SamplingParams,
+    views: Sequence[str],
     show: int,
 ) -> None:
     """Prints how reviews of one set of attempts parse, agree and leak."""
@@ -237,16 +243,9 @@ def print_reviews(
     print("|---|---:|---|---:|---:|---:|---:|---:|", flush=True)
     for name, variant in variants.items():
         renderer = renderer_of(policy, variant)
-        for view in (True, False):
-            started = now()[0]
-
-            async def judged(renderer: Renderer = renderer, view: bool = view) -> list[object]:
-                pairs = zip(tasks, attempts, strict=True)
-                return await asyncio.gather(
-                    *(review(policy, renderer, t, a, view, judging, SEED) for t, a in pairs)
-                )
-
-            reviews = aio.run(judged())
+        for view in views:
+            started, told = now()[0], view == "privileged"
+            reviews = aio.run(review_each(policy, renderer, tasks, attempts, told, judging, SEED))
             n = len(reviews)
             parsed, agrees, leaking, cut = (
                 interval(sum(flags), n)
@@ -257,12 +256,8 @@ def print_reviews(
                     [r.rollout.stop == "length" for r in reviews],
                 )
             )
-            seen = "privileged" if view else "blind"
-            seconds = now()[0] - started
-            print(
-                f"| {name} | {n} | {seen} | {parsed} | {agrees} | {leaking} | {cut} | {seconds:.0f} |",
-                flush=True,
-            )
+            cells = name, n, view, parsed, agrees, leaking, cut, f"{now()[0] - started:.0f}"
+            print(f"| {' | '.join(map(str, cells))} |", flush=True)
             for task, r in list(zip(tasks, reviews, strict=True))[:show]:
                 print(f"--- [{task.span}] {r.verdict}\n{r.text}\n---")
 
@@ -274,6 +269,7 @@ def main() -> None:
     parser.add_argument("corpus", help="a file or folder of text")
     parser.add_argument("--ask", default="blanks,reviews", help="blanks, questions, reviews")
     parser.add_argument("--documents", type=int, default=48)
+    parser.add_argument("--views", default="privileged,blind", help="of reviews")
     parser.add_argument("--tokens", type=int, default=512, help="limit of an attempt")
     parser.add_argument("--temperature", type=float, default=1.0, help="of attempts at blanks")
     parser.add_argument("--suite", default="", help="for questions: JSON lines")
@@ -294,7 +290,7 @@ def main() -> None:
         return {name: one for name, one in ({**variants, **own}).items() if name in names}
 
     params = SamplingParams(options.tokens, options.temperature)
-    asked = options.ask.split(",")
+    asked, views = options.ask.split(","), options.views.split(",")
     if "blanks" in asked or "reviews" in asked:
         config = CorpusConfig(paths=(options.corpus,), validation_share=0.1, chunk_tokens=512)
         corpus = open_corpus(config, policy.renderer.count_tokens, (), 0)
@@ -303,7 +299,7 @@ def main() -> None:
     if "blanks" in asked:
         print_solved("Blanks", policy, chosen(BLANKS), tasks, params, options.show)
     if "reviews" in asked:
-        print_reviews(policy, chosen(REVIEWS), tasks["document"], params, options.show)
+        print_reviews(policy, chosen(REVIEWS), tasks["document"], params, views, options.show)
     if "questions" in asked:
         items = load_suite(options.suite, options.documents).items
         questions = {"document": [as_task(item, asks=True) for item in items]}

@@ -7,6 +7,7 @@ sign, and braces and backslashes are ordinary text.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -86,9 +87,8 @@ class TemplateSet:
         if self.blank == MASK:
             return shown
         # A text's own blank is broken after its first character, as other markers are.
-        broken = f"{self.blank[0]} {self.blank[1:]}"
-        parts = (part.replace(self.blank, broken) for part in shown.split(MASK))
-        return self.blank.join(parts)
+        own = re.compile(f"(?={re.escape(self.blank)})(.)")
+        return self.blank.join(own.sub(r"\1 ", part) for part in shown.split(MASK))
 
     def segments(self, name: str, *, conditioned: bool) -> list[Segment]:
         """Returns a template with its condition said, or left out."""
