@@ -65,7 +65,7 @@ _FUNCTION = re.compile(r"(?<![\\a-zA-Z])(sin|cos|tan|cot|sec|csc|log|ln|exp|max|
 _ROOT = re.compile(r"(?<![\\a-zA-Z])(?:sqrt|\\sqrt(?=\())\(([^()]*)\)")
 _PI = re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])")
 _POWER = re.compile(r"\^(-?\d{2,3})(?!\d)")
-_TRAILING_UNIT = re.compile(r"(?:(?<=[})])| )([a-z]{2,10}(?: [a-z]{2,10}){0,2}(?:\^\{?[23]\}?)?)$")
+_TRAILING_UNIT = re.compile(r"(?:(?<=[})])| )([a-z]{2,14}(?: [a-z]{2,14}){0,2}(?:\^\{?[23]\}?)?)$")
 
 
 @lru_cache(maxsize=4096)
@@ -80,7 +80,7 @@ def read(text: str, depth: int = 0) -> Reading:
     number = read_number(folded)
     if number is not None:
         return number
-    reading = _choice(text) or _infinity(folded)
+    reading: Reading | None = _choice(text) or _infinity(folded)
     if reading is None and _SIGN.search(text):
         reading = _quoted(text) or read_day(folded) or read_clock(folded) or _version(text)
     if reading is not None:
