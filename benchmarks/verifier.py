@@ -171,12 +171,17 @@ def count(name: str, pairs: list[Pair], show: list[str] | None) -> None:
         print(f"| {kind} | " + " | ".join(f"{number:,}" for number in row) + " |")
 
 
+def letters(number: int) -> str:
+    """Returns a name for a number."""
+    return "".join("ABCDEFGHIJ"[int(digit)] for digit in str(number)) + "ville"
+
+
 SPEED: dict[str, list[tuple[str, str]]] = {
     "the same text": [(str(i), str(i)) for i in range(2000)],
     "eight numbers to a target": [(str(i % 3 + i // 8), str(i // 8)) for i in range(2000)],
     "new amounts on both sides": [(f"${i:,}.50", f"{i}.5") for i in range(2000)],
     "new names on both sides": [
-        (f"the tower of n{i}", f"Tower of N{i + i % 2}") for i in range(2000)
+        (f"the tower of {letters(i)}", f"Tower of {letters(i + i % 2)}") for i in range(2000)
     ],
     "new formulas, in other spellings": [
         (f"\\dfrac{{{i}x}}{{3}}", f"\\frac{{{i} x}}3") for i in range(2000)

@@ -7,8 +7,8 @@ is worked out in a fork of it, so that what a pair takes does not depend on the 
 
 What bounds a comparison is work, not time: function calls are counted, and the fork that makes too
 many ends itself. So a pair gets the same verdict on a slow machine and under load. What hangs
-without calling anything, in one huge multiplication, is killed after 20 seconds of its own CPU time.
-``given_up`` counts both.
+without calling anything, in one huge multiplication, is killed after 20 seconds of its own CPU
+time. ``given_up`` counts both.
 
 Only the LaTeX reader of ``math_verify`` is used: its reader of plain expressions hands text to
 Python's ``eval``.
@@ -92,13 +92,14 @@ def equivalent(first: str, second: str) -> bool:
         return False
     if not (looks_like_formula(second) or _is_symbol(second)):
         return False
-    equations, letters = (tuple(map(what, (first, second))) for what in (_equations, _letters))
-    if equations not in ((0, 0), (1, 1)):
+    equations = _equations(first)
+    if equations > 1 or equations != _equations(second):
         return False
     # The library reads R as r.
-    if letters[0] != letters[1] and letters[0].lower() == letters[1].lower():
+    ours, theirs = _letters(first), _letters(second)
+    if ours != theirs and ours.lower() == theirs.lower():
         return False
-    return _compared(*sorted((first, second)), equations == (1, 1))
+    return _compared(*sorted((first, second)), equations == 1)
 
 
 def given_up() -> int:

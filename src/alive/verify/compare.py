@@ -122,7 +122,10 @@ def _version_and_number(one: Reading, other: Reading) -> bool:
 def _formulas(one: Reading, other: Reading) -> bool:
     """Compares formulas, of which a lone letter may be one; a number is never one."""
     if isinstance(one, Formula) and isinstance(other, Formula):
-        return comparable(one.unit, other.unit) == (1, 1) and equivalent(one.text, other.text)
+        factors = comparable(one.unit, other.unit)
+        if factors is None or factors[0] != factors[1]:
+            return False
+        return equivalent(one.text, other.text)
     formula, letter = (one, other) if isinstance(one, Formula) else (other, one)
     if not isinstance(formula, Formula) or not isinstance(letter, Choice) or letter.rest:
         return False

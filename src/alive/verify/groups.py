@@ -159,6 +159,8 @@ def inside(text: str) -> str | None:
 
 def _split(text: str, separator: re.Pattern[str]) -> list[str]:
     """Splits a text at separators that stand in no brackets and no quotes."""
+    if not separator.search(text):
+        return [text]
     parts: list[str] = []
     depth = start = place = 0
     while place < len(text):

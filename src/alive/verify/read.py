@@ -11,6 +11,7 @@ from alive.verify.dates import read_clock, read_day
 from alive.verify.groups import expand_sign, inside, read_group, read_range
 from alive.verify.numbers import read_number
 from alive.verify.readings import Choice, Exact, Formula, Group, Named, Quoted, Reading
+from alive.verify.spoken import CARDINALS
 from alive.verify.units import read_unit
 
 __all__ = ["read"]
@@ -32,6 +33,21 @@ _NAMED = re.compile(
     r"|\([A-Za-z](?:,[A-Za-z]){1,3}\)|[A-Za-z]{2,12}))"
     r"(?:=| ?\\in ?(?=[\\(\[{]))(?=[^=])"
 )
+# Most hidden words are nothing else: a long word, and none that begins a number or joins a list.
+_LETTER = r"[A-Za-z\u00c0-\u024f]"
+_PROSE = re.compile(rf"(?=.*{_LETTER}{{5}})(?!.*[a-z][A-Z]){_LETTER}+(?: {_LETTER}+)*")
+_JOINS = {"a", "an", "and", "or"}
+_TELLING = {
+    *CARDINALS,
+    *_JOINS,
+    "half",
+    "minus",
+    "negative",
+    "option",
+    "choice",
+    "answer",
+    "infinity",
+}
 # Without any of these a text is words.
 _SIGN = re.compile(r"[\d=<>\\()\[\]{},;:\"'`]| (?:and|or) ")
 _MORE = re.compile(r"[=,;<>]|\\(?:le|ge|ne|in|cup)\b| (?:and|or) ")
@@ -65,7 +81,7 @@ _FUNCTION = re.compile(r"(?<![\\a-zA-Z])(sin|cos|tan|cot|sec|csc|log|ln|exp|max|
 _ROOT = re.compile(r"(?<![\\a-zA-Z])(?:sqrt|\\sqrt(?=\())\(([^()]*)\)")
 _PI = re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])")
 _POWER = re.compile(r"\^(-?\d{2,3})(?!\d)")
-_TRAILING_UNIT = re.compile(r"(?:(?<=[})])| )([a-z]{2,10}(?: [a-z]{2,10}){0,2}(?:\^\{?[23]\}?)?)$")
+_TRAILING_UNIT = re.compile(r"(?:(?<=[})])| )([a-z]{2,14}(?: [a-z]{2,14}){0,2}(?:\^\{?[23]\}?)?)$")
 
 
 @lru_cache(maxsize=4096)
@@ -77,10 +93,12 @@ def read(text: str, depth: int = 0) -> Reading:
         depth: How deep within brackets it stands.
     """
     folded = text.casefold()
+    if _PROSE.fullmatch(text) and _TELLING.isdisjoint(folded.split()):
+        return Exact("text", plain_words(text))
     number = read_number(folded)
     if number is not None:
         return number
-    reading = _choice(text) or _infinity(folded)
+    reading: Reading | None = _choice(text) or _infinity(folded)
     if reading is None and _SIGN.search(text):
         reading = _quoted(text) or read_day(folded) or read_clock(folded) or _version(text)
     if reading is not None:

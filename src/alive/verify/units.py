@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 __all__ = ["CURRENCIES", "SCALES", "Unit", "comparable", "read_unit"]
 
@@ -120,6 +121,7 @@ def comparable(one: Unit | None, other: Unit | None) -> tuple[Fraction, Fraction
     return None
 
 
+@lru_cache(maxsize=1024)
 def read_unit(text: str, attached: bool) -> Unit | None:
     """Reads what follows a number, case-folded; None where it is no unit and nothing countable.
 
