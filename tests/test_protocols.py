@@ -155,11 +155,13 @@ def test_every_sampled_completion_is_learned_with_its_log_probabilities_and_vers
         assert len(record.sampling_logprobs) == len(record.completion_ids)
 
 
-def test_formats_are_learned_until_answers_are_boxed(play, policy: ScriptedPolicy) -> None:
+def test_formats_are_learned_until_answers_are_boxed(
+    play, policy: ScriptedPolicy, renderer
+) -> None:
     assert play(1)["boxed"] == [0.0, 1.0]
     solved = [r for r in policy.taught[0] if r.role == "solve"]
-    completions = {bytes(r.completion_ids[:-1]) for r in solved if len(r.completion_ids) < 30}
-    assert len(completions) == 1 and all(r.attempt_index for r in solved)
+    assert {renderer.decode(r.completion_ids) for r in solved} == {"It is 7.\n\\boxed{7}"}
+    assert all(r.attempt_index for r in solved)  # the first of each group is wrong
 
 
 @pytest.mark.parametrize("separates", [False, True])
@@ -188,9 +190,9 @@ def test_whether_words_separate_is_asked_after_warm_up_and_again(
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     gaps = {row["step"]: row["words_gap"] for row in map(json.loads, lines) if "words_gap" in row}
     assert gaps == {one["step"]: one["gap"] for one in asked}
-    words = renderer.solve("", renderer.words.solve_positive).ids[:4]
+    opening = renderer.solve("", "any words").ids[0]
     spoken = [
-        any(r.prompt_ids[: len(words)] == words for r in taught if r.role == "solve")
+        any(r.prompt_ids[0] == opening for r in taught if r.role == "solve")
         for taught in policy.taught[1:]
     ]
     assert spoken == [True, True, *[separates] * 2, *[not separates] * 3]
