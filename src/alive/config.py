@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -34,6 +35,30 @@ def _arm(name: str) -> str:
         known = ", ".join(repr(arm) for arm in ARMS)
         raise PydanticCustomError("arm", f"one of {known}, or your own as 'module:function'")
     return name
+
+
+def teacher_fault(url: str) -> str:
+    """Says what is wrong with the URL of a teacher, without a word of what may be secret in it.
+
+    Settings are recorded: in the run folder, its report, and by trackers on other machines.
+    """
+    # Looked for in the whole text: what is no proper URL may hold a secret all the same.
+    if any(sign in url for sign in "@?#"):
+        return (
+            "holds a user name, a password or a query, and settings are recorded where others "
+            "read them. Leave them out; a key goes into the environment variable ALIVE_TEACHER_KEY"
+        )
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if usable:
+        return ""
+    return (
+        f"is neither 'template' nor an http(s) URL: {url!r}; an endpoint on this machine looks "
+        "like http://127.0.0.1:8000/v1"
+    )
 
 
 ArmName = Annotated[str, AfterValidator(_arm)]
@@ -158,6 +183,8 @@ class LearnConfig(Section):
 class WarmupConfig(Section):
     """Teacher critiques, before the policy is on its own."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)  # a URL may hold a secret
+
     steps: CountOrZero = Field(8, description="S, steps in which a teacher's critiques train it")
     teacher: str = Field(
         "template", description="'template', or the URL of an OpenAI-compatible endpoint"
@@ -166,6 +193,14 @@ class WarmupConfig(Section):
     format_steps: CountOrZero = Field(
         0, description="steps in which a general model learns the answer formats from the corpus"
     )
+
+    @model_validator(mode="after")
+    def _usable_teacher(self) -> WarmupConfig:
+        """A teacher is an endpoint that can be named to others."""
+        fault = "" if self.teacher == "template" else teacher_fault(self.teacher)
+        if fault:
+            raise PydanticCustomError("together", "{said}", {"said": f"warmup.teacher {fault}"})
+        return self
 
 
 class EvaluateConfig(Section):

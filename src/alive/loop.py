@@ -95,7 +95,7 @@ async def play_documents(run: Session, conditioned: bool, warm: bool) -> list[Pl
     )  # fmt: skip
     return await play_all(
         run.next_documents(), state.step, run, run.renderer, config,
-        critic=make_critic(config.warmup, run.renderer) if warm else None,
+        critic=make_critic(config, run.renderer) if warm else None,
         conditioned=conditioned, reviewed=arms.reviews(config),
         memory=state.memory, guesses=guesses,
     )  # fmt: skip

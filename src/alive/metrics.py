@@ -75,6 +75,7 @@ def step_metrics(
         "difficulty": dict(sorted(Counter(pose_words.values()).items())),
         "reviews_unparsed": _mean([r.verdict is None for r in reviews]),
         "reviews_honest": _mean([review.verdict is a.correct for a, review in judged]),
+        "teacher_silent": sum(game.silent for game in played),
         "reviews_leaking": _mean([r.leaks for r in reviews]),
         "rehearsed": dict(sorted(Counter(record.document_id for record in replayed).items())),
         "revisions": len(revisions),

@@ -266,8 +266,11 @@ def _explain(error: ErrorDetails, origin: Mapping[str, str]) -> str:
     key = next((".".join(parts[:n]) for n in (2, 1) if ".".join(parts[:n]) in origin), "")
     where = origin.get(key, "settings")
     kind = error["type"]
-    if kind == "together":  # of several settings; the message names the one to blame first
-        return f"{origin.get(error['msg'].split()[0], 'settings')}: {error['msg']}"
+    if kind == "together":  # the message names the setting to blame first
+        blamed = origin.get(error["msg"].split()[0], "settings")
+        if blamed.startswith("--set warmup.teacher="):
+            blamed = "--set"  # what was given may be secret
+        return f"{blamed}: {error['msg']}"
     if kind == "literal_error":
         wanted = "one of " + ", ".join(repr(choice) for choice in _choices(key))
     else:

@@ -8,25 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from alive.config import GameConfig, WarmupConfig
+from alive.config import Config, GameConfig
 from alive.feedback import generic_critique
 from alive.game import Critic
 from alive.prompts import Renderer, load_templates
 from alive.roles.pose import passage, random_spans
-from alive.roles.review import from_text
+from alive.roles.review import from_text, none
 from alive.seeding import derive
 from alive.teacher import EndpointTeacher
 from alive.types import Attempt, Document, Review, Task, TrainingRecord
 
 
-def make_critic(config: WarmupConfig, renderer: Renderer) -> Critic:
+def open_endpoint(config: Config) -> EndpointTeacher | None:
+    """Returns the teacher behind the endpoint that settings name; None if they name none.
+
+    Raises:
+        ConfigError: Its URL, model name or key is unusable.
+    """
+    warmup = config.warmup
+    if warmup.teacher == "template":
+        return None
+    tokens = config.sampling.review_tokens
+    return EndpointTeacher(warmup.teacher, warmup.teacher_model, max_tokens=tokens)
+
+
+def make_critic(config: Config, renderer: Renderer) -> Critic:
     """Returns the warm-up's teacher: the world's, a generic one, or an OpenAI-compatible endpoint.
 
     Raises:
-        ConfigError: The endpoint's URL or model name is unusable.
+        ConfigError: The endpoint's URL, model name or key is unusable.
     """
-    if config.teacher != "template":
-        return _endpoint(EndpointTeacher(config.teacher, config.teacher_model))
+    if endpoint := open_endpoint(config):
+        return _endpoint(endpoint, renderer)
     world = renderer.templates.world
 
     def critic(tasks: Sequence[Task], attempts: Sequence[Attempt]) -> list[Review]:
@@ -61,8 +74,11 @@ def format_records(
         yield TrainingRecord("pose", prompt.ids, renderer.complete(span), 1.0, document.id)
 
 
-def _endpoint(teacher: EndpointTeacher) -> Critic:
-    templates = load_templates("chat")
+def _endpoint(teacher: EndpointTeacher, renderer: Renderer) -> Critic:
+    # The user's own files are among a chat policy's templates. A world's are for its own model.
+    templates = renderer.templates
+    if templates.style != "chat":
+        templates = load_templates("chat")
 
     def critic(tasks: Sequence[Task], attempts: Sequence[Attempt]) -> list[Review]:
         prompts = [
@@ -76,7 +92,7 @@ def _endpoint(teacher: EndpointTeacher) -> Critic:
             for task, attempt in zip(tasks, attempts, strict=True)
         ]
         return [
-            from_text(task, attempt, text)
+            none(task, attempt) if text is None else from_text(task, attempt, text)
             for task, attempt, text in zip(tasks, attempts, teacher.critiques(prompts), strict=True)
         ]
 
