@@ -152,8 +152,8 @@ class SamplingConfig(Section):
         1.0, description="nucleus mass; arm grpo needs 1"
     )
     pose_tokens: Count = Field(16, description="longest span proposal, tokens")
-    solve_tokens: Count = Field(96, description="longest attempt, tokens")
-    review_tokens: Count = Field(64, description="longest review, tokens")
+    solve_tokens: Count = Field(512, description="longest attempt, tokens")
+    review_tokens: Count = Field(256, description="longest review, tokens")
 
 
 class LearnConfig(Section):
@@ -171,13 +171,20 @@ class LearnConfig(Section):
     corrected_weight: Annotated[float, Field(ge=0.0)] = Field(
         0.0, description="weight of corrected attempts as attempts, relative to right ones"
     )
-    micro_batch_tokens: Count = Field(
-        8192, description="tokens (padding included) of one forward and backward pass"
+    micro_batch_tokens: CountOrZero = Field(
+        0,
+        description="tokens (padding included) of one forward and backward pass; 0: the most, up "
+        "to 8,192, that fits the memory that is free at the start",
     )
     checkpointing: Literal["auto", "on", "off"] = Field(
         "auto",
         description="recompute activations in the backward pass; auto: where they would not fit",
     )
+
+    @property
+    def pass_tokens(self) -> int:
+        """Tokens of one pass; the most there are where nobody planned."""
+        return self.micro_batch_tokens or 8192
 
 
 class WarmupConfig(Section):
@@ -207,7 +214,7 @@ class EvaluateConfig(Section):
     """Before and after."""
 
     suites: tuple[str, ...] = Field(
-        ("seed",), description="suite names or JSONL files evaluated before and after"
+        (), description="suite names or JSONL files evaluated before and after; none: no table"
     )
     limit: CountOrZero = Field(0, description="items a suite, 0: all")
     samples: CountOrZero = Field(
