@@ -14,11 +14,12 @@ from alive.cli import run
 from alive.config import Config
 from alive.corpus.survey import Survey, survey
 from alive.engines import shape as shapes
+from alive.engines.context import check_context
 from alive.engines.shape import KNOWN, ModelShape
 from alive.errors import CorpusError, UserError
 from alive.plan import make_plan
 from alive.settings import known_keys, load_config, toml
-from alive.setup import starter
+from alive.setup import sizes, starter
 from alive.setup.config_file import Choice, config_file
 from alive.throughput import Throughput
 
@@ -155,7 +156,11 @@ def test_the_file_is_the_plan(
         assert (config.steps, config.evaluate) == (quickstart.steps, quickstart.evaluate)
     else:
         assert config.warmup.format_steps == 4
-        assert (config.sampling.solve_tokens, config.sampling.review_tokens) == (512, 256)
+        check_context(config)
+        sampling = config.sampling
+        # The toy's context is short.
+        assert (sampling.solve_tokens, sampling.review_tokens) == (512, 256) or model == "toy"
+        assert sampling.solve_tokens > load_config("quickstart").sampling.solve_tokens
 
 
 def test_the_seed_keeps_its_sizes_on_other_text(
@@ -297,23 +302,23 @@ def test_length_follows_time_and_text(
 )
 def test_documents_are_as_long_as_texts_and_machine(longest: int, on_gpu: bool, chunk: int) -> None:
     seen = Survey(1, (30, longest), 2, True, True)
-    found = starter._documents(seen, on_gpu)
+    found = sizes.documents(seen, on_gpu)
     assert found["corpus.chunk_tokens"].value == chunk
 
 
 @pytest.mark.parametrize(
-    ("longest", "on_gpu", "sizes"),
+    ("longest", "on_gpu", "wanted"),
     [(50, False, (512, 256)), (250, True, (512, 256)), (5000, False, (512, 256)),
      (257, True, (1024, 512)), (5000, True, (1024, 512))],
 )  # fmt: skip
 def test_attempts_have_room_for_twice_a_document(
-    longest: int, on_gpu: bool, sizes: tuple[int, int]
+    longest: int, on_gpu: bool, wanted: tuple[int, int]
 ) -> None:
     seen = Survey(1, (30, longest), 2, True, True)
-    chunk = starter._documents(seen, on_gpu)["corpus.chunk_tokens"].value
-    found = starter._completions(chunk, seen, on_gpu)
+    chunk = sizes.documents(seen, on_gpu)["corpus.chunk_tokens"].value
+    found = sizes.completions(chunk, seen, on_gpu)
     names = ("sampling.solve_tokens", "sampling.review_tokens")
-    assert tuple(found[name].value for name in names) == sizes
+    assert tuple(found[name].value for name in names) == wanted
 
 
 CONTEXT_NAMES = ("corpus.chunk_tokens", "sampling.solve_tokens", "sampling.review_tokens")
@@ -326,8 +331,8 @@ def test_all_keeps_to_the_models_context(positions: int | None, plain_tokenizer:
 
     renderer = make_renderer(plain_tokenizer)
     chosen = {"corpus.chunk_tokens": Choice(256, "")}
-    shorter = starter._within_context(chosen, renderer, positions)
-    need = longest(renderer, starter._config(chosen | shorter))
+    shorter = sizes.within_context(chosen, renderer, positions)
+    need = longest(renderer, sizes.as_config(chosen | shorter))
     if positions in (None, 4096):
         assert shorter == {}
         return
@@ -342,7 +347,7 @@ def test_all_keeps_to_the_models_context(positions: int | None, plain_tokenizer:
 def test_a_context_without_room_is_left_to_the_run_to_refuse(plain_tokenizer: Any) -> None:
     from alive.prompts import make_renderer
 
-    shorter = starter._within_context({}, make_renderer(plain_tokenizer), 8)
+    shorter = sizes.within_context({}, make_renderer(plain_tokenizer), 8)
     assert [shorter[name].value for name in CONTEXT_NAMES] == [8, 8, 8]
 
 
@@ -351,9 +356,9 @@ def test_a_step_that_takes_too_long_plays_less(timed: None) -> None:
 
     def paced(sample: float) -> tuple[int, ...]:
         choices = {"model.id": Choice("smollm2", ""), "model.dtype": Choice("float32", "")}
-        plan = make_plan(starter._config(choices), SMALL)
+        plan = make_plan(sizes.as_config(choices), SMALL)
         plan = replace(plan, throughput=Throughput(sample, 1e9))
-        game = starter._config(choices | starter._paced(choices, plan)).game
+        game = sizes.as_config(choices | starter._paced(choices, plan)).game
         return (game.masks_per_document, game.solutions_per_mask)
 
     # 8 x 16 attempts of 512 tokens, as many reviews of 256, 16 revisions, 8 proposals of 16:
@@ -371,11 +376,9 @@ def test_a_model_of_short_context_is_given_what_fits(
 ) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    from alive.engines.context import check_context
-
     folder = tmp_path / "model"
-    sizes = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 700}
-    GPT2LMHeadModel(GPT2Config(vocab_size=len(plain_tokenizer), **sizes)).save_pretrained(folder)
+    width = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 700}
+    GPT2LMHeadModel(GPT2Config(vocab_size=len(plain_tokenizer), **width)).save_pretrained(folder)
     plain_tokenizer.save_pretrained(folder)
     text = write(tmp_path / "a.jsonl", "one two three " * 100)
     monkeypatch.chdir(tmp_path)

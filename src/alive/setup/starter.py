@@ -12,12 +12,21 @@ from alive.corpus.survey import Survey, survey
 from alive.doors import is_stranger, model_world
 from alive.errors import UserError
 from alive.plan import LARGE, ROOM, Plan, make_plan, remedy, with_throughput
-from alive.settings import Layer, build_config, config_layers
 from alive.setup.config_file import Choice, config_file
+from alive.setup.sizes import (
+    Choices,
+    as_config,
+    completions,
+    documents,
+    from_preset,
+    rate,
+    sizes_of_game,
+    value_of,
+    within_context,
+)
 
 if TYPE_CHECKING:
     from alive.engines.shape import ModelShape
-    from alive.prompts import Renderer
 
 __all__ = ["Start", "find_start"]
 
@@ -27,15 +36,12 @@ HOUR = 3600.0
 STEP = 900.0
 """Seconds a step may take at most, each completion as long as it may be; most are far shorter."""
 
-_CHUNKS = (64, 128, 256, 512, 1024)
 _LEAST = {
     "game.documents_per_step": 1,
     "game.solutions_per_mask": 4,
     "game.masks_per_document": 2,
 }
 """What a step is cut down to where it would take too long, in this order."""
-
-Choices = dict[str, Choice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +127,15 @@ def find_start(model: str, paths: Sequence[str]) -> Start:
     }
     world = model_world(model)
     preset = world.preset.name.removesuffix(".toml") if world and world.preset else None
-    choices |= _from_preset(preset) if preset else _sizes(shape, on_gpu)
-    choices |= _documents(seen, on_gpu)
+    choices |= from_preset(preset) if preset else sizes_of_game(shape, on_gpu)
+    choices |= documents(seen, on_gpu)
     if not preset:
-        choices |= _completions(choices["corpus.chunk_tokens"].value, seen, on_gpu)
-    choices |= _within_context(choices, renderer, room(model))
+        choices |= completions(choices["corpus.chunk_tokens"].value, seen, on_gpu)
+    choices |= within_context(choices, renderer, room(model))
     choices |= _fitting(choices, shape, on_gpu)
     if "learn.learning_rate" not in choices:
-        choices["learn.learning_rate"] = _rate(shape, bool(choices["model.lora_rank"].value))
-    plan = with_throughput(make_plan(_config(choices), shape))
+        choices["learn.learning_rate"] = rate(shape, bool(choices["model.lora_rank"].value))
+    plan = with_throughput(make_plan(as_config(choices), shape))
     if not preset or (world and is_stranger(world, paths)):  # on its own these were measured
         choices |= _paced(choices, plan)
         plan = _timed(choices, plan)
@@ -139,116 +145,8 @@ def find_start(model: str, paths: Sequence[str]) -> Start:
 
 def _timed(choices: Choices, plan: Plan) -> Plan:
     """The plan of other settings for the same model, at the speed already measured."""
-    again = make_plan(_config(choices), plan.shape)
+    again = make_plan(as_config(choices), plan.shape)
     return replace(again, throughput=plan.throughput, note=plan.note)
-
-
-def _config(choices: Choices) -> Config:
-    layers: list[Layer] = []
-    for key, choice in choices.items():
-        section, _, name = key.rpartition(".")
-        leaf = {name: choice.value}
-        layers.append(("alive init", {section: leaf} if section else leaf))
-    return build_config(layers)
-
-
-def _value(config: Config, key: str) -> Any:
-    section, _, name = key.partition(".")
-    return getattr(getattr(config, section), name)
-
-
-def _from_preset(name: str) -> Choices:
-    """What a preset sets, but for model and corpus."""
-    [(_, values)] = config_layers(name, (), ())
-    choices: Choices = {}
-    for key, value in values.items():
-        leaves = value.items() if isinstance(value, dict) else [("", value)]
-        for leaf, setting in leaves:
-            choices[f"{key}.{leaf}" if leaf else key] = Choice(setting, f"as in the preset {name}.")
-    return {
-        key: choice for key, choice in choices.items() if key not in ("model.id", "corpus.paths")
-    }
-
-
-def _documents(seen: Survey, on_gpu: bool) -> Choices:
-    """How long documents may be, from how long the texts are and what the machine bears."""
-    most = 1024 if on_gpu else 256
-    longest = seen.quantile(0.9)
-    wanted = next((size for size in _CHUNKS if size >= longest), _CHUNKS[-1])
-    chosen = min(wanted, most)
-    why = f"nine of ten texts have up to {longest:,} tokens"
-    if not seen.cut:
-        why += "; they stay whole, so this is for the plan alone."
-    elif chosen < wanted:
-        device = "GPU" if on_gpu else "CPU"
-        why += f"; longer ones are cut, as a {device} bears no more."
-    else:
-        why += "."
-    return {"corpus.chunk_tokens": Choice(chosen, why)}
-
-
-def _completions(chunk: int, seen: Survey, on_gpu: bool) -> Choices:
-    """How long attempts and reviews may be, from how long the documents are."""
-    longest = min(seen.quantile(0.9), chunk)
-    usual = Config().sampling
-    solve, review = usual.solve_tokens, usual.review_tokens
-    why = f"documents of {longest:,} tokens, worked out in words; what ends sooner costs no more."
-    if on_gpu and 2 * longest > solve:
-        solve, review = 2 * solve, 2 * review
-    return {
-        "sampling.solve_tokens": Choice(solve, f"{why} If many attempts are cut, raise it."),
-        "sampling.review_tokens": Choice(review, "half of an attempt; a review names one step."),
-    }
-
-
-def _within_context(choices: Choices, renderer: Renderer, positions: int | None) -> Choices:
-    """Shorter texts and completions, in proportion, where a model's context has no room for them.
-
-    Raises:
-        ConfigError: Its templates alone leave no room.
-    """
-    from alive.engines.context import longest
-
-    names = ("corpus.chunk_tokens", "sampling.solve_tokens", "sampling.review_tokens")
-    shorter: Choices = {}
-    while positions and (need := longest(renderer, _config(choices | shorter))).tokens > positions:
-        scale = max(0, positions - need.template) / (need.filled + need.written)
-        config = _config(choices | shorter)
-        given = {name: _value(config, name) for name in names}
-        sizes = {name: max(8, int(scale * size) // 8 * 8) for name, size in given.items()}
-        if sizes == given:
-            break  # the run says what is missing
-        why = f"all that the model's context of {positions:,} tokens leaves room for."
-        shorter = {name: Choice(size, why) for name, size in sizes.items()}
-    return shorter
-
-
-def _sizes(shape: ModelShape, on_gpu: bool) -> Choices:
-    """How much is played and measured: as in the preset for such a machine."""
-    none = Choice([], "name questions of yours: without any, nothing is measured before and after.")
-    if not on_gpu and shape.parameters <= LARGE:
-        return {
-            "game.documents_per_step": Choice(1, "a small model on a CPU."),
-            "game.masks_per_document": Choice(4, "a small model on a CPU."),
-            "game.solutions_per_mask": Choice(8, "half the paper's, for a CPU."),
-            "evaluate.suites": none,
-            "evaluate.limit": Choice(60, "enough for a first look, in seconds."),
-        }
-    name = "qwen" if on_gpu else "laptop"
-    sections = ("game.", "evaluate.")
-    chosen = {key: one for key, one in _from_preset(name).items() if key.startswith(sections)}
-    return chosen | {"evaluate.suites": none}
-
-
-def _rate(shape: ModelShape, adapted: bool) -> Choice:
-    """A usual rate. Inferred: it was measured for no model but the seed."""
-    tail = "A usual rate, not measured for this model: try half and twice."
-    if adapted:
-        return Choice(1e-4, f"adapters bear more than all weights. {tail}")
-    for limit, rate in ((LARGE, 1e-3), (1_000_000_000, 5e-5), (5_000_000_000, 1e-5)):
-        if shape.parameters <= limit:
-            return Choice(rate, f"smaller for larger models. {tail}")
-    return Choice(1e-6, f"smaller for larger models. {tail}")
 
 
 def _fitting(choices: Choices, shape: ModelShape, on_gpu: bool) -> Choices:
@@ -258,13 +156,13 @@ def _fitting(choices: Choices, shape: ModelShape, on_gpu: bool) -> Choices:
         UserError: It fits with none.
     """
     for way in _ways(shape, on_gpu):
-        plan = make_plan(_config(choices | way), shape)
+        plan = make_plan(as_config(choices | way), shape)
         if plan.peak <= ROOM * plan.available and plan.fits:
             size = plan.config.learn.micro_batch_tokens
             return way | {
                 "learn.micro_batch_tokens": Choice(size, "the most that fits and gains anything.")
             }
-    plan = make_plan(_config(choices), shape)
+    plan = make_plan(as_config(choices), shape)
     raise UserError(f"{plan.model} does not fit this machine, whatever is set. {remedy(plan)}")
 
 
@@ -292,7 +190,7 @@ def _paced(choices: Choices, plan: Plan) -> Choices:
     smaller: Choices = {}
     for name, least in _LEAST.items():
         while (seconds := _timed(choices | smaller, plan).step_seconds or 0.0) > STEP:
-            size = _value(_config(choices | smaller), name)
+            size = value_of(as_config(choices | smaller), name)
             if size <= least:
                 break
             why = f"a step would take up to {seconds / 60:,.0f} min with {size}."
