@@ -99,10 +99,9 @@ def test_a_run_stands_for_its_newest_checkpoint(tmp_path: Path) -> None:
 
 
 def test_presets_know_how_long_their_models_write() -> None:
-    assert api._settings_for("smollm2")[1].solve_tokens == 64
     assert api._settings_for("seed")[1].solve_tokens == 64
     model, sampling = api._settings_for("some/model")
-    assert (model.id, sampling.solve_tokens) == ("some/model", 256)
+    assert (model.id, sampling.solve_tokens) == ("some/model", 512)
 
 
 def test_the_package_exports_its_calls() -> None:

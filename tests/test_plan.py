@@ -40,12 +40,13 @@ def test_memory_by_hand(roomy: None) -> None:
     assert plan.memory["Adam"] == 8000
     assert plan.memory["gradients"] == 4000
     # A token of a layer: 8 x 4 + 4 x (2 + 1) x 2 + 4 x 8 = 88 numbers.
-    assert plan.memory["activations"] == 1000 * 2 * 88 * 4
+    # A record of 256 + 512 + 256 tokens is wider than the pass.
+    assert plan.memory["activations"] == 1024 * 2 * 88 * 4
     # Five copies of all logits, which one slice holds, and the gradient of the embedding.
-    assert plan.memory["logits"] == 5 * 1000 * 10 * 4 + 4 * 10 * 4
-    # 6 completions of 256 + 96 + 64 tokens, 8 numbers each, and four copies of a token's logits.
-    assert plan.memory["cache and logits of completions"] == 6 * (416 * 8 * 4 + 16 * 10)
-    learning = 4000 + 1000 * 2 * 88 * 4 + 200_160
+    assert plan.memory["logits"] == 5 * 1024 * 10 * 4 + 4 * 10 * 4
+    # 6 completions of 256 + 512 + 256 tokens, 8 numbers each, and four copies of a token's logits.
+    assert plan.memory["cache and logits of completions"] == 6 * (1024 * 8 * 4 + 16 * 10)
+    learning = 4000 + 1024 * 2 * 88 * 4 + 5 * 1024 * 10 * 4 + 160
     assert plan.peak == 4000 + 8000 + plan.memory["runtime"] + learning
 
 
@@ -64,10 +65,10 @@ def test_memory_in_bfloat16_by_hand(roomy: None) -> None:
 
 def test_tokens_by_hand(roomy: None) -> None:
     plan = make_plan(Config(game=GAME), TINY)
-    sampled = 2 * 16 + 6 * (96 + 64) + 2 * 96
+    sampled = 2 * 16 + 6 * (512 + 256) + 2 * 512
     assert plan.sampled == sampled
-    prompts = 2 * 2 * 256 + 6 * (256 + 96) + 2 * (256 + 96 + 64)
-    rehearsed = (32 - 6) * (256 + 96 + 64)
+    prompts = 2 * 2 * 256 + 6 * (256 + 512) + 2 * (256 + 512 + 256)
+    rehearsed = (32 - 6) * (256 + 512 + 256)
     assert plan.trained == sampled + prompts + rehearsed
 
 
@@ -86,14 +87,16 @@ def test_paper_preset_is_planned_without_weights(monkeypatch: pytest.MonkeyPatch
     assert plan.shape.parameters == 7_615_616_512
     assert plan.memory["weights"] == 4 * 7_615_616_512  # float32 masters
     assert not plan.fits
-    assert with_throughput(plan, config).note == "not measured: it does not fit"
+    assert with_throughput(plan).note == "not measured: it does not fit"
     with pytest.raises(UserError, match=r"Qwen/Qwen2.5-7B does not fit this machine. It needs"):
         require_fit(plan)
 
 
 def test_known_shapes_add_up() -> None:
     """The table's sizes give the counts their model cards state."""
-    for shape, tied, bias in ((KNOWN["Qwen/Qwen2.5-7B"], 0, 1), (KNOWN["smollm2"], 1, 0)):
+    ties = {"Qwen/Qwen2.5-7B": 0}
+    for name, shape in KNOWN.items():
+        tied, bias = ties.get(name, 1), "Qwen2.5" in name
         attention, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
         layer = 2 * shape.hidden * attention + 2 * shape.hidden * keys
         layer += bias * (attention + 2 * keys)
@@ -104,10 +107,11 @@ def test_known_shapes_add_up() -> None:
 
 def test_remedies_are_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
     # Weights, gradients and moments of 135 million take 2.15 GB, the process 0.43, logits 0.45;
-    # 8,192 tokens of recomputed activations take 1 GB, 352 of them next to nothing.
-    config = Config(model=ModelConfig(id="smollm2", dtype="float32"))
+    # 8,192 tokens of recomputed activations take 1 GB, 1,024 of them next to nothing.
+    learn = LearnConfig(micro_batch_tokens=8192)
+    config = Config(model=ModelConfig(id="smollm2", dtype="float32"), learn=learn)
     monkeypatch.setattr(planning, "_available_memory", lambda: 3_300_000_000)
-    words = "It would fit with learn.micro_batch_tokens=352 and learn.checkpointing=on."
+    words = "It would fit with learn.micro_batch_tokens=1024 and learn.checkpointing=on."
     assert words in remedy(make_plan(config))
     monkeypatch.setattr(planning, "_available_memory", lambda: 2_900_000_000)
     assert "It would fit with model.lora_rank=16" in remedy(make_plan(config))
@@ -146,6 +150,53 @@ def test_shape_of_something_else(tmp_path: Path) -> None:
 
 def test_absent_weights_are_not_timed(roomy: None) -> None:
     config = Config(model=ModelConfig(id="somebody/model"))
-    plan = with_throughput(make_plan(config, TINY), config)
+    plan = with_throughput(make_plan(config, TINY))
     assert plan.throughput is None
     assert plan.note == "not measured: the weights are not on this machine"
+
+
+@pytest.mark.parametrize(
+    ("memory", "on_gpu", "passes"),
+    [(1e12, True, 8192), (1e12, False, 1024), (3.4e9, False, 1024), (1.0, True, 1024)],
+)
+def test_a_pass_takes_what_the_memory_leaves(
+    memory: float, on_gpu: bool, passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from alive.engines import shape as shapes
+
+    monkeypatch.setattr(planning, "_available_memory", lambda: int(memory))
+    monkeypatch.setattr(shapes, "free_gpu_memory", lambda: int(memory) if on_gpu else None)
+    config = Config(model=ModelConfig(id="smollm2", dtype="float32"))
+    plan = make_plan(config)
+    assert plan.config.learn.micro_batch_tokens == passes
+    assert planning.settled(config) == plan.config
+    assert planning.settled(plan.config) is plan.config
+
+
+def test_a_pass_is_halved_until_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    from alive.engines import shape as shapes
+
+    learn = LearnConfig(checkpointing="off")
+    config = Config(model=ModelConfig(id="smollm2", dtype="float32"), learn=learn)
+    monkeypatch.setattr(shapes, "free_gpu_memory", lambda: 1)
+    monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
+    peaks = {
+        size: make_plan(planning._with_passes(config, size)).peak for size in (8192, 4096, 2048)
+    }
+    assert peaks[8192] > peaks[4096] > peaks[2048]
+    for size, smaller in ((8192, 4096), (4096, 2048)):
+        # A little too few for the larger, with room left over for others.
+        monkeypatch.setattr(
+            planning, "_available_memory", lambda peak=peaks[size]: int(peak / planning.ROOM) - 2
+        )
+        chosen = planning.settled(config).learn.micro_batch_tokens
+        assert chosen == smaller, size
+
+
+def test_a_run_goes_on_with_the_passes_it_began_with(tmp_path: Path) -> None:
+    from alive.store import RunFolder
+
+    config = Config(out=str(tmp_path / "run"), model=ModelConfig(id="smollm2"))
+    began = planning._with_passes(config, 640)
+    RunFolder.create(began.out, began, False).close()
+    assert planning.settled(config, resume=True) == began

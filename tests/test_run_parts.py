@@ -109,6 +109,7 @@ def test_a_step_is_summed_up_by_hand() -> None:
         "difficulty": {"challenging": 1, "not recoverable": 1},
         "reviews_unparsed": 0.25,
         "reviews_honest": 0.5,
+        "teacher_silent": 0,
         "reviews_leaking": 0.25,
         "words_leaking": 0,
         "rehearsed": {"x": 1, "y": 2},

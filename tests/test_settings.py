@@ -16,11 +16,11 @@ def test_later_layers_win(tmp_path: Path) -> None:
     second = tmp_path / "b.toml"
     first.write_text("seed = 1\n[game]\nmasks_per_document = 2\nsolutions_per_mask = 3\n")
     second.write_text("seed = 2\n[game]\nmasks_per_document = 5\n")
-    config = load_config("smollm2", [first, second], ["game.masks_per_document=6"])
+    config = load_config("laptop", [first, second], ["game.masks_per_document=6"])
     assert config.seed == 2
     assert config.game.masks_per_document == 6
     assert config.game.solutions_per_mask == 3
-    assert config.model.id == "smollm2"
+    assert config.model.id == "Qwen/Qwen2.5-0.5B-Instruct"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,9 @@ def test_file_mistakes(tmp_path: Path) -> None:
 
 
 def test_unknown_preset() -> None:
-    with pytest.raises(ConfigError, match=r"did you mean paper\?\); there are paper, quickstart"):
+    with pytest.raises(
+        ConfigError, match=r"did you mean paper\?\); there are laptop, paper, quickstart, qwen"
+    ):
         load_config("papper")
 
 
@@ -153,6 +155,43 @@ def test_paper_preset_holds_the_papers_numbers() -> None:
 def test_group_sizes_are_the_papers_and_smaller_ones(preset: str, sizes: tuple[int, int]) -> None:
     game = load_config(preset).game
     assert (game.masks_per_document, game.solutions_per_mask) == sizes
+
+
+SIZES = (
+    *("steps", "game.documents_per_step", "game.masks_per_document", "game.solutions_per_mask"),
+    *("game.revisions_per_mask", "game.reviews_per_document", "sampling.pose_tokens"),
+    *("sampling.solve_tokens", "sampling.review_tokens", "learn.micro_batch_tokens"),
+    *("learn.learning_rate", "evaluate.suites", "evaluate.condition_tasks"),
+)
+
+
+def value(config: Config, key: str) -> object:
+    found: object = config
+    for part in key.split("."):
+        found = getattr(found, part)
+    return found
+
+
+@pytest.mark.parametrize("key", SIZES)
+def test_no_general_default_is_the_seeds_by_accident(key: str) -> None:
+    """The seed's sizes stand in its own preset, so another default never changes its runs."""
+    import tomllib
+
+    from alive.doors import preset_files
+
+    seeds = value(load_config("quickstart"), key)
+    for general in (Config(), load_config("qwen"), load_config("paper")):
+        assert value(general, key) != seeds
+    assert value(Config(), key) != seeds
+    section, _, leaf = key.rpartition(".")
+    written = tomllib.loads(preset_files()["quickstart"].read_text("utf-8"))
+    assert leaf in (written[section] if section else written)
+
+
+def test_attempts_and_reviews_of_a_general_model_have_room() -> None:
+    for preset in (None, "qwen", "laptop"):
+        sampling = load_config(preset).sampling
+        assert (sampling.solve_tokens, sampling.review_tokens) == (512, 256)
 
 
 def test_every_setting_is_described() -> None:

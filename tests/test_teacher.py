@@ -172,12 +172,128 @@ def test_another_protocol_is_named(data):
     assert len(server.requests) == 1
 
 
-def test_an_answer_without_text():
-    with (
-        Server(lambda handler, body, count: handler.send(200, good(None))) as server,
-        pytest.raises(AliveError, match="sent no text"),
-    ):
+SILENT = {
+    "reasoning alone": {"content": None, "reasoning_content": "Let me see: 3 and 4"},
+    "no content at all": {"reasoning": "Let me see"},
+    "an empty text": {"content": ""},
+    "blanks": {"content": " \n"},
+    "thinking left in the text": {"content": "<think>Let me see: 3 and"},
+    "nothing after the thinking": {"content": "Let me see</think>\n"},
+    "parts without text": {"content": [{"type": "thinking", "thinking": "hm"}]},
+    "a refusal": {"content": None, "refusal": "I cannot"},
+}
+"""CASES 20, first kind: messages of endpoints that are sound and hold no critique."""
+
+
+def reply(message):
+    return json.dumps({"choices": [{"message": {"role": "assistant"} | message}]}).encode()
+
+
+@pytest.mark.parametrize("kind", SILENT)
+def test_an_answer_without_text_is_asked_for_again(kind):
+    def answer(handler, body, count):
+        handler.send(200, good("fine") if count == 3 else reply(SILENT[kind]))
+
+    with Server(answer) as server:
+        assert teacher(server).critiques([ask("a")]) == ["fine"]
+    assert len(server.requests) == 3
+    assert server.requests[0] == server.requests[2]
+
+
+@pytest.mark.parametrize("kind", SILENT)
+def test_an_attempt_without_an_answer_is_counted_and_ends_nothing(kind):
+    def answer(handler, body, count):
+        mute = body["messages"][-1]["content"] == "mute"
+        handler.send(200, reply(SILENT[kind]) if mute else good("fine"))
+
+    said = r"no text for 2 of 3 attempts, asked 3 times each.*raise sampling.review_tokens"
+    with Server(answer) as server, pytest.warns(UserWarning, match=said):
+        found = teacher(server, retries=2).critiques([ask("mute"), ask("b"), ask("mute")])
+    assert found == [None, "fine", None]
+    assert len(server.requests) == 7
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<think>is it?</think>\n\nVerdict: right",
+        "is it?</think>Verdict: right",
+        [{"type": "thinking", "text": "is it?"}, {"type": "text", "text": "Verdict: right"}],
+    ],
+)
+def test_what_a_model_thought_is_no_critique(content):
+    with Server(lambda h, body, count: h.send(200, reply({"content": content}))) as server:
+        assert teacher(server).critiques([ask("a")]) == ["Verdict: right"]
+
+
+SECRET = [
+    *("http://me:hunter2@127.0.0.1:1/v1", "https://hunter2@host.example/v1"),
+    *("https://host.example/v1?api_key=hunter2", "https://host.example/v1#token=hunter2"),
+    *("http://me:hunter2@", "me:hunter2@host.example/v1", "ftp://me:hunter2@host/v1"),
+    *("http://127.0.0.1:1/v1?sig=hunter2", "http://[me:hunter2@::1"),
+]
+"""CASES 20, second kind: URLs that hold what must not be recorded."""
+
+
+@pytest.mark.parametrize("url", SECRET)
+def test_a_secret_in_the_url_is_refused_and_never_repeated(url, tmp_path, capsys, monkeypatch):
+    from pydantic import ValidationError
+
+    from alive.cli import run
+    from alive.config import WarmupConfig
+    from alive.settings import load_config
+
+    with pytest.raises(ConfigError, match="password or a query") as direct:
+        EndpointTeacher(url, "m")
+    file = tmp_path / "mine.toml"
+    file.write_text(f'[warmup]\nteacher = "{url}"\n')
+    with pytest.raises(ConfigError, match=r"mine\.toml: warmup\.teacher holds") as read:
+        load_config(files=[file])
+    with pytest.raises(ValidationError, match="password or a query") as made:
+        WarmupConfig(teacher=url)
+    monkeypatch.chdir(tmp_path)
+    out = ["--set", "warmup.teacher_model=m", "--out", "run"]
+    assert run(["train", "--set", f"warmup.teacher={url}", *out]) == 2
+    said = capsys.readouterr().err
+    assert "ALIVE_TEACHER_KEY" in said
+    assert "hunter2" not in f"{direct.value}{read.value}{made.value}{said}"
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "teacher.example", "127.0.0.1.example", "10.0.0.3"])
+def test_a_key_never_crosses_the_network_in_the_clear(host, monkeypatch, recwarn):
+    monkeypatch.setenv(KEY_VARIABLE, "hunter2")
+    with pytest.raises(ConfigError, match=r"by https://, .*tunnel.*unset ALIVE_TEACHER_KEY") as e:
+        EndpointTeacher(f"http://{host}:8000/v1", "m")
+    assert "hunter2" not in str(e.value)
+    assert not recwarn.list
+    for local in ("127.0.0.1", "localhost", "[::1]"):
+        EndpointTeacher(f"http://{local}:8000/v1", "m")
+    with pytest.warns(UserWarning, match="will be sent there"):
+        EndpointTeacher(f"https://{host}/v1", "m")
+
+
+def test_a_key_with_a_line_break_is_a_key(monkeypatch):
+    monkeypatch.setenv(KEY_VARIABLE, "k1\n")
+    with Server(echo) as server:
         teacher(server).critiques([ask("a")])
+    assert server.keys == ["Bearer k1"]
+    monkeypatch.setenv(KEY_VARIABLE, "hunter2\nX-Other: 1")
+    with pytest.raises(ConfigError, match="characters that no key has") as caught:
+        teacher(server)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_run_asks_for_an_endpoint_it_can_use_before_it_loads_anything(tmp_path, monkeypatch):
+    import alive
+    from alive.settings import load_config
+
+    monkeypatch.setenv(KEY_VARIABLE, "hunter2")
+    given = ["warmup.steps=1", f'out="{tmp_path}/run"', "warmup.teacher_model=m"]
+    given.append("warmup.teacher=http://192.0.2.7/v1")
+    with pytest.raises(ConfigError, match="plain HTTP"):
+        alive.train(load_config("quickstart", overrides=given))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -192,7 +308,10 @@ def test_a_refusal_is_the_users_to_mend_and_never_repeated_or_followed(code, say
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("url", ["", "templete", "ftp://127.0.0.1/v1", "http:///v1", "file:///x"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "templete", "ftp://127.0.0.1/v1", "http:///v1", "file:///x", "http://[x", "http://a:b/v1"],
+)
 def test_a_wrong_url_is_refused(url):
     with pytest.raises(ConfigError, match="neither 'auto' nor"):
         EndpointTeacher(url, "m")

@@ -30,11 +30,18 @@ def attempt(text: str, correct: bool, index: int = 0) -> Attempt:
     return Attempt("t", index, rollout, None, correct)
 
 
+def endpoint(teacher_model: str = "judge", review_tokens: int = 64) -> Config:
+    return Config(
+        warmup=WarmupConfig(teacher="http://127.0.0.1:9/v1", teacher_model=teacher_model),
+        sampling=SamplingConfig(review_tokens=review_tokens),
+    )
+
+
 TASK = Task("t", "doc", "Ann has 3 pens and buys 4 more pens. Now she has \\mask{}.", "7", "random")
 
 
 def test_the_template_names_the_first_faulty_step(renderer) -> None:
-    critic = make_critic(WarmupConfig(), renderer)
+    critic = make_critic(Config(), renderer)
     tries = [
         attempt("3+4=7\n\\boxed{7}", True, 0),
         attempt("3+4=8\n\\boxed{8}", False, 1),
@@ -66,7 +73,7 @@ def test_an_endpoint_is_told_the_hidden_text_and_the_outcome(renderer, monkeypat
         return ["Summary: well\nVerdict: right\nScore: 9"] * len(prompts)
 
     monkeypatch.setattr(EndpointTeacher, "critiques", critiques)
-    config = WarmupConfig(teacher="http://127.0.0.1:1/v1", teacher_model="some")
+    config = endpoint()
     critic = make_critic(config, renderer)
     tries = [attempt("\\boxed{7}", True, 0), attempt("\\boxed{8}", False, 1)]
     assert [review.verdict for review in critic([TASK] * 2, tries)] == [True, True]
@@ -173,7 +180,7 @@ def test_without_a_world_or_an_endpoint_the_policy_is_its_own_teacher(seed_token
 
 def test_an_endpoint_is_checked_before_it_is_asked() -> None:
     with pytest.raises(ConfigError, match="teacher"):
-        make_critic(WarmupConfig(teacher="not a url", teacher_model="x"), PlainRenderer())
+        make_critic(endpoint(teacher_model=""), PlainRenderer())
 
 
 def test_an_endpoints_words_are_read_like_the_policys(monkeypatch, renderer) -> None:
@@ -186,7 +193,7 @@ def test_an_endpoints_words_are_read_like_the_policys(monkeypatch, renderer) -> 
         return ["Step 1 is off.\nSummary: it is 7\nVerdict: wrong\nScore: 3", "what"]
 
     monkeypatch.setattr(EndpointTeacher, "critiques", critiques)
-    config = WarmupConfig(teacher="http://127.0.0.1:9/v1", teacher_model="judge")
+    config = endpoint()
     tries = [attempt("3+4=8\n\\boxed{8}", False, 0), attempt("hm", False, 1)]
     leaking, mute = make_critic(config, renderer)([TASK] * 2, tries)
     assert (leaking.verdict, leaking.faulty_step, leaking.score) == (False, 1, 3.0)
@@ -194,3 +201,52 @@ def test_an_endpoints_words_are_read_like_the_policys(monkeypatch, renderer) -> 
     assert (mute.verdict, mute.attempt_index) == (None, 1)
     shown = str(asked[0])
     assert all(part in shown for part in ("3+4=8", "Ann has 3 pens", "7"))
+
+
+def test_an_endpoint_may_write_as_long_as_a_review(monkeypatch, renderer) -> None:
+    asked = []
+
+    def critiques(self, prompts):
+        asked.append(self.max_tokens)
+        return [None] * len(prompts)
+
+    monkeypatch.setattr(EndpointTeacher, "critiques", critiques)
+    make_critic(endpoint(review_tokens=77), renderer)([TASK], [attempt("hm", False)])
+    assert asked == [77]
+
+
+def test_an_attempt_on_which_the_endpoint_was_silent_has_no_review(monkeypatch, renderer) -> None:
+    monkeypatch.setattr(
+        EndpointTeacher, "critiques", lambda self, prompts: [None, "Verdict: wrong"]
+    )
+    tries = [attempt("hm", False, 0), attempt("so", False, 1)]
+    silent, given = make_critic(endpoint(), renderer)([TASK] * 2, tries)
+    assert (silent.given, silent.attempt_index, silent.verdict) == (False, 0, None)
+    assert (given.given, given.verdict) == (True, False)
+
+
+def test_an_endpoint_is_asked_in_the_users_own_words(
+    monkeypatch, plain_tokenizer, renderer, tmp_path
+) -> None:
+    asked = []
+
+    def critiques(self, prompts):
+        asked.extend(prompts)
+        return [None] * len(prompts)
+
+    monkeypatch.setattr(EndpointTeacher, "critiques", critiques)
+    own = "Mine: $passage $attempt $span $outcome"
+    (tmp_path / "review_privileged.txt").write_text(own)
+    (tmp_path / "system.txt").write_text("You are mine.")
+    make_critic(endpoint(), make_renderer(plain_tokenizer, str(tmp_path)))(
+        [TASK], [attempt("hm", False)]
+    )
+    # A world's prompts are for its own model, and no chat.
+    make_critic(endpoint(), renderer)([TASK], [attempt("hm", False)])
+    mine, shipped = asked
+    assert mine == [
+        {"role": "system", "content": "You are mine."},
+        {"role": "user", "content": f"Mine: {TASK.passage} hm 7 wrong"},
+    ]
+    assert [message["role"] for message in shipped] == ["system", "user"]
+    assert "Mine" not in str(shipped)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alive import aio
-from alive.config import Config, ModelConfig, SamplingConfig
+from alive.config import ModelConfig, SamplingConfig
 from alive.errors import UserError
 from alive.protocols import Sampler, SamplingParams
 from alive.publish import export
 from alive.seeding import derive, digest
-from alive.settings import load_config, preset_names, stored_config
+from alive.settings import Layer, build_config, config_layers, implied_preset, stored_config
 from alive.types import Attempt, Review
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from alive.prompts.render import Renderer
 
 __all__ = ["Policy", "Solution", "evaluate", "export", "open_policy", "solve"]
-
-_GENERAL_TOKENS = 256
-"""Longest attempt of a model that no preset knows: room for a few steps of worked reasoning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +176,6 @@ def _settings_for(model: str) -> tuple[ModelConfig, SamplingConfig]:
         # A checkpoint of adapters names its base.
         update = {"id": str(newest_model(model)), "lora_rank": 0}
         return config.model.model_copy(update=update), config.sampling
-    known = {load_config(name).model.id: load_config(name) for name in preset_names()}
-    if model in known:
-        return known[model].model, known[model].sampling
-    sampling = SamplingConfig(solve_tokens=_GENERAL_TOKENS, review_tokens=_GENERAL_TOKENS)
-    return Config().model.model_copy(update={"id": model}), sampling
+    named: Layer = ("", {"model": {"id": model}})
+    config = build_config([*config_layers(implied_preset([named]), (), ()), named])
+    return config.model, config.sampling

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -34,6 +35,30 @@ def _arm(name: str) -> str:
         known = ", ".join(repr(arm) for arm in ARMS)
         raise PydanticCustomError("arm", f"one of {known}, or your own as 'module:function'")
     return name
+
+
+def teacher_fault(url: str) -> str:
+    """Says what is wrong with the URL of a teacher, without a word of what may be secret in it.
+
+    Settings are recorded: in the run folder, its report, and by trackers on other machines.
+    """
+    # Looked for in the whole text: what is no proper URL may hold a secret all the same.
+    if any(sign in url for sign in "@?#"):
+        return (
+            "holds a user name, a password or a query, and settings are recorded where others "
+            "read them. Leave them out; a key goes into the environment variable ALIVE_TEACHER_KEY"
+        )
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if usable:
+        return ""
+    return (
+        f"is neither 'template' nor an http(s) URL: {url!r}; an endpoint on this machine looks "
+        "like http://127.0.0.1:8000/v1"
+    )
 
 
 ArmName = Annotated[str, AfterValidator(_arm)]
@@ -127,8 +152,8 @@ class SamplingConfig(Section):
         1.0, description="nucleus mass; arm grpo needs 1"
     )
     pose_tokens: Count = Field(16, description="longest span proposal, tokens")
-    solve_tokens: Count = Field(96, description="longest attempt, tokens")
-    review_tokens: Count = Field(64, description="longest review, tokens")
+    solve_tokens: Count = Field(512, description="longest attempt, tokens")
+    review_tokens: Count = Field(256, description="longest review, tokens")
 
 
 class LearnConfig(Section):
@@ -146,17 +171,26 @@ class LearnConfig(Section):
     corrected_weight: Annotated[float, Field(ge=0.0)] = Field(
         0.0, description="weight of corrected attempts as attempts, relative to right ones"
     )
-    micro_batch_tokens: Count = Field(
-        8192, description="tokens (padding included) of one forward and backward pass"
+    micro_batch_tokens: CountOrZero = Field(
+        0,
+        description="tokens (padding included) of one forward and backward pass; 0: the most, up "
+        "to 8,192, that fits the memory that is free at the start",
     )
     checkpointing: Literal["auto", "on", "off"] = Field(
         "auto",
         description="recompute activations in the backward pass; auto: where they would not fit",
     )
 
+    @property
+    def pass_tokens(self) -> int:
+        """Tokens of one pass; the most there are where nobody planned."""
+        return self.micro_batch_tokens or 8192
+
 
 class WarmupConfig(Section):
     """Before the policy is on its own."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # a URL may hold a secret
 
     steps: CountOrZero = Field(
         8, description="S, steps in which both views of the reviewer learn a teacher's critiques"
@@ -173,12 +207,20 @@ class WarmupConfig(Section):
         "own right attempts",
     )
 
+    @model_validator(mode="after")
+    def _usable_teacher(self) -> WarmupConfig:
+        """A teacher is an endpoint that can be named to others."""
+        fault = "" if self.teacher == "auto" else teacher_fault(self.teacher)
+        if fault:
+            raise PydanticCustomError("together", "{said}", {"said": f"warmup.teacher {fault}"})
+        return self
+
 
 class EvaluateConfig(Section):
     """Before and after."""
 
     suites: tuple[str, ...] = Field(
-        ("seed",), description="suite names or files evaluated before and after"
+        (), description="suite names or JSONL files evaluated before and after; none: no table"
     )
     limit: CountOrZero = Field(0, description="items a suite, 0: all")
     samples: CountOrZero = Field(

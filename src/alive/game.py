@@ -30,12 +30,14 @@ class Played:
         proposed: Tasks the poser itself proposed.
         filled: Tasks that an earlier step or chance chose.
         refused: Number of proposals refused, by reason.
+        silent: Attempts for which a teacher was asked and sent no text.
     """
 
     episode: Episode
     proposed: int
     filled: int
     refused: dict[str, int]
+    silent: int = 0
 
 
 async def play_all(
@@ -115,12 +117,14 @@ async def play(
     attempts = list(chain.from_iterable(groups))
     reviews: list[Review] = []
     revisions: list[Attempt] = []
+    silent = 0
     if reviewed:
         judged = _hardest(groups, game.reviews_per_document)
         judged_tasks = [owners[i] for i in judged]
         judged_attempts = [attempts[i] for i in judged]
         if critic is not None:
             written = critic(judged_tasks, judged_attempts)
+            silent = sum(not review_.given for review_ in written)
         else:
             written = await review.review_each(
                 sampler, renderer, judged_tasks, judged_attempts, True, judging, seed, tries
@@ -146,7 +150,7 @@ async def play(
         pose_rollouts=posed.rollouts,
         pose_reasons=posed.reasons,
     )
-    return Played(episode, posed.proposed_valid, posed.filled, posed.invalid)
+    return Played(episode, posed.proposed_valid, posed.filled, posed.invalid, silent)
 
 
 async def _attempts(

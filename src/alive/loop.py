@@ -11,6 +11,7 @@ from alive import aio, arms
 from alive.arms.rehearsal import LEAST, rehearsed, remembered
 from alive.config import Config
 from alive.game import Played, play_all
+from alive.plan import settled
 from alive.protocols import SamplingParams
 from alive.roles.pose import blind_guesses
 from alive.seeding import derive
@@ -43,6 +44,7 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
         Terminated: SIGTERM or SIGHUP, after the state was saved.
     """
     arms.check(config)
+    config = settled(config, resume=resume)
     with Session.open(config, resume, console) as run:
         run.evaluate("before")
         with run.bars("formats", run.state.formats_learned, config.warmup.format_steps):
@@ -94,7 +96,7 @@ async def play_documents(run: Session, conditioned: bool, warm: bool) -> list[Pl
         run, run.renderer, config.game.solutions_per_mask, solving,
         derive(config.seed, "guesses", state.step),
     )  # fmt: skip
-    critic = make_critic(config.warmup, run.renderer) if warm else None
+    critic = make_critic(config, run.renderer) if warm else None
     return await play_all(
         run.next_documents(), state.step, run, run.renderer, config,
         critic=critic, tries=TRIES if warm and critic is None else 1,

@@ -78,6 +78,7 @@ def step_metrics(
         "reviews_unparsed": _mean([r.verdict is None for r in reviews]),
         "reviews_cut": _mean([r.rollout.stop == "length" for r in reviews if r.rollout]),
         "reviews_honest": _mean([review.verdict is a.correct for a, review in judged]),
+        "teacher_silent": sum(game.silent for game in played),
         "reviews_leaking": _mean([r.leaks for r in reviews]),
         "words_leaking": sum(_leaking(e, trained) for e in episodes),
         "rehearsed": dict(sorted(Counter(record.document_id for record in replayed).items())),

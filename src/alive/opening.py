@@ -14,6 +14,7 @@ from alive.protocols import Policy
 from alive.state import State
 from alive.store import RunFolder
 from alive.trackers import open_trackers, require_packages
+from alive.warmup import open_endpoint
 from alive.watch import Display, Watch
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def open_run(config: Config, resume: bool, console: Console | None) -> Opened:
     from alive.engines.context import check_context
 
     require_packages(config.log)
+    if config.warmup.steps:
+        open_endpoint(config)
     display = Display(console or RichConsole())
     suites = [
         load_suite(name, config.evaluate.limit, config.seed) for name in config.evaluate.suites

@@ -16,9 +16,26 @@ from alive.doors import models
 from alive.engines.footprint import Footprint
 from alive.engines.shape import ModelShape, read_shape
 from alive.errors import ModelError, UserError
+from alive.store import is_run, resumable_config
 from alive.throughput import Throughput, measure_throughput
 
-__all__ = ["Plan", "make_plan", "remedy", "require_fit", "trained_parameters", "with_throughput"]
+__all__ = [
+    "LARGE",
+    "ROOM",
+    "Plan",
+    "make_plan",
+    "remedy",
+    "require_fit",
+    "settled",
+    "trained_parameters",
+    "with_throughput",
+]
+
+LARGE = 50_000_000
+"""Parameters from which a CPU bears small games and narrow passes alone."""
+
+ROOM = 0.9
+"""Share of the memory available that a choice may fill: others on the machine need some too."""
 
 _GB = 1e9
 
@@ -28,7 +45,7 @@ class Plan:
     """The cost of a run.
 
     Attributes:
-        config: The run's settings.
+        config: The run's settings, those of the memory settled.
         shape: The model's sizes.
         memory: Bytes by part.
         peak: Bytes at the worst moment: some parts exclude each other.
@@ -105,6 +122,7 @@ def make_plan(config: Config, shape: ModelShape | None = None) -> Plan:
         ModelError: The model's sizes cannot be read.
     """
     shape = shape or read_shape(config.model.id)
+    config = settled(config, shape)
     memory = _memory(config, shape)
     sampled, trained = _tokens(config)
     weights = trained_parameters(config, shape)
@@ -119,6 +137,50 @@ def make_plan(config: Config, shape: ModelShape | None = None) -> Plan:
         sampled=sampled,
         trained=trained,
     )
+
+
+def settled(config: Config, shape: ModelShape | None = None, *, resume: bool = False) -> Config:
+    """Fills in what settings leave to this machine: how many tokens a pass has.
+
+    The most of 8,192 and its halves with which the run fits, where any fits, and never fewer than
+    the longest record. On a CPU wider passes pad more than they gain, and the logits of a large
+    model leave its caches.
+
+    Args:
+        config: The run's settings.
+        shape: The model's sizes; None reads them.
+        resume: Whether the run in ``config.out`` goes on, with what it began with.
+
+    Raises:
+        ModelError: The model's sizes cannot be read.
+    """
+    from alive.engines.shape import free_gpu_memory
+
+    if config.learn.micro_batch_tokens:
+        return config
+    if resume and is_run(config.out):
+        return _with_passes(config, resumable_config(config.out)["learn"]["micro_batch_tokens"])
+    shape = shape or read_shape(config.model.id)
+    widest = 8192
+    if free_gpu_memory() is None:
+        widest = 1024 if shape.parameters > LARGE else 2048
+    longest = _longest(config)
+    sizes = [size for size in (8192, 4096, 2048, 1024, 512) if longest <= size <= widest]
+    ways = [_with_passes(config, size) for size in sizes or [longest]]
+    available = _available_memory()
+    fitting = (way for way in ways if _memory(way, shape).peak <= ROOM * available)
+    return next(fitting, ways[-1])
+
+
+def _with_passes(config: Config, tokens: int) -> Config:
+    learn = config.learn.model_copy(update={"micro_batch_tokens": tokens})
+    return config.model_copy(update={"learn": learn})
+
+
+def _longest(config: Config) -> int:
+    """Tokens of the longest record, template apart."""
+    sampling = config.sampling
+    return config.corpus.chunk_tokens + sampling.solve_tokens + sampling.review_tokens
 
 
 def trained_parameters(config: Config, shape: ModelShape) -> int:
@@ -160,15 +222,15 @@ def require_fit(plan: Plan) -> None:
         raise UserError(f"{plan.model} does not fit this machine. {remedy(plan)}")
 
 
-def with_throughput(plan: Plan, config: Config) -> Plan:
+def with_throughput(plan: Plan) -> Plan:
     """Adds measured speed, where the model is on this machine and fits."""
-    name = config.model.id
+    name = plan.model
     if not plan.fits:
         return replace(plan, note="not measured: it does not fit")
     if name not in (*models(), "smollm2") and not Path(name).expanduser().is_dir():
         return replace(plan, note="not measured: the weights are not on this machine")
     try:
-        return replace(plan, throughput=measure_throughput(config), note="")
+        return replace(plan, throughput=measure_throughput(plan.config), note="")
     except ModelError as error:
         return replace(plan, note=f"not measured: {error}")
 
@@ -180,18 +242,18 @@ def _memory(config: Config, shape: ModelShape) -> Footprint:
     from alive.engines.shape import free_gpu_memory
     from alive.learn.head import slice_bytes
 
-    game, sampling, learn = config.game, config.sampling, config.learn
+    game, learn = config.game, config.learn
     on_gpu = free_gpu_memory() is not None
     device = "cuda" if on_gpu else "cpu"
     compute = _compute(config, shape, device)
-    longest = config.corpus.chunk_tokens + sampling.solve_tokens + sampling.review_tokens
+    longest = _longest(config)
     attempts = game.documents_per_step * game.masks_per_document * game.solutions_per_mask
     row = shape.cache_bytes(longest, 2 if compute == "bfloat16" else 4) + 16 * shape.vocabulary
     activation = activation_bytes_of(config.model.id, shape, config.model.lora_rank, compute)
-    tokens = max(learn.micro_batch_tokens, longest)
+    tokens = max(learn.pass_tokens, longest)
     free = _available_memory() - 12 * trained_parameters(config, shape)
     recomputes = learn.checkpointing == "on" or (
-        learn.checkpointing == "auto" and activation * learn.micro_batch_tokens > free / 2
+        learn.checkpointing == "auto" and activation * learn.pass_tokens > free / 2
     )
     return footprint(
         shape,
@@ -227,7 +289,7 @@ def _tokens(config: Config) -> tuple[int, int]:
     # A task's attempts share one prompt; each review and revision has its own, which holds the
     # attempt and, in a revision, its review.
     prompts = 2 * tasks * chunk + reviews * (chunk + sampling.solve_tokens)
-    whole = chunk + sampling.solve_tokens + sampling.review_tokens
+    whole = _longest(config)
     prompts += revisions * whole
     rehearsed = max(0, LEAST - reviews)
     return written, written + prompts + rehearsed * whole
@@ -235,7 +297,7 @@ def _tokens(config: Config) -> tuple[int, int]:
 
 def _cheaper(config: Config) -> list[tuple[str, Config]]:
     """Ways to save memory, the mildest first."""
-    longest = config.corpus.chunk_tokens + config.sampling.solve_tokens
+    longest = _longest(config)
     small = config.learn.model_copy(update={"micro_batch_tokens": longest, "checkpointing": "on"})
     lora = config.model.model_copy(update={"lora_rank": 16})
     less = f"learn.micro_batch_tokens={longest} and learn.checkpointing=on"

@@ -117,6 +117,16 @@ def gone_in(values: Mapping[str, Any]) -> list[str]:
     return [f"{key} {GONE[key]}" for key, _ in _leaves(values) if key in GONE]
 
 
+def implied_preset(layers: Sequence[Layer]) -> str | None:
+    """Returns the preset of a world's own model, where layers name that model or none at all.
+
+    Its sizes are for it alone: any other model gets the plain defaults.
+    """
+    named = [value for _, values in layers for key, value in _leaves(values) if key == "model.id"]
+    world = doors.model_world(str(named[-1] if named else Config().model.id))
+    return world.preset.name.removesuffix(".toml") if world and world.preset else None
+
+
 def preset_names() -> list[str]:
     """Returns the names of the shipped presets, the worlds' included."""
     return sorted(doors.preset_files())
@@ -148,15 +158,14 @@ def as_arguments(config: Config) -> list[str]:
     """Returns the shortest options that build these settings: the nearest preset, and the rest."""
     wanted = dict(_leaves(config.model_dump(mode="json")))
     best: list[str] | None = None
-    for preset in (None, *preset_names()):
-        base = load_config(preset) if preset else Config()
-        layer = dict(_leaves(base.model_dump(mode="json")))
-        # Without a preset the command line takes the quickstart, unless there is own text.
-        options = ["--preset", preset] if preset else ["--corpus", *config.corpus.paths]
+    # Without a preset the command line takes the model's own, where a world brought it.
+    own = implied_preset([("", config.model_dump())])
+    for preset in ([] if own else [None]) + preset_names():
+        layer = dict(_leaves(load_config(preset).model_dump(mode="json")))
+        options = ["--preset", preset] if preset else []
         if not preset:
-            if config.corpus.paths == Config().corpus.paths:
-                continue
-            layer["corpus.paths"] = wanted["corpus.paths"]
+            options = ["--model", config.model.id, "--corpus", *config.corpus.paths]
+            layer |= {key: wanted[key] for key in ("model.id", "corpus.paths")}
         for key, value in wanted.items():
             if layer[key] != value:
                 options += ["--set", f"{key}={toml(value)}"]
@@ -266,8 +275,11 @@ def _explain(error: ErrorDetails, origin: Mapping[str, str]) -> str:
     key = next((".".join(parts[:n]) for n in (2, 1) if ".".join(parts[:n]) in origin), "")
     where = origin.get(key, "settings")
     kind = error["type"]
-    if kind == "together":  # of several settings; the message names the one to blame first
-        return f"{origin.get(error['msg'].split()[0], 'settings')}: {error['msg']}"
+    if kind == "together":  # the message names the setting to blame first
+        blamed = origin.get(error["msg"].split()[0], "settings")
+        if blamed.startswith("--set warmup.teacher="):
+            blamed = "--set"  # what was given may be secret
+        return f"{blamed}: {error['msg']}"
     if kind == "literal_error":
         wanted = "one of " + ", ".join(repr(choice) for choice in _choices(key))
     else:

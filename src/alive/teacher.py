@@ -2,7 +2,7 @@
 
 Any server that answers ``POST URL/chat/completions`` will do: vLLM, llama.cpp, ``transformers
 serve``. It is meant to run on this machine; any other host gets a warning, because the corpus goes
-there.
+there, and no key over plain HTTP.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
+from alive.config import teacher_fault
 from alive.errors import AliveError, ConfigError
 
 __all__ = ["KEY_VARIABLE", "EndpointTeacher"]
@@ -30,6 +31,7 @@ KEY_VARIABLE = "ALIVE_TEACHER_KEY"
 Message = Mapping[str, str]
 
 _MAX_BODY = 8 * 2**20
+_THOUGHT = "</think>"
 _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -47,12 +49,14 @@ class EndpointTeacher:
         url: Base URL, usually ending in ``/v1``.
         model: The model name the endpoint is asked for.
         timeout: Seconds one request may take.
-        max_tokens: Longest critique, tokens.
-        retries: Further tries after a refused, cut or timed-out connection or a busy server.
-        backoff: Seconds before the first retry; doubles each time.
+        max_tokens: Longest critique, tokens; what a reasoning model thinks counts too.
+        retries: Further tries after a refused, cut or timed-out connection, a busy server, or an
+            answer without text.
+        backoff: Seconds before the first retry of a request that failed; doubles each time.
 
     Raises:
-        ConfigError: The URL is not an http(s) URL, or the model name is empty.
+        ConfigError: The URL is unusable or holds a secret, the model name is empty, or a key would
+            cross the network unencrypted.
     """
 
     def __init__(
@@ -64,16 +68,22 @@ class EndpointTeacher:
         retries: int = 3,
         backoff: float = 0.5,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigError(
-                f"warmup.teacher={url!r} is neither 'auto' nor an http(s) URL; an endpoint on "
-                "this machine looks like http://127.0.0.1:8000/v1"
-            )
+        if fault := teacher_fault(url):
+            raise ConfigError(f"warmup.teacher {fault}")
         if not model:
             raise ConfigError(
                 f"the teacher at {url} needs a model name: set warmup.teacher_model "
                 f"(GET {url.rstrip('/')}/models lists them)"
+            )
+        parts = urlsplit(url)
+        local = _is_loopback(parts.hostname or "")
+        self._key = _key()
+        if self._key and parts.scheme == "http" and not local:
+            raise ConfigError(
+                f"the teacher {url} is on another machine, and plain HTTP would show the key of "
+                f"{KEY_VARIABLE} to the network. Name it by https://, reach it through a tunnel "
+                "(ssh -L 8000:localhost:8000 HOST, then http://127.0.0.1:8000/v1), or, where it "
+                f"needs no key, unset {KEY_VARIABLE}"
             )
         self.url = url.rstrip("/")
         self.model = model
@@ -82,7 +92,7 @@ class EndpointTeacher:
         self.retries = retries
         self.backoff = backoff
         handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
-        if _is_loopback(parts.hostname):
+        if local:
             handlers.append(urllib.request.ProxyHandler({}))
         else:
             warnings.warn(
@@ -93,8 +103,8 @@ class EndpointTeacher:
             )
         self._opener = urllib.request.build_opener(*handlers)
 
-    def critiques(self, prompts: Sequence[Sequence[Message]]) -> list[str]:
-        """Returns one critique a prompt, in order.
+    def critiques(self, prompts: Sequence[Sequence[Message]]) -> list[str | None]:
+        """Returns one critique a prompt, in order; None where no try brought any text.
 
         Args:
             prompts: Chat messages, each with ``role`` and ``content``.
@@ -107,12 +117,22 @@ class EndpointTeacher:
         with ThreadPoolExecutor(max_workers=4) as pool:
             futures = [pool.submit(self._complete, messages) for messages in prompts]
             try:
-                return [future.result() for future in futures]
+                found = [future.result() for future in futures]
             except AliveError:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        if silent := found.count(None):
+            warnings.warn(
+                f"the teacher at {self.url} sent no text for {silent} of {len(found)} attempts, "
+                f"asked {self.retries + 1} times each; they have no review. Of a model that thinks "
+                f"first, {self.max_tokens} tokens may be too few: raise sampling.review_tokens",
+                UserWarning,
+                stacklevel=2,
+            )
+        return found
 
-    def _complete(self, messages: Sequence[Message]) -> str:
+    def _complete(self, messages: Sequence[Message]) -> str | None:
+        """Asks until there is text; a reasoning model may think until its tokens are spent."""
         body = {
             "model": self.model,
             "messages": [dict(message) for message in messages],
@@ -120,13 +140,14 @@ class EndpointTeacher:
             "temperature": 0.0,
             "stream": False,
         }
-        return self._content(self._post(json.dumps(body).encode()))
+        data = json.dumps(body).encode()
+        tries = (self._content(self._post(data)) for _ in range(self.retries + 1))
+        return next((text for text in tries if text), None)
 
     def _post(self, body: bytes) -> bytes:
         headers = {"Content-Type": "application/json"}
-        key = os.environ.get(KEY_VARIABLE)
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
         request = urllib.request.Request(f"{self.url}/chat/completions", body, headers)
         problem = ""
         for attempt in range(self.retries + 1):
@@ -162,20 +183,39 @@ class EndpointTeacher:
         return ConfigError(f"the teacher at {self.url} refused the request ({problem}); {remedy}")
 
     def _content(self, data: bytes) -> str:
+        """Reads the answer's text without what the model thought; empty where there is none."""
         try:
-            reply: Any = json.loads(data)
-            content = reply["choices"][0]["message"]["content"]
-        except (ValueError, LookupError, TypeError) as error:
-            shown = data[:120].decode("utf-8", "replace")
-            raise AliveError(
-                f"the teacher at {self.url} does not answer as an OpenAI-compatible endpoint does "
-                f"(it sent {shown!r}); check warmup.teacher"
-            ) from error
-        if not isinstance(content, str):
-            raise AliveError(
-                f"the teacher at {self.url} sent no text; choose a chat model that answers in text"
-            )
-        return content
+            message: Any = json.loads(data)["choices"][0]["message"]
+            content = message.get("content")
+            if isinstance(content, list):  # of parts, as some servers answer
+                content = "".join(p["text"] for p in content if p.get("type") == "text")
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise self._stranger(data) from error
+        if not isinstance(content, str | None):
+            raise self._stranger(data)
+        text = (content or "").strip()
+        # A server without a parser for it leaves the thinking in the text.
+        thinking = text.startswith("<think>") and _THOUGHT not in text
+        return "" if thinking else text.rpartition(_THOUGHT)[2].strip()
+
+    def _stranger(self, data: bytes) -> AliveError:
+        shown = data[:120].decode("utf-8", "replace")
+        return AliveError(
+            f"the teacher at {self.url} does not answer as an OpenAI-compatible endpoint does "
+            f"(it sent {shown!r}); check warmup.teacher"
+        )
+
+
+def _key() -> str:
+    """The endpoint's key; empty if there is none.
+
+    Raises:
+        ConfigError: It cannot be a header.
+    """
+    key = os.environ.get(KEY_VARIABLE, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"the key in {KEY_VARIABLE} holds characters that no key has")
+    return key
 
 
 def _is_loopback(host: str) -> bool:

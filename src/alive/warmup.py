@@ -10,13 +10,13 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 
-from alive.config import Config, WarmupConfig
+from alive.config import Config
 from alive.feedback import leaks
 from alive.game import Critic
 from alive.prompts import Renderer, load_templates
 from alive.protocols import Sampler, SamplingParams
 from alive.roles.pose import posed_at_random
-from alive.roles.review import from_text
+from alive.roles.review import from_text, none
 from alive.roles.solve import solve
 from alive.teacher import EndpointTeacher
 from alive.types import Attempt, Document, Review, Task, TrainingRecord
@@ -27,16 +27,29 @@ TRIES = 4
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
-def make_critic(config: WarmupConfig, renderer: Renderer) -> Critic | None:
+def open_endpoint(config: Config) -> EndpointTeacher | None:
+    """Returns the teacher behind the endpoint that settings name; None if they name none.
+
+    Raises:
+        ConfigError: Its URL, model name or key is unusable.
+    """
+    warmup = config.warmup
+    if warmup.teacher == "auto":
+        return None
+    tokens = config.sampling.review_tokens
+    return EndpointTeacher(warmup.teacher, warmup.teacher_model, max_tokens=tokens)
+
+
+def make_critic(config: Config, renderer: Renderer) -> Critic | None:
     """Returns the warm-up's teacher: an OpenAI-compatible endpoint, or the world's.
 
     None where there is neither: the policy is its own teacher.
 
     Raises:
-        ConfigError: The endpoint's URL or model name is unusable.
+        ConfigError: The endpoint's URL, model name or key is unusable.
     """
-    if config.teacher != "auto":
-        return _endpoint(EndpointTeacher(config.teacher, config.teacher_model))
+    if endpoint := open_endpoint(config):
+        return _endpoint(endpoint, renderer)
     world = renderer.templates.world
     if world is None:
         return None
@@ -111,8 +124,11 @@ def _concludes(text: str, span: str) -> bool:
     return leaks(last, span)
 
 
-def _endpoint(teacher: EndpointTeacher) -> Critic:
-    templates = load_templates("chat")
+def _endpoint(teacher: EndpointTeacher, renderer: Renderer) -> Critic:
+    # The user's own files are among a chat policy's templates. A world's are for its own model.
+    templates = renderer.templates
+    if templates.style != "chat":
+        templates = load_templates("chat")
 
     def critic(tasks: Sequence[Task], attempts: Sequence[Attempt]) -> list[Review]:
         prompts = [
@@ -126,7 +142,7 @@ def _endpoint(teacher: EndpointTeacher) -> Critic:
             for task, attempt in zip(tasks, attempts, strict=True)
         ]
         return [
-            from_text(task, attempt, text)
+            none(task, attempt) if text is None else from_text(task, attempt, text)
             for task, attempt, text in zip(tasks, attempts, teacher.critiques(prompts), strict=True)
         ]
 

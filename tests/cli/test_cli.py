@@ -17,6 +17,7 @@ from alive import api, plan
 from alive.cli import group, run
 from alive.config import Config, LogConfig
 from alive.errors import DivergenceError, Terminated
+from alive.settings import load_config
 from alive.store import RunFolder
 from alive.throughput import Throughput
 
@@ -57,6 +58,7 @@ def loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loop:
     monkeypatch.setitem(sys.modules, "alive.loop", fake)
     monkeypatch.setattr(plan, "make_plan", lambda config: None)
     monkeypatch.setattr(plan, "require_fit", lambda plan: None)
+    monkeypatch.setattr(plan, "settled", lambda config, resume: config)
     monkeypatch.chdir(tmp_path)
     return fake
 
@@ -76,7 +78,7 @@ def test_help_names_the_verbs(capsys: pytest.CaptureFixture) -> None:
 
 def test_train_collects_settings(loop: Loop, capsys: pytest.CaptureFixture) -> None:
     Path("mine.toml").write_text("seed = 1\nsteps = 3\n[learn]\nlearning_rate = 0.5\n")
-    arguments = "train --preset smollm2 --config mine.toml --seed 5 --out here --model seed"
+    arguments = "train --preset laptop --config mine.toml --seed 5 --out here --model seed"
     arguments += " --set game.masks_per_document=2 --corpus a.txt b.txt --corpus c"
     assert run(arguments.split()) == 0
     [(config, resume)] = loop.calls
@@ -94,6 +96,49 @@ def test_train_alone_is_the_quickstart(loop: Loop, capsys: pytest.CaptureFixture
     assert config.model.id == "seed"
     assert config.out.startswith("runs/20")
     assert config.out.endswith("-seed")
+
+
+SEEDS_OWN = ("game", "sampling", "learn", "warmup", "evaluate")
+QUICKSTART = load_config("quickstart")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "--corpus notes/",
+        "--model seed --corpus notes/ book.txt",
+        "--set model.id=seed",
+        "--config mine.toml",
+        "--config seed.toml --corpus notes/",
+    ],
+)
+def test_the_seed_model_gets_its_own_sizes(given: str, loop: Loop) -> None:
+    Path("mine.toml").write_text("seed = 3\n")
+    Path("seed.toml").write_text('[model]\nid = "seed"\n')
+    assert run(["train", *given.split()]) == 0
+    [(config, _)] = loop.calls
+    for section in SEEDS_OWN:
+        assert getattr(config, section) == getattr(QUICKSTART, section)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "--model here/model",
+        "--model here/model --corpus notes/",
+        "--set model.id=some/model --corpus builtin:primer",
+        "--config own.toml",
+        "--config seed.toml --model here/model",
+    ],
+)
+def test_any_other_model_gets_the_plain_defaults(given: str, loop: Loop) -> None:
+    Path("own.toml").write_text('[model]\nid = "here/model"\n')
+    Path("seed.toml").write_text('[model]\nid = "seed"\n')
+    assert run(["train", *given.split()]) == 0
+    [(config, _)] = loop.calls
+    for section in SEEDS_OWN:
+        assert getattr(config, section) == getattr(Config(), section)
 
 
 def test_train_ends_with_a_table(loop: Loop, capsys: pytest.CaptureFixture) -> None:
@@ -254,7 +299,7 @@ def test_plan_measures_a_model_that_is_here(
 ) -> None:
     monkeypatch.setattr(plan, "_available_memory", lambda: 10**12)
     monkeypatch.setattr(plan, "measure_throughput", lambda config: Throughput(100.0, 50.0))
-    assert run(["plan", "--preset", "smollm2"]) == 0
+    assert run(["plan", "--preset", "laptop", "--model", "smollm2"]) == 0
     shown = capsys.readouterr().out
     assert "time a step, at most" in shown
 

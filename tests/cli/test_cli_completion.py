@@ -37,7 +37,7 @@ def completed(words: str) -> list[str]:
     [
         ("alive tr", ["train"]),
         ("alive train --cor", ["--corpus"]),
-        ("alive train --preset q", ["quickstart"]),
+        ("alive train --preset q", ["quickstart", "qwen"]),
         ("alive completion z", ["zsh"]),
         ("alive train --nothing", []),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,13 @@ from alive import plan as planning
 from alive.cli import run
 from alive.config import Config
 from alive.corpus.survey import Survey, survey
+from alive.engines import shape as shapes
+from alive.engines.context import check_context
 from alive.engines.shape import KNOWN, ModelShape
 from alive.errors import CorpusError, UserError
 from alive.plan import make_plan
 from alive.settings import known_keys, load_config, toml
-from alive.setup import starter
+from alive.setup import sizes, starter
 from alive.setup.config_file import Choice, config_file
 from alive.throughput import Throughput
 
@@ -153,6 +156,22 @@ def test_the_file_is_the_plan(
         assert (config.steps, config.evaluate) == (quickstart.steps, quickstart.evaluate)
     else:
         assert config.warmup.format_steps == 4
+        check_context(config)
+        sampling = config.sampling
+        # The toy's context is short.
+        assert (sampling.solve_tokens, sampling.review_tokens) == (512, 256) or model == "toy"
+        assert sampling.solve_tokens > load_config("quickstart").sampling.solve_tokens
+
+
+def test_the_seed_keeps_its_sizes_on_other_text(
+    tmp_path: Path, timed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = write(tmp_path / "a.jsonl", *["one two three four five six seven eight"] * 50)
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "--corpus", text]) == 0
+    config = load_config(None, [Path("alive.toml")])
+    quickstart = load_config("quickstart")
+    assert (config.sampling, config.game) == (quickstart.sampling, quickstart.game)
 
 
 def test_the_toy_trains_on_its_file(world: Path, tmp_path: Path, timed: None) -> None:
@@ -218,6 +237,7 @@ def fitted(
     monkeypatch: pytest.MonkeyPatch, shape: ModelShape, memory: float, on_gpu: bool
 ) -> tuple[object, ...]:
     monkeypatch.setattr(planning, "_available_memory", lambda: int(memory))
+    monkeypatch.setattr(shapes, "free_gpu_memory", lambda: int(memory) if on_gpu else None)
     way = starter._fitting({"keep_checkpoints": Choice(1, "")}, shape, on_gpu)
     names = ("model.dtype", "model.lora_rank", "learn.micro_batch_tokens")
     return tuple(way[name].value for name in names)
@@ -226,6 +246,9 @@ def fitted(
 def test_memory_is_saved_the_mildest_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning.shutil, "disk_usage", lambda path: Disk(10**13))
     assert fitted(monkeypatch, SMALL, 1e12, True) == ("auto", 0, 8192)
+    # A CPU has little time for all weights of a model this large, whatever its memory.
+    assert fitted(monkeypatch, SMALL, 1e12, False) == ("auto", 16, 1024)
+    monkeypatch.setattr(starter.importlib.util, "find_spec", lambda name: None)
     assert fitted(monkeypatch, SMALL, 1e12, False) == ("auto", 0, 1024)
     # 135 million float32 weights with gradients and moments take 2.2 GB, with adapters 0.6.
     assert fitted(monkeypatch, SMALL, 2.5e9, False) == ("auto", 16, 1024)
@@ -243,6 +266,7 @@ class Disk:
 
 def test_the_disk_may_hold_fewer_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
+    monkeypatch.setattr(starter.importlib.util, "find_spec", lambda name: None)
     # 135 M weights and two moments each, in 4 bytes: 1.61 GB; three fit no more, two do.
     monkeypatch.setattr(planning.shutil, "disk_usage", lambda path: Disk(4 * 10**9))
     way = starter._fitting({}, SMALL, False)
@@ -267,21 +291,99 @@ def test_length_follows_time_and_text(
     config = Config()
     plan = replace(make_plan(config, SMALL), throughput=measured, sampled=1280, trained=0)
     seen = Survey(1, (10,), epoch, True, True)
-    chosen = starter._length(config, plan, seen)
+    chosen = starter._length(plan, seen)
     assert chosen["steps"].value == steps
     assert chosen["steps"].why.startswith(why)
 
 
 @pytest.mark.parametrize(
-    ("longest", "parameters", "on_gpu", "chunk"),
-    [(50, 10, False, 64), (200, 10, False, 256), (5000, 10, False, 256), (5000, 10**9, False, 128),
-     (5000, 10**9, True, 1024), (300, 10**9, True, 512)],
+    ("longest", "on_gpu", "chunk"),
+    [(50, False, 64), (200, False, 256), (5000, False, 256), (5000, True, 1024), (300, True, 512)],
+)
+def test_documents_are_as_long_as_texts_and_machine(longest: int, on_gpu: bool, chunk: int) -> None:
+    seen = Survey(1, (30, longest), 2, True, True)
+    found = sizes.documents(seen, on_gpu)
+    assert found["corpus.chunk_tokens"].value == chunk
+
+
+@pytest.mark.parametrize(
+    ("longest", "on_gpu", "wanted"),
+    [(50, False, (512, 256)), (250, True, (512, 256)), (5000, False, (512, 256)),
+     (257, True, (1024, 512)), (5000, True, (1024, 512))],
 )  # fmt: skip
-def test_documents_are_as_long_as_texts_and_machine(
-    longest: int, parameters: int, on_gpu: bool, chunk: int
+def test_attempts_have_room_for_twice_a_document(
+    longest: int, on_gpu: bool, wanted: tuple[int, int]
 ) -> None:
+    seen = Survey(1, (30, longest), 2, True, True)
+    chunk = sizes.documents(seen, on_gpu)["corpus.chunk_tokens"].value
+    found = sizes.completions(chunk, seen, on_gpu)
+    names = ("sampling.solve_tokens", "sampling.review_tokens")
+    assert tuple(found[name].value for name in names) == wanted
+
+
+CONTEXT_NAMES = ("corpus.chunk_tokens", "sampling.solve_tokens", "sampling.review_tokens")
+
+
+@pytest.mark.parametrize("positions", [None, 4096, 1024, 600])
+def test_all_keeps_to_the_models_context(positions: int | None, plain_tokenizer: Any) -> None:
+    from alive.engines.context import longest
+    from alive.prompts import make_renderer
+
+    renderer = make_renderer(plain_tokenizer)
+    chosen = {"corpus.chunk_tokens": Choice(256, "")}
+    shorter = sizes.within_context(chosen, renderer, positions)
+    need = longest(renderer, sizes.as_config(chosen | shorter))
+    if positions in (None, 4096):
+        assert shorter == {}
+        return
+    assert need.tokens <= positions
+    chunk, solve, review = (shorter[name].value for name in CONTEXT_NAMES)
+    # In proportion, and no more was taken away than rounding to eights and templates cost.
+    assert solve == pytest.approx(2 * chunk, abs=16) and review == pytest.approx(chunk, abs=16)
+    assert positions - need.tokens < 64
+    assert f"context of {positions:,} tokens" in shorter["sampling.solve_tokens"].why
+
+
+def test_a_context_without_room_is_left_to_the_run_to_refuse(plain_tokenizer: Any) -> None:
+    from alive.prompts import make_renderer
+
+    shorter = sizes.within_context({}, make_renderer(plain_tokenizer), 8)
+    assert [shorter[name].value for name in CONTEXT_NAMES] == [8, 8, 8]
+
+
+def test_a_step_that_takes_too_long_plays_less(timed: None) -> None:
     from dataclasses import replace
 
-    seen = Survey(1, (30, longest), 2, True, True)
-    found = starter._documents(replace(SMALL, parameters=parameters), seen, on_gpu)
-    assert found["corpus.chunk_tokens"].value == chunk
+    def paced(sample: float) -> tuple[int, ...]:
+        choices = {"model.id": Choice("smollm2", ""), "model.dtype": Choice("float32", "")}
+        plan = make_plan(sizes.as_config(choices), SMALL)
+        plan = replace(plan, throughput=Throughput(sample, 1e9))
+        game = sizes.as_config(choices | starter._paced(choices, plan)).game
+        return (game.masks_per_document, game.solutions_per_mask)
+
+    # 8 x 16 attempts of 512 tokens, as many reviews of 256, 16 revisions, 8 proposals of 16:
+    # 106,624 tokens in 900 s are 118.5 a second.
+    assert paced(118.5) == (8, 16)
+    # With 8 attempts each: 64 x 768 + 16 x 512 + 128 = 57,472 tokens.
+    assert paced(118.0) == (8, 8)
+    assert paced(64.0) == (8, 8)
+    assert paced(63.5) == (8, 4)
+    assert paced(1.0) == (2, 4)
+
+
+def test_a_model_of_short_context_is_given_what_fits(
+    tmp_path: Path, timed: None, plain_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    folder = tmp_path / "model"
+    width = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 700}
+    GPT2LMHeadModel(GPT2Config(vocab_size=len(plain_tokenizer), **width)).save_pretrained(folder)
+    plain_tokenizer.save_pretrained(folder)
+    text = write(tmp_path / "a.jsonl", "one two three " * 100)
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "--model", str(folder), "--corpus", text]) == 0
+    config = load_config(None, [Path("alive.toml")])
+    check_context(config)
+    assert config.sampling.solve_tokens < 512
+    assert config.evaluate.suites == ()

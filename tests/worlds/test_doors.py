@@ -13,7 +13,7 @@ from toy_world import MARKER, make_world
 
 from alive import doors
 from alive.cli import run
-from alive.config import CorpusConfig, WarmupConfig
+from alive.config import Config, CorpusConfig
 from alive.corpus import open_corpus
 from alive.doors import World
 from alive.errors import CorpusError, ModelError, SuiteError
@@ -82,12 +82,12 @@ def test_its_prompts_and_its_teacher_serve_who_holds_its_token(
     assert renderer.templates.version == "twos-1"
     shown = renderer.show(renderer.solve(task.passage, "well").ids)
     assert shown == rf"well: {MARKER} Twice 4 is \mask{{}} answer:"
-    [review] = make_critic(WarmupConfig(), renderer)([task], [tried])
+    [review] = make_critic(Config(), renderer)([task], [tried])
     assert (review.summary, review.verdict, review.score) == ("doubled rightly", True, 5.0)
     # Others teach themselves.
     other = make_renderer(plain_tokenizer)
     assert other.templates.world is None and other.sound_lines("1 1+1=2 ok") == 0
-    assert make_critic(WarmupConfig(), other) is None
+    assert make_critic(Config(), other) is None
 
 
 def test_its_model_is_known_by_name(world: World, capsys: pytest.CaptureFixture[str]) -> None:

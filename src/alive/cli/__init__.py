@@ -28,7 +28,7 @@ Examples:
   alive doctor                                      what this machine lacks, if anything
   alive train                                       the seed model, in minutes, on a CPU
   alive init --model smollm2 --corpus notes/        settings for your text and machine
-  alive train --preset smollm2 --corpus notes/      a real language model on your text
+  alive train --preset laptop --corpus notes/       a real language model on your text
   alive eval runs/mine --suite seed --self-correct  what the run taught it
   alive solve seed "Work out 12 + 7:"               attempt, blind review, revision
   alive view runs/mine                              every attempt, and what trained

@@ -75,7 +75,7 @@ def settings_options(command: Command) -> Command:
             "--preset",
             default=None,
             shell_complete=_presets,
-            help="quickstart (the default on the primer), smollm2 or paper.",
+            help="quickstart (the seed model's own), laptop, qwen or paper.",
         ),
     ):
         command = option(command)
@@ -96,6 +96,8 @@ def collect_settings(
 ) -> Config:
     """Merges the options: base or preset, files, ``--set``, then the options with own names.
 
+    The seed model has a preset of its own, which lies under its settings unless another is named.
+
     Args:
         preset: Preset name.
         files: TOML files.
@@ -111,17 +113,11 @@ def collect_settings(
     Raises:
         UserError: A path without ``--corpus``, or a wrong setting.
     """
-    from alive.settings import build_config, config_layers
+    from alive.settings import build_config, config_layers, implied_preset
 
     if more_corpus and not corpus:
         raise UserError(f"unexpected argument {more_corpus[0]}; name text with --corpus PATH")
-    # The quickstart's sizes were chosen on the primer; other text gets the defaults.
-    own_text = any(path != "builtin:primer" for path in (*corpus, *more_corpus))
-    if preset is None and not files and base is None and not own_text:
-        preset = "quickstart"
     layers: list[Layer] = config_layers(preset, files, overrides)
-    if base is not None and preset is None and not files:
-        layers.insert(0, base)
     named: list[tuple[str, str, Any]] = [
         ("--model", "model.id", model),
         ("--corpus", "corpus.paths", [*corpus, *more_corpus] or None),
@@ -132,4 +128,8 @@ def collect_settings(
         if value is not None:
             section, _, leaf = key.rpartition(".")
             layers.append((option, {section: {leaf: value}} if section else {leaf: value}))
+    if preset is None and base is not None and not files:
+        layers.insert(0, base)
+    elif preset is None and (own := implied_preset(layers)):
+        layers[:0] = config_layers(own, (), ())
     return build_config(layers)

@@ -13,7 +13,8 @@ _EXAMPLES = """
 \b
 Examples:
   alive plan
-  alive plan --preset paper
+  alive plan --preset laptop
+  alive plan --preset qwen --model path/to/model --corpus notes/
   alive plan --preset paper --set model.lora_rank=16 --set learn.micro_batch_tokens=2048
 """
 
@@ -39,7 +40,7 @@ def plan_command(**options: Any) -> None:
     plan = make_plan(config)
     with suppress(ModelError):  # the sizes are planned without weights or tokenizer
         check_context(config)
-    plan = with_throughput(plan, config)
+    plan = with_throughput(plan)
     console = Console()
     console.print(plan_table(plan))
     advice = remedy(plan)

@@ -15,7 +15,7 @@ _EXAMPLES = """
 \b
 Examples:
   alive train
-  alive train --preset smollm2 --corpus builtin:python-docs --steps 2
+  alive train --preset laptop --model path/to/model --corpus builtin:python-docs
   alive train --corpus notes/ book.txt --out runs/mine --set game.masks_per_document=4
   alive train --resume --out runs/mine
   alive train --log tensorboard --log wandb
@@ -44,7 +44,7 @@ def train_command(
 
     from alive import arms
     from alive.cli.tables import before_after
-    from alive.plan import make_plan, require_fit
+    from alive.plan import make_plan, require_fit, settled
     from alive.store import default_out, resumable_config
 
     if resume and out is None:
@@ -58,6 +58,7 @@ def train_command(
     folder = out or Path(config.out or default_out(config.model.id, datetime.now()))
     config = config.model_copy(update={"out": str(folder)})
     arms.check(config)
+    config = settled(config, resume=resume)
     require_fit(make_plan(config))
     # Imported last: it loads torch, and a wrong setting should be told at once.
     from alive.loop import train

@@ -14,7 +14,7 @@ from alive.feedback import positive_condition
 from alive.prompts import Renderer, make_renderer
 from alive.types import MASK
 
-__all__ = ["Need", "check_context", "longest"]
+__all__ = ["Need", "check_context", "longest", "room"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,12 @@ class Need:
 def check_context(config: Config) -> None:
     """Refuses settings under which a prompt and its completion may outgrow the model's context.
 
-    The models that presets name are known to have room, and are not read for this.
-
     Raises:
         ConfigError: Says what is needed, what there is, and which settings to lower.
         ModelError: The model's configuration or tokenizer cannot be read.
     """
     name = config.model.id
-    positions = None if name in KNOWN else max_positions(read_config(name))
+    positions = room(name)
     if positions is None:
         return
     need = longest(make_renderer(load_tokenizer(name), config.model.prompts), config)
@@ -64,6 +62,17 @@ def check_context(config: Config) -> None:
     if need.template >= positions:
         raise ConfigError(f"{sizes}; choose a model with a longer context, or shorter prompts")
     raise ConfigError(f"{sizes}; lower {' or '.join(need.settings)}")
+
+
+def room(name: str) -> int | None:
+    """Returns how many tokens a model's context has; None where it sets no end.
+
+    The models that presets name are known to have room, and are not read for this.
+
+    Raises:
+        ModelError: The model's configuration cannot be read.
+    """
+    return None if name in KNOWN else max_positions(read_config(name))
 
 
 def longest(renderer: Renderer, config: Config) -> Need:

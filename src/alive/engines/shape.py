@@ -91,6 +91,13 @@ class ModelShape:
 KNOWN: dict[str, ModelShape] = {
     # config.json of the published model; 7,615,616,512 is the count on its model card.
     "Qwen/Qwen2.5-7B": ModelShape(7_615_616_512, 28, 3584, 18944, 28, 4, 128, 152_064),
+    # config.json of the published models; 0.49 and 1.54 billion on their cards.
+    "Qwen/Qwen2.5-0.5B-Instruct": ModelShape(
+        494_032_768, 24, 896, 4864, 14, 2, 64, 151_936, tied=True
+    ),
+    "Qwen/Qwen2.5-1.5B-Instruct": ModelShape(
+        1_543_714_304, 28, 1536, 8960, 12, 2, 128, 151_936, tied=True
+    ),
     # config.json of HuggingFaceTB/SmolLM2-135M-Instruct.
     "smollm2": ModelShape(134_515_008, 30, 576, 1536, 9, 3, 64, 49_152, tied=True),
 }

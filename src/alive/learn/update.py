@@ -77,9 +77,7 @@ def update(
     total, tokens = 0.0, 0
     sums: dict[str, tuple[float, int]] = {}
     weights = role_weights(config)
-    for cpu_batch in micro_batches(
-        records, weights, pad_id, config.micro_batch_tokens, share=share
-    ):
+    for cpu_batch in micro_batches(records, weights, pad_id, config.pass_tokens, share=share):
         batch = _to(cpu_batch, device)
         with autocast():
             logprobs = forward.logprobs(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,26 +11,37 @@ from alive.config import Config
 from alive.corpus.survey import Survey, survey
 from alive.doors import is_stranger, model_world
 from alive.errors import UserError
-from alive.plan import Plan, make_plan, remedy, with_throughput
-from alive.settings import Layer, build_config, config_layers
+from alive.plan import LARGE, ROOM, Plan, make_plan, remedy, with_throughput
 from alive.setup.config_file import Choice, config_file
+from alive.setup.sizes import (
+    Choices,
+    as_config,
+    completions,
+    documents,
+    from_preset,
+    rate,
+    sizes_of_game,
+    value_of,
+    within_context,
+)
 
 if TYPE_CHECKING:
     from alive.engines.shape import ModelShape
 
 __all__ = ["Start", "find_start"]
 
-LARGE = 50_000_000
-"""Parameters from which a CPU bears small games alone."""
-
 HOUR = 3600.0
 """Seconds a first run should take at most, where they can be told beforehand."""
 
-_CHUNKS = (64, 128, 256, 512, 1024)
-_ROOM = 0.9
-"""Share of the memory available that a plan may fill: others on the machine need some too."""
+STEP = 900.0
+"""Seconds a step may take at most, each completion as long as it may be; most are far shorter."""
 
-Choices = dict[str, Choice]
+_LEAST = {
+    "game.documents_per_step": 1,
+    "game.solutions_per_mask": 4,
+    "game.masks_per_document": 2,
+}
+"""What a step is cut down to where it would take too long, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +110,14 @@ def find_start(model: str, paths: Sequence[str]) -> Start:
         CorpusError: The corpus cannot be used.
         UserError: Nothing makes the run fit this machine.
     """
+    from alive.engines.context import room
     from alive.engines.models import load_tokenizer
     from alive.engines.shape import free_gpu_memory, read_shape
     from alive.prompts import make_renderer
 
     shape = read_shape(model)
-    seen = survey(paths, make_renderer(load_tokenizer(model)).count_tokens)
+    renderer = make_renderer(load_tokenizer(model))
+    seen = survey(paths, renderer.count_tokens)
     on_gpu = free_gpu_memory() is not None
     choices = {
         "model.id": Choice(model, f"{shape.parameters:,} parameters in {shape.layers} layers."),
@@ -111,94 +125,28 @@ def find_start(model: str, paths: Sequence[str]) -> Start:
             list(paths), "relative paths start at the folder in which alive is called."
         ),
     }
-    preset = _preset_for(model, paths)
-    choices |= _from_preset(preset) if preset else _sizes(shape, on_gpu)
-    choices |= _documents(shape, seen, on_gpu)
+    world = model_world(model)
+    preset = world.preset.name.removesuffix(".toml") if world and world.preset else None
+    choices |= from_preset(preset) if preset else sizes_of_game(shape, on_gpu)
+    choices |= documents(seen, on_gpu)
+    if not preset:
+        choices |= completions(choices["corpus.chunk_tokens"].value, seen, on_gpu)
+    choices |= within_context(choices, renderer, room(model))
     choices |= _fitting(choices, shape, on_gpu)
     if "learn.learning_rate" not in choices:
-        choices["learn.learning_rate"] = _rate(shape, bool(choices["model.lora_rank"].value))
-    config = _config(choices)
-    plan = with_throughput(make_plan(config, shape), config)
-    if not model_world(model) or not preset:  # of a world's own preset the length was measured
-        choices |= _length(config, plan, seen)
-    plan = replace(make_plan(_config(choices), shape), throughput=plan.throughput, note=plan.note)
-    return Start(choices, plan, seen, on_gpu)
+        choices["learn.learning_rate"] = rate(shape, bool(choices["model.lora_rank"].value))
+    plan = with_throughput(make_plan(as_config(choices), shape))
+    if not preset or (world and is_stranger(world, paths)):  # on its own these were measured
+        choices |= _paced(choices, plan)
+        plan = _timed(choices, plan)
+        choices |= _length(plan, seen)
+    return Start(choices, _timed(choices, plan), seen, on_gpu)
 
 
-def _config(choices: Choices) -> Config:
-    layers: list[Layer] = []
-    for key, choice in choices.items():
-        section, _, name = key.rpartition(".")
-        leaf = {name: choice.value}
-        layers.append(("alive init", {section: leaf} if section else leaf))
-    return build_config(layers)
-
-
-def _preset_for(model: str, paths: Sequence[str]) -> str | None:
-    """The preset that knows this model on this corpus."""
-    world = model_world(model)
-    if world and world.preset and not is_stranger(world, paths):
-        return world.preset.name.removesuffix(".toml")
-    return "smollm2" if model == "smollm2" else None
-
-
-def _from_preset(name: str) -> Choices:
-    """What a preset sets, but for model and corpus."""
-    [(_, values)] = config_layers(name, (), ())
-    choices: Choices = {}
-    for key, value in values.items():
-        leaves = value.items() if isinstance(value, dict) else [("", value)]
-        for leaf, setting in leaves:
-            choices[f"{key}.{leaf}" if leaf else key] = Choice(setting, f"as in the preset {name}.")
-    return {
-        key: choice for key, choice in choices.items() if key not in ("model.id", "corpus.paths")
-    }
-
-
-def _documents(shape: ModelShape, seen: Survey, on_gpu: bool) -> Choices:
-    """How long documents may be, from how long the texts are and what the machine bears."""
-    most = 1024 if on_gpu else 128 if shape.parameters > LARGE else 256
-    longest = seen.quantile(0.9)
-    wanted = next((size for size in _CHUNKS if size >= longest), _CHUNKS[-1])
-    chosen = min(wanted, most)
-    why = f"nine of ten texts have up to {longest:,} tokens"
-    if not seen.cut:
-        why += "; they stay whole, so this is for the plan alone."
-    elif chosen < wanted:
-        device = "GPU" if on_gpu else "CPU"
-        why += f"; longer ones are cut, as a {device} with this model bears no more."
-    else:
-        why += "."
-    return {"corpus.chunk_tokens": Choice(chosen, why)}
-
-
-def _sizes(shape: ModelShape, on_gpu: bool) -> Choices:
-    """How much is played and measured."""
-    if on_gpu:
-        return {"game.solutions_per_mask": Choice(16, "the paper's, on a GPU.")}
-    if shape.parameters <= LARGE:
-        return {
-            "game.solutions_per_mask": Choice(8, "half the paper's, for a CPU."),
-            "evaluate.limit": Choice(60, "enough for a first look, in seconds."),
-        }
-    few = "for a CPU with a model of this size; more where there is time."
-    return {
-        "game.masks_per_document": Choice(4, few),
-        "game.solutions_per_mask": Choice(4, few),
-        "evaluate.limit": Choice(8, f"{few} Too few to tell small changes from none."),
-        "evaluate.condition_tasks": Choice(8, few),
-    }
-
-
-def _rate(shape: ModelShape, adapted: bool) -> Choice:
-    """A usual rate. Inferred: it was measured for no model but the seed."""
-    tail = "A usual rate, not measured for this model: try half and twice."
-    if adapted:
-        return Choice(1e-4, f"adapters bear more than all weights. {tail}")
-    for limit, rate in ((LARGE, 1e-3), (1_000_000_000, 5e-5), (5_000_000_000, 1e-5)):
-        if shape.parameters <= limit:
-            return Choice(rate, f"smaller for larger models. {tail}")
-    return Choice(1e-6, f"smaller for larger models. {tail}")
+def _timed(choices: Choices, plan: Plan) -> Plan:
+    """The plan of other settings for the same model, at the speed already measured."""
+    again = make_plan(as_config(choices), plan.shape)
+    return replace(again, throughput=plan.throughput, note=plan.note)
 
 
 def _fitting(choices: Choices, shape: ModelShape, on_gpu: bool) -> Choices:
@@ -207,40 +155,52 @@ def _fitting(choices: Choices, shape: ModelShape, on_gpu: bool) -> Choices:
     Raises:
         UserError: It fits with none.
     """
-    for way in _ways(_config(choices), shape, on_gpu):
-        plan = make_plan(_config(choices | way), shape)
-        if plan.peak <= _ROOM * plan.available and plan.fits:
-            return way
-    plan = make_plan(_config(choices), shape)
+    for way in _ways(shape, on_gpu):
+        plan = make_plan(as_config(choices | way), shape)
+        if plan.peak <= ROOM * plan.available and plan.fits:
+            size = plan.config.learn.micro_batch_tokens
+            return way | {
+                "learn.micro_batch_tokens": Choice(size, "the most that fits and gains anything.")
+            }
+    plan = make_plan(as_config(choices), shape)
     raise UserError(f"{plan.model} does not fit this machine, whatever is set. {remedy(plan)}")
 
 
-def _ways(config: Config, shape: ModelShape, on_gpu: bool) -> Iterator[Choices]:
-    """Ways to fit the memory and the disk, the mildest first."""
-    longest = (
-        config.corpus.chunk_tokens + config.sampling.solve_tokens + config.sampling.review_tokens
-    )
-    # On a CPU wider passes pad more than they gain; the logits of a large one leave its caches.
-    widest = 8192 if on_gpu else 1024 if shape.parameters > LARGE else 2048
-    passes = [size for size in (8192, 4096, 2048, 1024, 512) if longest <= size <= widest]
+def _ways(shape: ModelShape, on_gpu: bool) -> Iterator[Choices]:
+    """Ways to fit the memory and the disk, the mildest first; passes get what each leaves."""
     dtype = Choice("auto", "the faster one here; weights that train are float32 in any case.")
-    for rank in (0, 16):
-        trained = "all weights train: they fit."
-        if rank:
-            trained = "all weights do not fit. Adapters need pip install 'alive-rl[lora]'."
-        for size in passes or [longest]:
-            why = "the most that fits." if size < widest else "more would pad more than it gains."
-            way = {
-                "model.dtype": dtype,
-                "model.lora_rank": Choice(rank, trained),
-                "learn.micro_batch_tokens": Choice(size, why),
-            }
-            yield way
-            yield way | {"keep_checkpoints": Choice(1, "the disk has room for no more.")}
+    whole = Choice(0, "all weights train: they fit.")
+    adapters = Choice(16, "all weights do not fit. Adapters need pip install 'alive-rl[lora]'.")
+    ranks = [whole, adapters]
+    if not on_gpu and shape.parameters > LARGE and importlib.util.find_spec("peft"):
+        ranks = [Choice(16, "adapters: a CPU has neither time nor memory for all weights.")]
+    for rank in ranks:
+        way = {
+            "model.dtype": dtype,
+            "model.lora_rank": rank,
+            # What a preset says of it was for another model or machine.
+            "learn.micro_batch_tokens": Choice(0, ""),
+        }
+        yield way
+        yield way | {"keep_checkpoints": Choice(1, "the disk has room for no more.")}
 
 
-def _length(config: Config, plan: Plan, seen: Survey) -> Choices:
+def _paced(choices: Choices, plan: Plan) -> Choices:
+    """A smaller game where a step would take too long, as far as its time is known."""
+    smaller: Choices = {}
+    for name, least in _LEAST.items():
+        while (seconds := _timed(choices | smaller, plan).step_seconds or 0.0) > STEP:
+            size = value_of(as_config(choices | smaller), name)
+            if size <= least:
+                break
+            why = f"a step would take up to {seconds / 60:,.0f} min with {size}."
+            smaller[name] = Choice(max(least, size // 2), why)
+    return smaller
+
+
+def _length(plan: Plan, seen: Survey) -> Choices:
     """How many steps, and how the first of them are spent."""
+    config = plan.config
     epoch = max(1, seen.epoch(config.corpus.chunk_tokens) // config.game.documents_per_step)
     seconds = plan.step_seconds
     limits = [

@@ -271,7 +271,7 @@ class LocalPolicy:
         recomputes = self.learn.checkpointing == "on"
         if self.learn.checkpointing == "auto" and can_recompute(self.model):
             kept = activation_bytes(self.model, self._precision.autocast())
-            recomputes = kept * self.learn.micro_batch_tokens > free / 2
+            recomputes = kept * self.learn.pass_tokens > free / 2
         return {"budget": decode_budget(device, free), "recomputes": recomputes}
 
     def _shares(self) -> bool:
