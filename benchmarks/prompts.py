@@ -55,13 +55,6 @@ ASKED = f"""${{condition}}What belongs in place of $blank in this text?
 $passage
 
 Please reason step by step, and {BOXED}"""
-LINE = """${condition}Text:
-$passage
-
-One piece of this text is missing. Its place is marked $blank here:
-$line
-
-What belongs in place of $blank? Please reason step by step, and put it within \\boxed{}."""
 EXAMPLE = """For example, the text "Tom buys 4 pens at 3 coins each and a ruler for 5 coins. In \
 all he pays $blank coins." is worked out so:
 The pens cost 4 * 3 = 12 coins.
@@ -124,11 +117,9 @@ BLANKS = {
     "asked": Variant({"solve.txt": ASKED}),
     "asked, text before": Variant({"solve.txt": ASKED}, context="before"),
     "brief": Variant({"solve.txt": BRIEF}),
-    "line": Variant({"solve.txt": LINE}),
-    "line, text before": Variant({"solve.txt": LINE}, context="before"),
-    "line, system message": Variant({"solve.txt": LINE, "system.txt": SYSTEM}),
-    "line, example": Variant({"solve.txt": EXAMPLE + LINE}),
-    "line, [BLANK]": Variant({"solve.txt": LINE}, "[BLANK]"),
+    "brief, system message": Variant({"solve.txt": BRIEF, "system.txt": SYSTEM}),
+    "brief, example": Variant({"solve.txt": EXAMPLE + BRIEF}),
+    "brief, [BLANK]": Variant({"solve.txt": BRIEF}, "[BLANK]"),
     "no chat template": Variant(plain=True),
 }
 REVIEWS = {
