@@ -144,6 +144,24 @@ def test_a_task_shows_the_paragraph_its_span_belongs_to(span, paragraph):
         assert passage(document(text), span) == mask(text, span)
 
 
+def test_a_task_may_show_only_what_leads_to_its_span():
+    text = "Ann has 3 pens and buys 4. Now she has 7 pens. With 7 more she has 14."
+    leading = Framing(context="before", least_share_before=0.4)
+    assert shown(text, "7", "before") == "Ann has 3 pens and buys 4. Now she has 7"
+    assert shown(text, "9", "before") == text  # no such span: the gate says so
+    assert (
+        passage(document(text, leading), "7") == rf"Ann has 3 pens and buys 4. Now she has {MASK}"
+    )
+    game = GameConfig()
+    assert invalid_reason(document(text, leading), "7", game, ()) is None
+    # The share is of the whole text: "4" ends what is shown, and stands early in the document.
+    assert invalid_reason(document(text, leading), "4", game, ()) == "too little before it"
+    # What comes later is not shown, so it cannot give the span away.
+    early = "Near the old mill the red fox ran to 7 hills. Seven hills it ran."
+    assert invalid_reason(document(early), "7", game, ()) == "still in the text"
+    assert invalid_reason(document(early, leading), "7", game, ()) is None
+
+
 def test_the_gate_looks_at_what_the_task_shows():
     frequent = "\n\n".join(f"{i} Ann has 12 pens and {i + 20} eggs in a box" for i in range(8))
     assert invalid_reason(document(frequent), "12", GAME, ()) == "too frequent"

@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Renderer", "make_renderer"]
 
-LINE_CHARS = 150
-"""Characters of a sentence that are shown once more on either side of its blank."""
-
-_BREAK = re.compile(r"\n|(?<=[.!?])\s")
-
 _Frame = tuple[tuple[int, ...] | Slot, ...]
 
 
@@ -123,8 +118,8 @@ class Renderer:
         A passage without one is a question, and its answer is asked for.
         """
         template = "question" if self.asks and MASK not in passage else "solve"
-        slots = {"passage": self._passage(passage), "line": self._passage(_line(passage))}
-        return self._boxed(self._prompt("solve", template, condition, **slots))
+        prompt = self._prompt("solve", template, condition, passage=self._passage(passage))
+        return self._boxed(prompt)
 
     def review(
         self, passage: str, attempt: str, span: str | None = None, correct: bool = False
@@ -291,11 +286,3 @@ class Renderer:
         ids = list(chain.from_iterable(map(self._encode_plain, self._controls.cut(text))))
         # What is left could only come of a normaliser or a vocabulary entry; it is dropped.
         return [i for i in ids if i not in self._forbidden]
-
-
-def _line(passage: str) -> str:
-    """Returns the sentence, or the line, with the first blank; of a long one what is near it."""
-    before, blank, after = passage.partition(MASK)
-    start = _BREAK.split(before)[-1][-LINE_CHARS:]
-    end = _BREAK.split(after)[0][:LINE_CHARS]
-    return f"{start}{blank}{end}".strip()

@@ -36,9 +36,6 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
 }
 """What each template must hold, and all it may hold beside ``$blank``."""
 
-MAY_HOLD: Mapping[str, frozenset[str]] = {"solve": frozenset({"line"})}
-"""What a template may hold as well: ``$line``, the sentence with the first blank, once more."""
-
 OPTIONAL = "question"
 """A set without this template shows a question as a text whose end is hidden."""
 
@@ -141,9 +138,7 @@ def load_templates(name: str, folder: str | Path = "") -> TemplateSet:
     table = _toml(texts["words.toml"], paths["words.toml"])
     blank = table.get("blank", MASK)
     templates = {
-        role: _segments(
-            texts[f"{role}.txt"], paths[f"{role}.txt"], wanted, MAY_HOLD.get(role), blank
-        )
+        role: _segments(texts[f"{role}.txt"], paths[f"{role}.txt"], wanted, blank)
         for role, wanted in PLACEHOLDERS.items()
         if role != OPTIONAL or f"{role}.txt" in known
     }
@@ -190,13 +185,8 @@ def _read(file: Path | Traversable) -> str:
 
 
 def _segments(
-    text: str,
-    path: str,
-    wanted: frozenset[str],
-    allowed: frozenset[str] | None = None,
-    blank: str = MASK,
+    text: str, path: str, wanted: frozenset[str], blank: str = MASK
 ) -> tuple[Segment, ...]:
-    known = wanted | (allowed or frozenset())
     if MASK in text and blank != MASK:
         line = text.count("\n", 0, text.index(MASK)) + 1
         raise ConfigError(
@@ -213,14 +203,14 @@ def _segments(
             literal += "$"
         elif name == "blank":
             literal += blank
-        elif name in known:
+        elif name in wanted:
             segments += [literal, Slot(name)] if literal else [Slot(name)]
             literal = ""
         else:
             line = text.count("\n", 0, match.start()) + 1
             what = f"unknown placeholder ${name}" if name else "a lone $"
             raise ConfigError(
-                f"{path}:{line}: {what}{_nearest(name or '', known)}; write $$ for a dollar sign"
+                f"{path}:{line}: {what}{_nearest(name or '', wanted)}; write $$ for a dollar sign"
             )
     literal += text[end:]
     segments += [literal] if literal else []
