@@ -33,8 +33,8 @@ __all__ = ["Start", "find_start"]
 HOUR = 3600.0
 """Seconds a first run should take at most, where they can be told beforehand."""
 
-STEP = 900.0
-"""Seconds a step may take at most, each completion as long as it may be; most are far shorter."""
+STEP = 1800.0
+"""Seconds a step may take with each completion as long as it may be: several times the usual."""
 
 _LEAST = {
     "game.documents_per_step": 1,
