@@ -93,6 +93,33 @@ def test_broken_and_binary_files_beside_good_ones_are_counted(train, tmp_path: P
     assert "a.txt" in found["examples"]["broken_utf8"][0]
 
 
+def test_case_19_an_odd_file_beside_good_text_is_named_and_the_run_goes_on(
+    train, tmp_path: Path
+) -> None:
+    (tmp_path / "odd.jsonl").write_text("[1, 2]\n")
+    code, shown = train("--corpus", str(tmp_path / "odd.jsonl"))
+    assert code == 0
+    assert "Corpus: read 1; left out 1 not readable" in shown
+    found = json.loads((tmp_path / "run" / "summary.json").read_text())["corpus"]
+    assert (found["unreadable"], found["files"], found["train"]) == (1, 1, 1)
+    assert "odd.jsonl:1: a list where an object" in found["examples"]["unreadable"][0]
+
+
+def test_case_18_whole_suites_are_kept_out_whatever_part_is_measured(train, tmp_path: Path) -> None:
+    names = ("Ann", "Bob", "Cleo", "Dan")
+    asked = [f"{name} has {n + 2} pens and buys {n + 9} more." for n, name in enumerate(names)]
+    rows = [{"question": text + " How many?", "answer": "7"} for text in asked]
+    (tmp_path / "suite.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for n, row in enumerate(rows):
+        (tmp_path / f"{n}.txt").write_text(f"Somebody asked this: {row['question']} Nobody knew.")
+    corpora = [part for n in range(4) for part in ("--corpus", str(tmp_path / f"{n}.txt"))]
+    suite = f'evaluate.suites=["{tmp_path / "suite.jsonl"}"]'
+    code, _ = train(*corpora, "--set", suite, "--set", "evaluate.limit=1")
+    assert code == 0
+    found = json.loads((tmp_path / "run" / "summary.json").read_text())["corpus"]
+    assert (found["contaminated"], found["train"]) == (4, 1)
+
+
 def test_a_jsonl_line_that_is_not_json(train, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"text": "Ann has 3 pens and no more."}\n{"text": "Ann\n')

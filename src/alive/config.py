@@ -88,7 +88,7 @@ class CorpusConfig(Section):
 
     paths: tuple[str, ...] = Field(
         ("builtin:primer",),
-        description="files, folders, Hugging Face datasets on disk, or builtin:NAME",
+        description="files, folders, Hugging Face datasets (on disk, OWNER/NAME), builtin:NAME",
     )
     chunk_tokens: Annotated[int, Field(ge=8)] = Field(256, description="longest document, tokens")
     validation_share: Share = Field(0.02, description="documents held out, by document, 0..1")

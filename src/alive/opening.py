@@ -60,13 +60,19 @@ def open_run(config: Config, resume: bool, console: Console | None) -> Opened:
     suites = [
         load_suite(name, config.evaluate.limit, config.seed) for name in config.evaluate.suites
     ]
-    later = [load_suite(name, 0, config.seed) for name in config.corpus.held_out]
+    # Whatever part of a suite is measured, none of it may be read.
+    whole = [
+        load_suite(name, 0, config.seed)
+        for name in (*config.evaluate.suites, *config.corpus.held_out)
+    ]
     check_context(config)
     folder = RunFolder.create(config.out, config, resume)
     try:
         policy, renderer, state = _load(config, folder)
-        held_out = [text for suite in (*suites, *later) for text in texts(suite)]
+        held_out = [text for suite in (*suites, *whole) for text in texts(suite)]
         corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
+        if (left_out := corpus.report.losses()) != "nothing":
+            display.say(f"Corpus: read {corpus.report.files}; left out {left_out}")
         trackers = open_trackers(config, folder, state.step)
         watch = Watch(folder, display, trackers, lambda: policy.usage.device_bytes)
     except BaseException:

@@ -38,7 +38,7 @@ class Framing:
     Attributes:
         context: How much of the document a task shows around the hidden span.
         least_share_before: Least share of the text shown that stands before the span, 0..1.
-        most_type_share: Most tasks of one span type (number, name, term), share of M.
+        most_type_share: Most tasks of one span type (output, number, name, term), share of M.
     """
 
     context: Literal["document", "paragraph"] = "document"

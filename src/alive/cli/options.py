@@ -51,7 +51,8 @@ def settings_options(command: Command) -> Command:
             "--corpus",
             multiple=True,
             metavar="PATH...",
-            help="Text to learn from: files, folders, datasets on disk, builtin:NAME.",
+            help="Text to learn from: files (text, JSON, Parquet; packed too), folders, datasets "
+            "on disk or OWNER/NAME of the Hub, builtin:NAME.",
         ),
         click.option(
             "--model", default=None, help="'seed', 'smollm2', a model folder or a hub id."

@@ -1,20 +1,14 @@
-"""Corpora that need no download: the Python reference, and those of the worlds."""
+"""Corpora that need no download: what Python says of itself, and those of the worlds."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from alive import doors
-from alive.corpus.rows import Keep, Source
+from alive.corpus.columns import Keep, Source
 from alive.errors import CorpusError
 
 PYTHON_DOCS = "builtin:python-docs"
-
-# A line of one repeated mark under a title, and the heading Sphinx writes over footnotes.
-_UNDERLINE = re.compile(r"^[ \t]*(?:([*=~^#+-])\1{3,}|-\[ Footnotes \]-)[ \t]*\n", re.MULTILINE)
-# Sphinx fills tables with columns of marks; they say nothing in words.
-_TABLE_RULE = re.compile(r"^[ \t]*[+|][-=+| \t]*[+|][ \t]*\n", re.MULTILINE)
 
 
 def names() -> list[str]:
@@ -42,15 +36,14 @@ def _of_world(corpus: doors.Corpus, name: str, key: str) -> Iterator[Source]:
 
 
 def _python_docs(name: str, key: str) -> Iterator[Source]:
-    """Yields the topics of the language reference that ships inside CPython."""
-    from pydoc_data.topics import topics
+    """Yields the topics of the language reference, then the library's docstrings with examples.
 
-    for topic in sorted(topics):
-        yield Source(
-            f"{name} {topic}", f"{key}/{topic}", [strip_markup(topics[topic])], "python-docs"
-        )
+    The docstrings of a module share its key: they repeat each other, so they are held out together.
+    """
+    from alive.corpus.python_docs import docstrings, topics
 
-
-def strip_markup(text: str) -> str:
-    """Drops the lines of a rendered reST text that hold marks and no words."""
-    return _TABLE_RULE.sub("", _UNDERLINE.sub("", text))
+    for topic, text in topics():
+        yield Source(f"{name} {topic}", f"{key}/{topic}", [text], "python-docs")
+    for found in docstrings():
+        place = f"{name} {found.name}"
+        yield Source(place, f"{key}/{found.group}.py", [found.text], "python-examples")

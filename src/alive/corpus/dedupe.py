@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from array import array
 
 from alive.seeding import digest
 
 
 def text_key(text: str) -> int:
-    """Returns a 64-bit key that ignores case and the amount of whitespace."""
+    """Returns a 64-bit key that ignores case, composition, width and the amount of whitespace."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
     return int(digest(" ".join(text.split()).lower()), 16)
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import codecs
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from alive.corpus import builtin, rows
-from alive.corpus.rows import Keep, Source
+from alive.corpus import builtin, rows, tables
+from alive.corpus.columns import Keep, Source
+from alive.corpus.files import PACKED, inner_suffix, open_bytes
 from alive.errors import CorpusError
 
 BLOCK = 1 << 18
-"""Bytes read at a time while checking a file."""
+"""Bytes read at a time."""
 
-_TEXT = (".txt", ".md")
-_SUFFIXES = (*_TEXT, ".jsonl", ".parquet")
+_KINDS = {
+    ".txt": "text",
+    ".md": "text",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +32,16 @@ class Unit:
     """Something that is opened and read from its start: a file, a dataset, a builtin.
 
     Attributes:
-        kind: ``text``, ``jsonl``, ``parquet``, ``dataset`` or ``builtin``.
-        name: Its path as people know it, or ``builtin:NAME``.
+        kind: ``text``, ``jsonl``, ``json``, ``parquet``, ``dataset``, ``hub`` or ``builtin``.
+        name: Its path as people know it, ``owner/name``, or ``builtin:NAME``.
         key: Its name within the corpus, the same wherever the corpus lies.
+        strays: Whether the few bytes of a text that are not UTF-8 are passed over.
     """
 
     kind: str
     name: str
     key: str
+    strays: bool = False
 
     def read(self, keep: Keep) -> Iterator[Source]:
         """Yields the source documents whose key ``keep`` accepts, in order.
@@ -41,20 +50,32 @@ class Unit:
             CorpusError: What is read is malformed, or stopped being readable.
         """
         reader: dict[str, Callable[[str, str, Keep], Iterator[Source]]] = {
-            "text": _read_text,
             "jsonl": rows.read_jsonl,
-            "parquet": rows.read_parquet,
-            "dataset": rows.read_dataset,
+            "json": rows.read_json,
+            "parquet": tables.read_parquet,
+            "dataset": tables.read_dataset,
+            "hub": tables.read_hub,
             "builtin": builtin.read,
         }
-        with _readable(self.name):
-            yield from reader[self.kind](self.name, self.key, keep)
+        with readable(self.name):
+            if self.kind != "text":
+                yield from reader[self.kind](self.name, self.key, keep)
+            elif keep(self.key):
+                yield Source(self.name, self.key, self._blocks())
+
+    def _blocks(self) -> Iterator[str]:
+        errors = "ignore" if self.strays else "strict"
+        with readable(self.name), open_bytes(self.name) as file:
+            text = io.TextIOWrapper(file, "utf-8-sig", errors)
+            while block := text.read(BLOCK):
+                yield block
 
 
 def find_units(paths: tuple[str, ...]) -> tuple[list[Unit], int]:
     """Lists what the paths of a corpus hold, sorted within each folder.
 
-    Hidden files and folders and symbolic links to folders are not followed.
+    Hidden files and folders and symbolic links to folders are not followed. A dataset of the Hub is
+    fetched here, before anything else costs time.
 
     Returns:
         The units, and the number of files passed over because of their suffix.
@@ -71,6 +92,10 @@ def find_units(paths: tuple[str, ...]) -> tuple[list[Unit], int]:
             units[Path(path)] = Unit("builtin", path, path)
             continue
         root = Path(path).expanduser()
+        if not root.exists() and tables.is_hub_id(path):
+            tables.fetch(path)
+            units[Path(path)] = Unit("hub", path, path)
+            continue
         files, others = _find(root)
         ignored += others
         for at in files:
@@ -86,30 +111,13 @@ def find_units(paths: tuple[str, ...]) -> tuple[list[Unit], int]:
     return list(units.values()), ignored
 
 
-def find_flaw(unit: Unit) -> str | None:
-    """Reads a file of text or of JSON lines once, before the run, for what would stop it later.
-
-    Returns:
-        ``binary`` or ``broken UTF-8`` when the whole file is to be skipped, else None. Rows with
-        broken UTF-8 are left to the reader, which skips the row alone.
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Turns what stops the block from reading into an error that names it.
 
     Raises:
-        CorpusError: A line that is not JSON or has no text; an unreadable file.
+        CorpusError: In place of an ``OSError``, or of text that is not UTF-8.
     """
-    if unit.kind not in ("text", "jsonl"):
-        return None
-    with _readable(unit.name):
-        if _is_binary(unit.name, whole=unit.kind == "text"):
-            return "binary"
-        if unit.kind == "text":
-            return None if _is_utf8(unit.name) else "broken UTF-8"
-        for _ in rows.read_jsonl(unit.name, unit.key, lambda _: True):
-            pass
-    return None
-
-
-@contextmanager
-def _readable(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, UnicodeDecodeError) as error:
@@ -119,11 +127,13 @@ def _readable(name: str) -> Iterator[None]:
         ) from error
 
 
+def known_files() -> str:
+    """Returns the suffixes of files that are read, for people."""
+    return f"{', '.join(_KINDS)} (packed too: {', '.join(PACKED)})"
+
+
 def _kind(path: Path) -> str:
-    if path.is_dir():
-        return "dataset"
-    suffix = path.suffix.lower()
-    return "text" if suffix in _TEXT else suffix[1:]
+    return "dataset" if path.is_dir() else _KINDS[inner_suffix(path.name)]
 
 
 def _find(root: Path) -> tuple[list[Path], int]:
@@ -131,68 +141,33 @@ def _find(root: Path) -> tuple[list[Path], int]:
     if not root.exists():
         raise CorpusError(f"no such file or folder: {root}. Check corpus.paths.")
     if root.is_file():
-        if root.suffix.lower() not in _SUFFIXES:
+        if inner_suffix(root.name) not in _KINDS:
             raise CorpusError(
-                f"{root}: cannot read this kind of file. Known are {', '.join(_SUFFIXES)}, "
-                f"Hugging Face datasets saved to disk, and {', '.join(builtin.names())}."
+                f"{root}: cannot read this kind of file. Known are {known_files()}, Hugging Face "
+                f"datasets (saved to disk, or OWNER/NAME), and {', '.join(builtin.names())}."
             )
         return [root], 0
-    readable: list[Path] = []
+    found: list[Path] = []
     ignored = 0
 
     def refuse(error: OSError) -> None:
         raise error
 
-    with _readable(str(root)):
+    with readable(str(root)):
         for folder, folders, files in os.walk(root, onerror=refuse):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            if rows.is_dataset(files):
-                readable.append(Path(folder))
+            if tables.is_dataset(files):
+                found.append(Path(folder))
                 folders.clear()
                 continue
             for name in sorted(name for name in files if not name.startswith(".")):
-                if Path(name).suffix.lower() in _SUFFIXES:
-                    readable.append(Path(folder, name))
+                if inner_suffix(name) in _KINDS:
+                    found.append(Path(folder, name))
                 else:
                     ignored += 1
-    if not readable:
+    if not found:
         raise CorpusError(
-            f"{root}: an empty corpus, no {', '.join(_SUFFIXES)} file and no dataset below it "
+            f"{root}: an empty corpus, no {known_files()} file and no dataset below it "
             f"({ignored} files of other kinds)."
         )
-    return readable, ignored
-
-
-def _is_binary(name: str, whole: bool) -> bool:
-    """Whether a file holds NUL bytes, in all of it or in its first block."""
-    with open(name, "rb") as file:
-        while block := file.read(BLOCK):
-            if b"\0" in block:
-                return True
-            if not whole:
-                break
-    return False
-
-
-def _is_utf8(name: str) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with open(name, "rb") as file:
-        try:
-            while block := file.read(BLOCK):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return False
-    return True
-
-
-def _read_text(name: str, key: str, keep: Keep) -> Iterator[Source]:
-    if not keep(key):
-        return
-
-    def blocks() -> Iterator[str]:
-        with _readable(name), open(name, encoding="utf-8-sig") as file:
-            while block := file.read(BLOCK):
-                yield block
-
-    yield Source(name, key, blocks())
+    return found, ignored

@@ -16,8 +16,11 @@ class CorpusReport:
     Attributes:
         files: Files, datasets and builtins that are read.
         ignored_files: Files passed over because of their suffix.
-        skipped_binary: Files skipped because they hold NUL bytes.
+        skipped_binary: Files skipped because they are full of NUL bytes.
         broken_utf8: Files and rows skipped because they are not valid UTF-8.
+        unreadable: Files and rows skipped because they are not what their suffix says, are damaged,
+            or have no text where it is looked for.
+        repaired: Files of text that are read without a few bytes: NUL, or no UTF-8.
         empty: Source documents without any text.
         train: Documents of the train split.
         validation: Documents of the validation split.
@@ -31,6 +34,8 @@ class CorpusReport:
     ignored_files: int = 0
     skipped_binary: int = 0
     broken_utf8: int = 0
+    unreadable: int = 0
+    repaired: int = 0
     empty: int = 0
     train: int = 0
     validation: int = 0
@@ -44,10 +49,11 @@ class CorpusReport:
         return asdict(self)
 
     def losses(self) -> str:
-        """Returns one line that says what was left out and why, for people."""
+        """Returns one line that says what was left out and why, for people; else ``nothing``."""
         words = {
             "skipped_binary": "binary",
             "broken_utf8": "broken UTF-8",
+            "unreadable": "not readable",
             "empty": "empty",
             "too_short": "too short",
             "duplicates": "duplicates",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import count, islice
 
 from alive.config import CorpusConfig
 from alive.corpus.chunk import CountTokens, chunk
 from alive.corpus.clean import clean
+from alive.corpus.columns import Keep, Source
 from alive.corpus.decontaminate import NGRAM, Decontaminator
 from alive.corpus.dedupe import KeySet, text_key
-from alive.corpus.readers import Unit, find_flaw, find_units
+from alive.corpus.flaws import find_flaw
+from alive.corpus.readers import Unit, find_units
 from alive.corpus.report import CorpusReport, Tally, summarise
-from alive.corpus.rows import Keep, Source
 from alive.corpus.split import Split, split_of
 from alive.errors import CorpusError
 from alive.seeding import derive, digest
@@ -34,7 +36,8 @@ def open_corpus(
 ) -> Corpus:
     """Opens a corpus and makes sure that it gives at least one document to train on.
 
-    Files of text and of JSON lines are read through once, so that a flaw shows before the run.
+    Files of text and of JSON are read through once, so that a flaw shows before the run. A file
+    that cannot be used is passed over, counted and named, as long as there is another.
 
     Args:
         config: Where the text is and how it is cut.
@@ -51,10 +54,10 @@ def open_corpus(
     units = []
     for unit in candidates:
         flaw = find_flaw(unit)
-        if flaw is None:
-            units.append(unit)
-        else:
-            tally.lose("skipped_binary" if flaw == "binary" else "broken_utf8", unit.name)
+        if flaw is not None:
+            tally.lose(flaw.kind, flaw.words)
+        if flaw is None or flaw.kind == "repaired":
+            units.append(replace(unit, strays=flaw is not None))
     tally.counts["files"] = len(units)
     decontaminator = Decontaminator(suite_texts, NGRAM)
     return Corpus(config, count_tokens, decontaminator, units, tally, seed)
@@ -193,7 +196,7 @@ class Corpus:
     def _documents_of(self, source: Source, tally: Tally) -> Iterator[Document]:
         """Yields the documents of one source document, counting those that are too short."""
         if source.blocks is None:
-            tally.lose("broken_utf8", source.name)
+            tally.lose("unreadable" if source.flaw else "broken_utf8", source.flaw or source.name)
             return
         if source.whole:
             text = clean("".join(source.blocks)).strip("\n")

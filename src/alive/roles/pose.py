@@ -201,7 +201,7 @@ def invalid_reason(
 def random_spans(
     document: Document, game: GameConfig, taken: Collection[str], seed: int
 ) -> list[str]:
-    """Returns the number, name and key-term spans that pass the gate, in a seeded order.
+    """Returns the output, number, name and term spans that pass the gate, in a seeded order.
 
     The types take turns, so that a prefix of the list mixes them. No two are equal once normalised.
     """
@@ -259,7 +259,8 @@ class SpanDraft:
         if any(matches(guess, span) for guess in self.guesses):
             return "guessable"
         most = max(1, int(self.document.framing.most_type_share * self.game.masks_per_document))
-        same = sum(span_type(other) == span_type(span) for other in taken)
+        text = self.document.text
+        same = sum(span_type(text, other) == span_type(text, span) for other in taken)
         return "type too common" if same >= most else None
 
     def _spans(self) -> list[str]:

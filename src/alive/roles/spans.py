@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from itertools import chain, zip_longest
 from typing import Literal
 
+from alive.roles.examples import outputs
 from alive.seeding import derive
 
 __all__ = ["STOP_WORDS", "SpanType", "around", "candidates", "occurrences", "shown", "span_type"]
 
-SpanType = Literal["number", "name", "term"]
+SpanType = Literal["output", "number", "name", "term"]
 
 _STOP = """
     a about after again all also am an and any are as at be because been before being both but by
@@ -42,8 +43,10 @@ def occurrences(text: str, span: str) -> list[tuple[int, int]]:
     return [match.span() for match in re.finditer(f"{before}{re.escape(span)}{after}", text)]
 
 
-def span_type(span: str) -> SpanType:
-    """Classifies a span: a number, a capitalised name, or any other term."""
+def span_type(text: str, span: str) -> SpanType:
+    """Classifies a span: what an example prints, a number, a capitalised name, or another term."""
+    if span in outputs(text):
+        return "output"
     if any(char.isdigit() for char in span):
         return "number"
     return "name" if span[:1].isupper() else "term"
@@ -71,14 +74,24 @@ def shown(text: str, span: str, context: Literal["document", "paragraph"]) -> st
 
 
 def candidates(text: str, seed: int) -> Iterator[str]:
-    """Yields distinct numbers, names and key terms of a text, types in turn, order seeded."""
+    """Yields distinct spans: outputs of examples, numbers, names and key terms, types in turn.
+
+    Each type is in an order of its own, which the seed decides.
+    """
     numbers = _distinct(_NUMBER, text)
     names = [name for name in _distinct(_NAME, text) if not _opens_sentence(text, name)]
     terms = [t for t in _distinct(_TERM, text) if t.casefold() not in STOP_WORDS and t.islower()]
-    for index, spans in enumerate((numbers, names, terms)):
+    printed = [output for output in outputs(text) if _only_printed(text, output)]
+    for index, spans in enumerate((numbers, names, terms, printed)):
         random.Random(derive(seed, "candidates", index)).shuffle(spans)
-    turns = chain.from_iterable(zip_longest(numbers, names, terms))
-    return (span for span in turns if span is not None)
+    turns = chain.from_iterable(zip_longest(printed, numbers, names, terms))
+    return iter(dict.fromkeys(span for span in turns if span is not None))
+
+
+def _only_printed(text: str, output: str) -> bool:
+    """Whether an output stands in its own lines alone, so that hiding it hides no code."""
+    lines = sum(line.strip() == output for line in text.split("\n"))
+    return lines == len(occurrences(text, output))
 
 
 def _distinct(pattern: re.Pattern[str], text: str) -> list[str]:

@@ -24,7 +24,7 @@ PACKAGE = "alive-rl"
 
 EXTRAS = {
     "lora": "LoRA adapters (model.lora_rank)",
-    "datasets": "Hugging Face datasets on disk as a corpus",
+    "datasets": "Hugging Face datasets as a corpus",
     "gym": "suites of reasoning-gym",
     "smollm2": "reading the SmolLM2 weights",
     "tensorboard": "live figures in TensorBoard",
