@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
+from alive.corpus.files import FlawError, inner_suffix, is_packed, open_bytes
 from alive.errors import SuiteError
 
 __all__ = ["Problem", "suite_name", "suite_problems"]
@@ -55,7 +54,7 @@ def suite_name(path: Path) -> str:
 
     A file named after a split takes its folder's name, so that two such files differ.
     """
-    stem = Path(path.name.removesuffix(".gz")).stem
+    stem = Path(path.stem if is_packed(path.name) else path.name).stem
     names = (stem, *(folder.name for folder in path.resolve().parents))
     return next((name for name in names if name and not _SPLITS.fullmatch(name)), stem)
 
@@ -97,20 +96,18 @@ def _rows(path: Path) -> Iterator[tuple[int, str, object]]:
     try:
         if path.suffix == ".parquet":
             yield from _parquet(path)
-        elif path.name.removesuffix(".gz").endswith(".json"):
+        elif inner_suffix(path.name) == ".json":
             yield from _json(path)
         else:
             yield from _lines(path)
-    except (OSError, EOFError, zlib.error) as error:  # the last two: a packed file is damaged
-        raise SuiteError(f"{path}: cannot be read ({error}); fetch it again") from None
-
-
-def _open(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
+    except OSError as error:
+        raise SuiteError(f"{path}: cannot be read ({error.strerror})") from None
+    except FlawError as error:  # what is packed is damaged
+        raise SuiteError(f"{error} Or fetch it again.") from None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str, object]]:
-    with _open(path) as file:
+    with open_bytes(str(path)) as file:
         for number, raw in enumerate(file, start=1):
             if not raw.strip():
                 continue
@@ -125,7 +122,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str, object]]:
 
 def _json(path: Path) -> Iterator[tuple[int, str, object]]:
     """Reads an array of rows, or an object with one; or JSON lines, which are named so as well."""
-    with _open(path) as file:
+    with open_bytes(str(path)) as file:
         raw = file.read()
     try:
         found = json.loads(_decoded(raw, str(path), first=True))
