@@ -97,8 +97,8 @@ def variants(golds: list[str], seed: int) -> Iterator[Pair]:
 def respelled(gold: str) -> Iterator[str]:
     """Yields other ways to write an answer that mean the same."""
     yield from (f"${gold}$", f" {gold}.", f"\\({gold}\\)", f"\\boxed{{{gold}}}")
-    plain = gold.replace(",", "")
-    if re.fullmatch(r"-?\d+", plain):
+    if re.fullmatch(r"-?(?:\d+|\d{1,3}(?:,\d{3})+)", gold):
+        plain = gold.replace(",", "")
         number = int(plain)
         yield from (plain, f"{number:,}", f"{number}.0", f"{number} apples", f"x = {number}")
         yield from (f"{number:,}".replace(",", "\\,"), f"{number:,}".replace(",", "{,}"))

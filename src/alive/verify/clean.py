@@ -44,9 +44,12 @@ _LOWERED = re.compile("[\u2080-\u208e]+")
 _VULGAR = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
 _ROOT = re.compile(r"\u221a\s*(?:(\d+|[A-Za-z])|(?=[({]))")
 
+_COMMANDS = (
+    r"text(?:bf|rm|it|tt|sf)?|math(?:rm|bf|it|sf|tt|bb)|mbox|operatorname|boxed|emph|ce|underline"
+)
+
 _LATEX_FORMS = (
-    (re.compile(r"\\(?:text(?:bf|rm|it|tt|sf)?|math(?:rm|bf|it|sf|tt|bb)|mbox|operatorname|boxed"
-                r"|emph|ce)\s*\{([^{}]*)\}"), r" \1"),
+    (re.compile(rf"\\(?:{_COMMANDS})\s*\{{([^{{}}]*)\}}"), r" \1"),
     (re.compile(r"\\(?:left|right|displaystyle|[bB]ig+[lr]?)(?![a-zA-Z])"), ""),
     (re.compile(r"\\!\s*"), ""),
     (re.compile(r"(?<!\\)\\(?:[,;: ]|q?quad(?![a-zA-Z]))"), " "),
@@ -73,14 +76,18 @@ _SPACES = re.compile(r"\s+")
 _AROUND_COMMA = re.compile(r" ?,(?: (?!\d))?|(?<!\d), ")
 _AROUND_SIGNS = re.compile(r" ?([()\[\]{}=+*/<>^;:|]) ?|(?:(?<=\S) |^)(-) ")
 _PLAIN = re.compile(r"[A-Za-z0-9.]*")
-_NOTHING_AROUND = (
-    ("\\(", "\\)"),
-    ("\\[", "\\]"),
-    ("$$", "$$"),
-    ("$", "$"),
-    ("**", "**"),
-    ("*", "*"),
+# What may stand around a whole text, and what then cannot stand within it.
+_AROUND = (
+    ("\\(", "\\)", "\\)"),
+    ("\\[", "\\]", "\\]"),
+    ("$$", "$$", "$"),
+    ("$", "$", "$"),
+    ("**", "**", "*"),
+    ("*", "*", "*"),
 )
+_COMMAND = re.compile(rf"\\(?:{_COMMANDS})\s*\{{")
+_BRACE = re.compile(r"\\[\s\S]|[{}]")
+MAX_WRAPPERS = 4
 
 _APOSTROPHE = re.compile(r"(?<=[^\W\d])'(?=[^\W\d])")
 _INITIALS = re.compile(r"(?<![^\W_])([^\W\d_])\.(?=[^\W\d_](?:\.|$|[^\w]))")
@@ -103,19 +110,42 @@ def clean(text: str) -> str:
         text = _ascii_forms(text)
     if _PLAIN.fullmatch(text):
         return text.removesuffix(".")
+    text = _unwrapped(text.strip())
     if "\\" in text or "{" in text or "=" in text:
         for pattern, replacement in _LATEX_FORMS:
             text = pattern.sub(replacement, text)
     text = _SPACES.sub(" ", text).strip()
-    for opening, closing in _NOTHING_AROUND:
-        inner = text[len(opening) : -len(closing)]
-        if inner and opening[-1] not in inner[:1] and text == opening + inner + closing:
-            if opening in ("$", "**", "*") and opening in inner:
-                continue
-            text = inner.strip()
     text = _AROUND_COMMA.sub(",", text)
     text = _AROUND_SIGNS.sub(r"\1\2", text).strip()
     return text.removesuffix(".").rstrip() or text
+
+
+def _unwrapped(text: str) -> str:
+    """Returns what stands in the dollar signs, stars or commands around a whole text."""
+    for _ in range(MAX_WRAPPERS):
+        before, text = text, text.removesuffix(".").rstrip()
+        for opening, closing, never in _AROUND:
+            inner = text[len(opening) : -len(closing)]
+            wraps = inner.strip() and text == opening + inner + closing
+            if wraps and not inner.endswith("\\") and never not in inner.replace("\\$", ""):
+                text = inner.strip()
+        text = _without_command(text)
+        if text == before:
+            break
+    return text
+
+
+def _without_command(text: str) -> str:
+    opening = _COMMAND.match(text)
+    if opening is None or not text.endswith("}"):
+        return text
+    depth = 1
+    for brace in _BRACE.finditer(text, opening.end()):
+        depth += (brace.group() == "{") - (brace.group() == "}")
+        if not depth:
+            whole = brace.end() == len(text)
+            return text[opening.end() : -1].strip() if whole else text
+    return text
 
 
 def _ascii_forms(text: str) -> str:
