@@ -55,6 +55,7 @@ class ScriptedSampler:
 class PlainRenderer:
     """Renders each role's parts one a line, as bytes: no tokenizer, no template."""
 
+    asks = False
     stop_ids = (0,)
     pad_id = 0
 

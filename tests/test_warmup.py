@@ -70,7 +70,7 @@ def test_an_endpoint_is_told_the_hidden_text_and_the_outcome(renderer, monkeypat
     assert [review.verdict for review in critic([TASK] * 2, tries)] == [True, True]
     for messages, outcome in zip(asked, ("right", "wrong"), strict=True):
         said = messages[-1]["content"]
-        assert "the hidden piece is: 7" in said
+        assert "the answer is: 7" in said
         assert f"the attempt is {outcome}." in said
 
 

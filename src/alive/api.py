@@ -156,7 +156,8 @@ async def _solve(policy: Policy, problem: str, revisions: int, seed: int) -> Sol
     sampler, renderer = policy.sampler, policy.renderer
     thinking = SamplingParams(policy.sampling.solve_tokens, temperature=0.0)
     judging = SamplingParams(policy.sampling.review_tokens, temperature=0.0)
-    task = as_task(SuiteItem(digest("problem", problem), problem.strip(), "", ""))
+    item = SuiteItem(digest("problem", problem), problem.strip(), "", "")
+    task = as_task(item, renderer.asks)
     attempts = list(await attempt(sampler, renderer, task, 1, thinking, None, seed))
     reviews: list[Review] = []
     for turn in range(max(revisions, 1)):

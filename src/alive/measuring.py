@@ -104,7 +104,7 @@ def look(policy: Policy, renderer: Renderer, suites: Sequence[Suite], config: Co
 
     It draws nothing at random and leaves no count behind: a run with looks equals one without.
     """
-    tasks = [as_task(item) for suite in suites for item in suite.items[:LOOKS]]
+    tasks = [as_task(item, renderer.asks) for suite in suites for item in suite.items[:LOOKS]]
     used = policy.usage
     seed = derive(config.seed, "look")
     attempts = aio.run(greedy_attempts(policy, renderer, tasks, config.sampling, seed))

@@ -46,14 +46,12 @@ class Request:
         params: How they are drawn.
         seed: Belongs to this request alone: whatever is decoded beside it, the same request gives
             the same rollouts, as far as arithmetic allows.
-        stop: Strings that end a completion, beside the policy's own end tokens.
     """
 
     prompt: Prompt
     n: int
     params: SamplingParams
     seed: int
-    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from alive import aio
 from alive.config import Config
 from alive.protocols import Policy, Request, SamplingParams
 from alive.seeding import derive
-from alive.types import Rollout, TrainingRecord
+from alive.types import MASK, Rollout, TrainingRecord
 
 __all__ = ["Throughput", "measure_throughput"]
 
@@ -41,7 +41,7 @@ def measure_throughput(config: Config) -> Throughput:
     game = config.game
     passage = "and one more " * (config.corpus.chunk_tokens // 3)
     prompts = [
-        renderer.solve(f"{index} {passage}", None)
+        renderer.solve(f"{index} {passage}{MASK}", None)
         for index in range(min(game.masks_per_document, 8))
     ]
     n, params = game.solutions_per_mask, SamplingParams(max_new_tokens=8)

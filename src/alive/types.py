@@ -27,6 +27,9 @@ Loss = Literal["likelihood", "policy_gradient", "distil"]
 """What a record's completion is learned by: imitated, rewarded, or brought nearer to what the
 policy says of it under a second, informed prompt."""
 
+Context = Literal["document", "paragraph", "before"]
+"""How much of a document a task shows around the hidden span."""
+
 MASK = r"\mask{}"
 """Stands for the hidden text wherever a masked passage is shown."""
 
@@ -36,12 +39,14 @@ class Framing:
     """How tasks show the documents of a corpus, and which spans suit them.
 
     Attributes:
-        context: How much of the document a task shows around the hidden span.
-        least_share_before: Least share of the text shown that stands before the span, 0..1.
+        context: How much of the document a task shows around the hidden span: all of it, its
+            paragraph, or what stands before it.
+        least_share_before: Least share of the text shown that stands before the span, 0..1; of the
+            whole document where nothing behind the span is shown.
         most_type_share: Most tasks of one span type (output, number, name, term), share of M.
     """
 
-    context: Literal["document", "paragraph"] = "document"
+    context: Context = "document"
     least_share_before: float = 0.0
     most_type_share: float = 0.5
 
@@ -96,11 +101,16 @@ class Prompt:
         role: The role whose completion is asked for.
         ids: Token ids, [P].
         condition: The feedback words the prompt opens with; None for the plain prompt.
+        stop: Texts that end a completion, beside the policy's own end tokens; they are no part of
+            what it says.
+        stops_at_box: Whether the first closed answer box ends it too.
     """
 
     role: Role
     ids: tuple[int, ...]
     condition: str | None = None
+    stop: tuple[str, ...] = ()
+    stops_at_box: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +122,7 @@ class Rollout:
         completion_ids: Token ids the policy wrote, [T], the end token included when it wrote one.
         logprobs: Natural log-probability of each completion token under the policy that sampled it
             (at temperature 1, before any truncation), [T].
-        text: The decoded completion without special tokens. Untrusted.
+        text: The decoded completion without special tokens, up to a stop text. Untrusted.
         stop: Why it ended.
         policy_version: Number of optimiser steps the sampling policy had taken.
     """

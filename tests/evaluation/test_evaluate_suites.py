@@ -122,18 +122,26 @@ def test_the_seed_suites_are_the_held_out_splits() -> None:
 def test_the_real_held_out_answers_match_themselves() -> None:
     suite = load_suite("seed", limit=60)
     assert {item.domain for item in suite.items} == {"maths", "code", "logic"}
-    assert all(matches(item.answer, as_task(item).span) for item in suite.items)
+    assert all(matches(item.answer, as_task(item, asks=True).span) for item in suite.items)
 
 
 def test_an_item_becomes_a_task_with_the_answer_hidden_at_its_end() -> None:
-    task = as_task(SuiteItem("g/1", "How many?", "9*2=18\n#### 18", "g"))
+    task = as_task(SuiteItem("g/1", "How many?", "9*2=18\n#### 18", "g"), asks=False)
     assert (task.id, task.passage, task.span, task.domain) == (
         "g/1",
         f"How many? {MASK}",
         "18",
         "g",
     )
-    masked = as_task(SuiteItem("g/2", f"2+{MASK}=5", "3", "g"))
+
+
+def test_who_can_ask_is_given_a_question_as_it_stands() -> None:
+    assert as_task(SuiteItem("g/1", "How many?", "18", "g"), asks=True).passage == "How many?"
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_an_item_that_holds_the_mask_is_a_passage(asks: bool) -> None:
+    masked = as_task(SuiteItem("g/2", f"2+{MASK}=5", "3", "g"), asks)
     assert masked.passage == f"2+{MASK}=5"
 
 
@@ -150,7 +158,7 @@ def test_generated_suites_are_reproducible_and_right() -> None:
     for item in suite.items:
         terms = item.question.split(": ")[-1].removesuffix(" =")
         values = terms.replace("- ", "-").replace("+ ", "").split()
-        assert matches(str(sum(map(int, values))), as_task(item).span)
+        assert matches(str(sum(map(int, values))), as_task(item, asks=True).span)
         assert item.domain == "chain_sum"
 
 
@@ -200,7 +208,7 @@ def test_the_rows_of_gsm8k_and_of_math_500(tmp_path: Path) -> None:
     suite = load_suite(gsm8k)
     # A file named after its split takes its folder's name, or two suites would meet in one id.
     assert (suite.name, suite.items[0].id, suite.items[0].domain) == ("gsm8k", "gsm8k/1", "gsm8k")
-    assert as_task(suite.items[0]).span == "1,013"
+    assert as_task(suite.items[0], asks=True).span == "1,013"
     hub = Path("/x/gsm8k/main/test-00000-of-00001.parquet")  # as the hub's client lays it down
     assert [suite_name(path) for path in (hub, Path("/test.json"))] == ["gsm8k", "test"]
     row = {
@@ -238,7 +246,7 @@ def test_columns_by_other_names(
     tmp_path: Path, row: dict[str, object], question: str, answer: str
 ) -> None:
     (item,) = load_suite(write(tmp_path / "s.jsonl", row)).items
-    assert (item.question, as_task(item).span) == (question, answer)
+    assert (item.question, as_task(item, asks=True).span) == (question, answer)
 
 
 def test_a_part_is_a_domain_or_a_level(tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
-from alive.prompts import make_renderer
+from alive.prompts import Renderer, load_templates, make_renderer
+
+SYSTEM = "Read closely."
 
 TURNS = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -19,6 +22,13 @@ def renderer_of(tokenizer, template: str, stop_ids=()):
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.chat_template = template
     return make_renderer(tokenizer, stop_ids=stop_ids)
+
+
+def told_by(tokenizer, template: str):
+    """A renderer whose set has a system message."""
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.chat_template = template
+    return Renderer(tokenizer, replace(load_templates("chat"), system=SYSTEM))
 
 
 def text_of(renderer) -> str:
@@ -38,18 +48,23 @@ def text_of(renderer) -> str:
     ],
 )
 def test_a_system_message_that_is_dropped_opens_the_users(chat_tokenizer, template) -> None:
-    renderer = renderer_of(chat_tokenizer, template + ASKS.replace("OPENING", ""))
-    text, system = text_of(renderer), renderer.templates.system
-    assert text.count(system) == 1
-    assert f"<|im_start|>user\n{system}\n\n" in text
+    renderer = told_by(chat_tokenizer, template + ASKS.replace("OPENING", ""))
+    text = text_of(renderer)
+    assert text.count(SYSTEM) == 1
+    assert f"<|im_start|>user\n{SYSTEM}\n\n" in text
     assert renderer.stop_ids[0] == 2  # a reply is framed all the same
 
 
 def test_a_system_message_that_is_kept_stays_where_it_is(chat_tokenizer) -> None:
+    renderer = told_by(chat_tokenizer, TURNS + ASKS.replace("OPENING", ""))
+    assert text_of(renderer).startswith(f"<|im_start|>system\n{SYSTEM}<|im_end|>")
+
+
+def test_without_a_system_message_the_templates_own_stands(chat_tokenizer) -> None:
+    opening = "<|im_start|>system\nDefault system.<|im_end|>\n<|im_start|>user\n"
+    assert text_of(make_renderer(chat_tokenizer)).startswith(opening)
     renderer = renderer_of(chat_tokenizer, TURNS + ASKS.replace("OPENING", ""))
-    assert text_of(renderer).startswith(
-        f"<|im_start|>system\n{renderer.templates.system}<|im_end|>"
-    )
+    assert text_of(renderer).startswith("<|im_start|>user\n")
 
 
 def test_a_template_that_asks_for_the_date_is_told_the_same_every_day(chat_tokenizer) -> None:

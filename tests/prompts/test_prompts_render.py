@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alive.errors import ModelError
+from alive.feedback import review_leaks
 from alive.prompts import Renderer, load_templates, make_renderer, neutralise, neutralise_mask
+from alive.roles.review import parse_review
 from alive.types import MASK
+from alive.verify import extract_answer
 
 MARKERS = st.sampled_from(
     [
@@ -78,15 +83,37 @@ def test_seed_completion_ends_with_the_end_token(seed_renderer):
     assert seed_renderer.count_tokens("") == 0
 
 
-def test_chat_prompt_gives_its_own_system_message(chat_renderer, chat_tokenizer):
+def test_chat_prompt_is_a_users_message(chat_renderer, chat_tokenizer):
     text = chat_tokenizer.decode(chat_renderer.solve(f"a {MASK} b", "good").ids)
-    system = chat_renderer.templates.system
-    assert text.startswith(
-        f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n<EF>good</EF>"
-    )
-    assert f"Text:\na {MASK} b\n" in text and r"\boxed{}" in text
+    assert "<|im_start|>user\n<EF>good</EF>\n" in text
+    assert "\na ____ b\n" in text and r"\boxed{}" in text
     assert text.endswith("<|im_end|>\n<|im_start|>assistant\n")
-    assert "Default system." not in text
+
+
+def test_a_question_is_asked_as_one(chat_renderer, plain_renderer, seed_renderer):
+    """And a text with a blank is not; the seed knows no questions."""
+    shown = chat_renderer.show(chat_renderer.solve("How many are 2 + 3?", "good").ids)
+    frame = "<EF>good</EF>\nHow many are 2 + 3?\n\n"
+    assert f"user\n{frame}" in shown and "____" not in shown and "text" not in shown
+    shown = plain_renderer.show(plain_renderer.solve("How many are 2 + 3?", None).ids)
+    assert shown.endswith("Question:\nHow many are 2 + 3?\n\nAnswer:")
+    assert "____" not in shown
+    assert (chat_renderer.asks, plain_renderer.asks, seed_renderer.asks) == (True, True, False)
+
+
+@given(text=HOSTILE)
+@example(text="_____ or ____")
+def test_the_only_blanks_are_our_own(text):
+    chat, text = load_templates("chat"), neutralise_mask(text)
+    assert "____" not in chat.passage(text)
+    assert chat.passage(f"{text} {MASK} {text}").count("____") == 1
+
+
+def test_blanks_by_hand():
+    chat = load_templates("chat")
+    assert chat.passage(f"a ____ and {MASK}, {MASK}") == "a _ ___ and ____, ____"
+    assert chat.passage(f"__init__ {MASK}") == "__init__ ____"
+    assert load_templates("seed").passage(f"a ____ {MASK}") == f"a ____ {MASK}"
 
 
 def test_chat_teaches_the_turn_end_and_stops_at_eos_too(chat_renderer):
@@ -101,9 +128,9 @@ def test_a_template_that_refuses_a_system_message_gets_it_in_the_user_message(ch
         "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>"
         "{% endfor %}",
     )
-    renderer = make_renderer(tokenizer)
+    renderer = Renderer(tokenizer, replace(load_templates("chat"), system="Read."))
     text = tokenizer.decode(renderer.pose("d", None).ids)
-    assert text.startswith(f"<|im_start|>user\n{renderer.templates.system}\n\nText:\nd\n")
+    assert text.startswith("<|im_start|>user\nRead.\n\nText:\nd\n")
 
 
 def test_a_template_that_drops_the_message_is_refused(chat_tokenizer):
@@ -120,10 +147,50 @@ def _with_template(tokenizer, template):
     return tokenizer
 
 
-def test_plain_rendering_without_a_chat_template(plain_renderer, plain_tokenizer):
-    text = plain_tokenizer.decode(plain_renderer.solve("p", None).ids)
-    assert text.startswith(plain_renderer.templates.system + "\n\nIn the text below")
-    assert text.endswith("inside \\boxed{}.\n\n")
+def test_a_model_without_a_chat_template_is_shown_one_worked_example(plain_renderer):
+    """Of the same form as what is asked, down to the stop text behind it."""
+    r, stop = plain_renderer, plain_renderer.templates.stop
+    prompts = [
+        (r.solve(f"a {MASK}", "good"), "<EF>good</EF>\nText:\na ____\n\nWorking:"),
+        (r.solve("why?", None), "Question:\nwhy?\n\nAnswer:"),
+        (r.pose("d", None), "Text:\nd\n\nPiece:"),
+        (r.review("p", "o", None), "Task:\np\n\nWork:\no\n\nReview:"),
+        (r.review("p", "o", "s", True), "\nCompared with it, the work is right.\n\nReview:"),
+        (r.revise("p", "o", "c"), "First try:\no\n\nReview:\nc\n\nSecond try:"),
+    ]
+    for prompt, end in prompts:
+        shown = r.show(prompt.ids)
+        example, _, asked = shown.rpartition(f"\n{stop}\n\n")
+        assert asked.endswith(end) and shown.count(stop) == 1
+        assert example.count(end.rpartition("\n")[2]) == 1
+        assert prompt.stop == (stop,)
+        assert prompt.stops_at_box == (prompt.role in ("solve", "revise"))
+
+
+def test_the_worked_example_reads_as_its_role_asks(plain_renderer):
+    def example(prompt, label):
+        shown = plain_renderer.show(prompt.ids).partition(plain_renderer.templates.stop)[0]
+        return shown.rpartition(label)[2]
+
+    r = plain_renderer
+    for prompt, label in (
+        (r.solve(MASK, None), "Working:"),
+        (r.solve("q", None), "Answer:"),
+        (r.revise("p", "o", "c"), "Second try:"),
+    ):
+        assert extract_answer(example(prompt, label)) == "17"
+    assert example(r.pose("d", None), "Piece:").strip() == "17"
+    for span in (None, "s"):
+        review = example(r.review("p", "o", span), "Review:")
+        parsed = parse_review(review)
+        assert (parsed.verdict, parsed.score, parsed.faulty_step) == (False, 4, 2)
+        assert parsed.summary and not review_leaks(review, "17")
+
+
+def test_who_ends_by_itself_is_stopped_nowhere_else(chat_renderer, seed_renderer):
+    for r in (chat_renderer, seed_renderer):
+        for prompt in (r.solve(MASK, None), r.revise("p", "o", "c"), r.pose("d", None)):
+            assert prompt.stop == () and not prompt.stops_at_box
 
 
 def test_no_end_token_is_a_model_error(plain_tokenizer):

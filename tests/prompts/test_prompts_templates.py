@@ -8,11 +8,13 @@ from alive.errors import ConfigError
 from alive.prompts.templates import PLACEHOLDERS, Slot, load_templates
 
 
-@pytest.mark.parametrize("name", ["chat", "seed"])
-def test_shipped_sets_load(name):
+@pytest.mark.parametrize("version", ["chat-2", "plain-1", "seed-1"])
+def test_shipped_sets_load(version):
+    name = version.partition("-")[0]
     templates = load_templates(name)
-    assert set(templates.templates) == set(PLACEHOLDERS)
-    assert templates.version == f"{name}-1"
+    asks = {"question"} if name != "seed" else set()
+    assert set(templates.templates) == set(PLACEHOLDERS) - {"question"} | asks
+    assert templates.version == version
     # The relabelled words must be the very words that spans are sampled under.
     words = templates.words
     assert words.pose_positive in (words.challenging, words.very_hard)
@@ -27,11 +29,11 @@ def test_seed_solve_segments():
 
 
 def test_a_user_file_replaces_the_shipped_one(tmp_path):
-    (tmp_path / "solve.txt").write_text("${condition}Costs $$5, \\mask{} in {braces}: $passage\n")
+    (tmp_path / "solve.txt").write_text("${condition}Costs $$5, $blank in {braces}: $passage\n")
     chat = load_templates("chat", tmp_path)
     assert chat.templates["solve"] == (
         Slot("condition"),
-        "Costs $5, \\mask{} in {braces}: ",
+        "Costs $5, ____ in {braces}: ",
         Slot("passage"),
     )
     shipped = load_templates("chat")
@@ -42,7 +44,11 @@ def test_a_user_file_replaces_the_shipped_one(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("solv.txt", "x", r"solv\.txt: not a file of this prompt set; did you mean 'solve\.txt'"),
+        (
+            "solv.txt",
+            "x",
+            r"solv\.txt: not a file of the prompt set 'chat', .*; did you mean 'solve\.txt'",
+        ),
         (
             "solve.txt",
             "a\n$condition $pasage",
@@ -54,6 +60,11 @@ def test_a_user_file_replaces_the_shipped_one(tmp_path):
         ("words.toml", "version =", r"words\.toml: not TOML"),
         ("words.toml", "version = 'x'\nstile = 'raw'", "unknown key 'stile'; did you mean 'style'"),
         ("words.toml", "version = 'x'", "the key 'style' is missing"),
+        (
+            "solve.txt",
+            "$condition\n$passage: what is \\mask{}?",
+            r"solve\.txt:2: \\mask\{\} stands for nothing here.* as ____; write \$blank",
+        ),
     ],
 )
 def test_a_wrong_user_file_is_named(tmp_path, name, text, message):

@@ -35,7 +35,7 @@ class Driver:
 
         async def together() -> list[list[Rollout]]:
             wishes = [
-                self.policy.sample(Request(Prompt("solve", ids), n, params, seed, stop))
+                self.policy.sample(Request(Prompt("solve", ids, stop=stop), n, params, seed))
                 for seed, ids in enumerate(prompts)
             ]
             return list(await asyncio.gather(*wishes))

@@ -74,7 +74,7 @@ async def _measure(
         frozen=None if frozen is None else [FrozenAttempt.from_row(row) for row in frozen],
     )
     rows = [dict(row) for row in result.rows]
-    tasks = [as_task(item) for suite in suites for item in suite.items]
+    tasks = [as_task(item, renderer.asks) for suite in suites for item in suite.items]
     # The controls of self-correction: as many tokens, and no word of what is wrong.
     second = await sampled_attempts(sampler, renderer, tasks, 1, sampling, derive(seed, "second"))
     first = [FrozenAttempt.from_row({**row, "passage": row["question"]}).attempt for row in rows]

@@ -12,6 +12,7 @@ from alive.engines.shape import KNOWN
 from alive.errors import ConfigError
 from alive.feedback import positive_condition
 from alive.prompts import Renderer, make_renderer
+from alive.types import MASK
 
 __all__ = ["Need", "check_context", "longest"]
 
@@ -82,7 +83,7 @@ def longest(renderer: Renderer, config: Config) -> Need:
         return Need(role, template, filled, limits[written], settings)
 
     pose = renderer.pose("", positive_condition("pose", words))
-    solve = renderer.solve("", positive_condition("solve", words))
+    solve = renderer.solve(MASK, positive_condition("solve", words))
     needs = [
         need("proposal", len(pose.ids), (passage,), posed),
         need("solution", len(solve.ids), (passage,), solved),

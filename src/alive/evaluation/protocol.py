@@ -54,7 +54,7 @@ async def evaluate(
     Raises:
         SuiteError: Two problems have one id.
     """
-    tasks = _tasks(suites)
+    tasks = _tasks(suites, renderer.asks)
     seconds: dict[str, float] = {}
     draw = derive(seed, "greedy")
     trying = greedy_attempts(sampler, renderer, tasks, sampling, draw)
@@ -114,7 +114,7 @@ async def _timed(seconds: dict[str, float], name: str, work: Awaitable[Found]) -
     return found
 
 
-def _tasks(suites: Sequence[Suite]) -> list[Task]:
+def _tasks(suites: Sequence[Suite], asks: bool) -> list[Task]:
     tasks: dict[str, Task] = {}
     for suite in suites:
         for item in suite.items:
@@ -123,7 +123,7 @@ def _tasks(suites: Sequence[Suite]) -> list[Task]:
                     f"suite '{suite.name}': problem '{item.id}' is in the evaluation twice; "
                     "give a suite once, and files different names"
                 )
-            tasks[item.id] = as_task(item)
+            tasks[item.id] = as_task(item, asks)
     if not tasks:
         raise SuiteError("nothing to evaluate: give at least one suite")
     return list(tasks.values())

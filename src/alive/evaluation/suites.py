@@ -96,12 +96,15 @@ def load_suite(name_or_path: str, limit: int = 0, seed: int = 0) -> Suite:
     return Suite(suite, kept, note)
 
 
-def as_task(item: SuiteItem) -> Task:
-    """Poses a suite's item as the game does: the answer is the hidden text after the question.
+def as_task(item: SuiteItem, asks: bool) -> Task:
+    """Poses a suite's item: a question as it stands, or one with the mask as the game does.
 
-    A question that already holds the mask is the passage as it stands.
+    Args:
+        item: The item.
+        asks: Whether the policy's prompts know questions (``Renderer.asks``); where not, the answer
+            is the hidden text after the question.
     """
-    passage = item.question if MASK in item.question else f"{item.question} {MASK}"
+    passage = item.question if asks or MASK in item.question else f"{item.question} {MASK}"
     return Task(
         id=item.id,
         document_id=digest("suite", item.id),

@@ -39,13 +39,13 @@ class ChatTemplate:
 
         Args:
             tokenizer: One that has a chat template.
-            system: The system message.
+            system: The system message; empty: the model's own, or none.
         """
         self._tokenizer, self._system = tokenizer, system
         template = tokenizer.get_chat_template()
         self.date = f"{DATE:%Y-%m-%d}" if "strftime_now" in template else ""
         self._template = _dated(template) if self.date else template
-        self._merges = not self._keeps_system()
+        self._merges = bool(system) and not self._keeps_system()
         self.closing = _closing(self.render("aliveuserend").rpartition("aliveuserend")[2])
 
     def render(self, user: str, reply: str | None = None) -> str:
@@ -54,10 +54,8 @@ class ChatTemplate:
             # Some templates refuse or drop a system message; its text then opens the user's.
             messages = [{"role": "user", "content": f"{self._system}\n\n{user}"}]
         else:
-            messages = [
-                {"role": "system", "content": self._system},
-                {"role": "user", "content": user},
-            ]
+            messages = [{"role": "system", "content": self._system}] if self._system else []
+            messages.append({"role": "user", "content": user})
         if reply is not None:
             messages.append({"role": "assistant", "content": reply})
         return self._apply(messages, add_generation_prompt=reply is None)

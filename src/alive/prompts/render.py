@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -19,7 +20,7 @@ from alive.prompts.chat import ChatTemplate
 from alive.prompts.neutral import ControlTokens, neutralise
 from alive.prompts.templates import Segment, Slot, TemplateSet, load_templates
 from alive.seeding import digest
-from alive.types import Prompt, Role
+from alive.types import MASK, Prompt, Role
 from alive.words import Words
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ def make_renderer(
     prompts_folder: str | Path = "",
     stop_ids: Sequence[int] = (),
 ) -> Renderer:
-    """Returns the renderer for a model: a world's set where its own token exists, else chat.
+    """Returns the renderer for a model.
+
+    Its prompt set is a world's where that world's own token exists, else ``chat`` where the
+    tokenizer has a chat template, else ``plain``.
 
     Args:
         tokenizer: The model's.
@@ -48,7 +52,8 @@ def make_renderer(
     """
     tokens = tokenizer.get_added_vocab()
     own = (name for name, world in prompt_sets().items() if world.prompts.marker in tokens)
-    return Renderer(tokenizer, load_templates(next(own, "chat"), prompts_folder), stop_ids)
+    general = "chat" if tokenizer.chat_template else "plain"
+    return Renderer(tokenizer, load_templates(next(own, general), prompts_folder), stop_ids)
 
 
 class Renderer:
@@ -57,6 +62,7 @@ class Renderer:
     Attributes:
         templates: The set in use.
         words: What conditions and critiques say.
+        asks: Whether a question is asked as it is; else it is shown as a text that ends hidden.
         stop_ids: Token ids that end a completion; the first is the one we teach.
         pad_id: Token id for padding. May equal a stop id: mask by length, never by this id.
         vocabulary: Ids below this may be drawn; a model may have more rows, which mean nothing.
@@ -74,6 +80,7 @@ class Renderer:
         """Takes over a tokenizer; see ``make_renderer``."""
         self.templates = templates
         self.words: Words = templates.words
+        self.asks = "question" in templates.templates
         self._tokenizer = tokenizer
         self._controls = ControlTokens(tokenizer.get_added_vocab())
         # A tokenizer without byte fallback writes an unknown character as its unk token.
@@ -106,8 +113,13 @@ class Renderer:
         return self._prompt("pose", "pose", condition, document=self._clean(document))
 
     def solve(self, passage: str, condition: str | None) -> Prompt:
-        r"""Asks for the hidden text of a passage, in which only our own ``\mask{}`` stands."""
-        return self._prompt("solve", "solve", condition, passage=self._passage(passage))
+        r"""Asks for the hidden text of a passage, in which only our own ``\mask{}`` stands.
+
+        A passage without one is a question, and its answer is asked for.
+        """
+        template = "question" if self.asks and MASK not in passage else "solve"
+        prompt = self._prompt("solve", template, condition, passage=self._passage(passage))
+        return self._boxed(prompt)
 
     def review(
         self, passage: str, attempt: str, span: str | None = None, correct: bool = False
@@ -125,7 +137,7 @@ class Renderer:
 
     def revise(self, passage: str, attempt: str, review: str) -> Prompt:
         """Asks for a second attempt after a review."""
-        return self._prompt(
+        prompt = self._prompt(
             "revise",
             "revise",
             None,
@@ -133,6 +145,7 @@ class Renderer:
             attempt=self._clean(attempt),
             review=self._controls.neutralise(neutralise(review, keep_lines=True)),
         )
+        return self._boxed(prompt)
 
     def complete(self, text: str) -> tuple[int, ...]:
         """Encodes a completion that no policy sampled, its end token included. Untrusted text."""
@@ -185,17 +198,22 @@ class Renderer:
             self._encode_untrusted(slots[part.name]) if isinstance(part, Slot) else part
             for part in self._frames[key]
         )
-        return Prompt(role=role, ids=tuple(ids), condition=condition)
+        stop = (self.templates.stop,) if self.templates.stop else ()
+        return Prompt(role=role, ids=tuple(ids), condition=condition, stop=stop)
+
+    def _boxed(self, prompt: Prompt) -> Prompt:
+        # Who has to be told where to stop would also run on behind the answer.
+        return replace(prompt, stops_at_box=bool(prompt.stop))
 
     def _clean(self, text: str) -> str:
         return self._controls.neutralise(neutralise(text))
 
     def _passage(self, passage: str) -> str:
-        return self._controls.neutralise(neutralise(passage, keep_mask=True))
+        return self._controls.neutralise(self.templates.passage(passage))
 
     def _frame(self, name: str, conditioned: bool) -> _Frame:
         segments = self.templates.segments(name, conditioned=conditioned)
-        if self.templates.style == "chat":
+        if self._template:
             segments = self._chat(segments)
         lead = [] if self._template else self._opening()
         parts: list[tuple[int, ...] | Slot] = [tuple(lead)] if lead else []
@@ -204,9 +222,8 @@ class Renderer:
         return tuple(parts)
 
     def _chat(self, segments: Sequence[Segment]) -> list[Segment]:
-        """Frames a user message by the model's chat template, or as plain text without one."""
-        if self._template is None:
-            return [f"{self.templates.system}\n\n", *segments, "\n\n"]
+        """Frames a user message by the model's chat template."""
+        assert self._template is not None
         names = [s.name for s in segments if isinstance(s, Slot)]
         marks = {f"alive{i}slot{name}": Slot(name) for i, name in enumerate(names)}
         order = iter(marks)

@@ -7,6 +7,7 @@ sign, and braces and backslashes are ordinary text.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -20,6 +21,7 @@ from alive import doors
 from alive.errors import ConfigError
 from alive.prompts.neutral import neutralise
 from alive.seeding import digest
+from alive.types import MASK
 from alive.words import Words
 
 __all__ = ["Segment", "Slot", "TemplateSet", "load_templates"]
@@ -27,11 +29,15 @@ __all__ = ["Segment", "Slot", "TemplateSet", "load_templates"]
 PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "pose": frozenset({"condition", "document"}),
     "solve": frozenset({"condition", "passage"}),
+    "question": frozenset({"condition", "passage"}),
     "review": frozenset({"passage", "attempt"}),
     "review_privileged": frozenset({"passage", "attempt", "span", "outcome"}),
     "revise": frozenset({"passage", "attempt", "review"}),
 }
-"""What each template must hold, and all it may hold."""
+"""What each template must hold, and all it may hold beside ``$blank``."""
+
+OPTIONAL = "question"
+"""A set without this template shows a question as a text whose end is hidden."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,9 @@ class TemplateSet:
         version: The set's version line, e.g. ``chat-1``.
         style: ``raw``: a template is the whole prompt; ``chat``: it is the user's message.
         end: Token that ends a completion; empty: the tokenizer's own.
-        system: System message of a chat set.
+        stop: Text that ends a completion as well, as a closed answer box then does; empty: none.
+        blank: How a hidden piece is shown, and what ``$blank`` says.
+        system: System message of a chat set; empty: the model's own, or none.
         condition: Segments that say the condition's words.
         templates: Segments of each template, with ``Slot("condition")`` not yet expanded.
         words: What conditions and critiques say.
@@ -70,6 +78,17 @@ class TemplateSet:
     words: Words
     digest: str
     world: doors.World | None = None
+    stop: str = ""
+    blank: str = MASK
+
+    def passage(self, text: str) -> str:
+        """Returns a masked passage as it is shown, made harmless; the only blanks are our own."""
+        shown = neutralise(text, keep_mask=True)
+        if self.blank == MASK:
+            return shown
+        # A text's own blank is broken after its first character, as other markers are.
+        own = re.compile(f"(?={re.escape(self.blank)})(.)")
+        return self.blank.join(own.sub(r"\1 ", part) for part in shown.split(MASK))
 
     def segments(self, name: str, *, conditioned: bool) -> list[Segment]:
         """Returns a template with its condition said, or left out."""
@@ -87,38 +106,41 @@ class TemplateSet:
         What fills a slot is made harmless as text; its tokens are the endpoint's own affair.
         """
         parts = [
-            neutralise(slots[part.name], keep_mask=part.name == "passage")
-            if isinstance(part, Slot)
-            else part
+            part
+            if not isinstance(part, Slot)
+            else self.passage(slots["passage"])
+            if part.name == "passage"
+            else neutralise(slots[part.name])
             for part in self.segments(name, conditioned=False)
         ]
-        return [
-            {"role": "system", "content": self.system},
-            {"role": "user", "content": "".join(parts)},
-        ]
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return [*system, {"role": "user", "content": "".join(parts)}]
 
 
 def load_templates(name: str, folder: str | Path = "") -> TemplateSet:
     """Loads a shipped set with a user's files on top.
 
     Args:
-        name: ``chat``, or the name of a world's set.
+        name: ``chat``, ``plain``, or the name of a world's set.
         folder: Files of the same names replace the shipped ones; empty: none.
 
     Raises:
         ConfigError: The folder is missing; a file has an unknown name or is not UTF-8; a template
-            lacks a placeholder or has an unknown one; ``words.toml`` is malformed.
+            lacks a placeholder, has an unknown one or speaks of another blank than the set's;
+            ``words.toml`` is malformed.
     """
     world = doors.prompt_sets().get(name)
     shipped = world.prompts.folder if world else resources.files("alive.prompts") / name
     known = sorted(file.name for file in shipped.iterdir() if file.is_file())
-    overrides = _overrides(Path(folder), known) if folder else {}
+    overrides = _overrides(Path(folder), name, known) if folder else {}
     texts = {file: _read(overrides.get(file, shipped / file)) for file in known}
     paths = {file: str(overrides.get(file, f"{name}/{file}")) for file in known}
     table = _toml(texts["words.toml"], paths["words.toml"])
+    blank = table.get("blank", MASK)
     templates = {
-        role: _segments(texts[f"{role}.txt"], paths[f"{role}.txt"], PLACEHOLDERS[role])
-        for role in PLACEHOLDERS
+        role: _segments(texts[f"{role}.txt"], paths[f"{role}.txt"], wanted, blank)
+        for role, wanted in PLACEHOLDERS.items()
+        if role != OPTIONAL or f"{role}.txt" in known
     }
     style = table["style"]
     if style not in ("raw", "chat"):
@@ -133,16 +155,21 @@ def load_templates(name: str, folder: str | Path = "") -> TemplateSet:
         words=Words(**table["words"]),
         digest=digest(*(part for file in known for part in (file, texts[file]))),
         world=world,
+        stop=table.get("stop", ""),
+        blank=blank,
     )
 
 
-def _overrides(folder: Path, known: list[str]) -> dict[str, Path]:
+def _overrides(folder: Path, name: str, known: list[str]) -> dict[str, Path]:
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such prompts folder; it may hold {', '.join(known)}")
     overrides = {path.name: path for path in sorted(folder.iterdir()) if path.name[0] != "."}
-    for name, path in overrides.items():
-        if name not in known:
-            raise ConfigError(f"{path}: not a file of this prompt set{_nearest(name, known)}")
+    for file, path in overrides.items():
+        if file not in known:
+            raise ConfigError(
+                f"{path}: not a file of the prompt set '{name}', which this model uses"
+                f"{_nearest(file, known)}"
+            )
     return overrides
 
 
@@ -157,7 +184,15 @@ def _read(file: Path | Traversable) -> str:
     return text.removesuffix("\n")
 
 
-def _segments(text: str, path: str, wanted: frozenset[str]) -> tuple[Segment, ...]:
+def _segments(
+    text: str, path: str, wanted: frozenset[str], blank: str = MASK
+) -> tuple[Segment, ...]:
+    if MASK in text and blank != MASK:
+        line = text.count("\n", 0, text.index(MASK)) + 1
+        raise ConfigError(
+            f"{path}:{line}: {MASK} stands for nothing here, for this prompt set shows a hidden "
+            f"piece as {blank}; write $blank in its place"
+        )
     segments: list[Segment] = []
     literal, end = "", 0
     for match in Template.pattern.finditer(text):
@@ -166,6 +201,8 @@ def _segments(text: str, path: str, wanted: frozenset[str]) -> tuple[Segment, ..
         name = match["named"] or match["braced"]
         if match["escaped"]:
             literal += "$"
+        elif name == "blank":
+            literal += blank
         elif name in wanted:
             segments += [literal, Slot(name)] if literal else [Slot(name)]
             literal = ""
@@ -188,7 +225,9 @@ def _toml(text: str, path: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
     required = ("version", "style", "condition", "words")
-    _check_keys(table, required, path, optional=("end",))
+    _check_keys(table, required, path, optional=("end", "stop", "blank"))
+    if "blank" in table and len(str(table["blank"]).strip()) < 2:
+        raise ConfigError(f"{path}: 'blank' needs at least two characters, such as ____")
     if not isinstance(table["words"], dict):
         raise ConfigError(f"{path}: [words] must be a table")
     _check_keys(table["words"], [field.name for field in fields(Words)], f"{path} [words]")

@@ -183,7 +183,8 @@ def invalid_reason(
     places = occurrences(text, span)
     if not places:
         return "not whole words"
-    if places[0][0] < document.framing.least_share_before * len(text):
+    whole = document.text if document.framing.context == "before" else text
+    if places[0][0] < document.framing.least_share_before * len(whole):
         return "too little before it"
     if len(places) > MAX_OCCURRENCES:
         return "too frequent"

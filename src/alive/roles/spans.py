@@ -10,6 +10,7 @@ from typing import Literal
 
 from alive.roles.examples import outputs
 from alive.seeding import derive
+from alive.types import Context
 
 __all__ = ["STOP_WORDS", "SpanType", "around", "candidates", "occurrences", "shown", "span_type"]
 
@@ -60,14 +61,17 @@ def around(text: str, span: str) -> list[str]:
     return [text[a:b] for a, b in zip(ends, starts, strict=True)]
 
 
-def shown(text: str, span: str, context: Literal["document", "paragraph"]) -> str:
-    """Returns what a task shows of a text: all of it, or the paragraph that holds the span.
+def shown(text: str, span: str, context: Context) -> str:
+    """Returns what a task shows of a text: all, the paragraph with the span, or what leads to it.
 
+    What leads to it ends with the first occurrence of the span.
     Of several paragraphs with the span it is the one in which it stands nearest to the end: what is
     hidden should follow from what was said before it.
     """
     if context == "document":
         return text
+    if context == "before":
+        return text[: next((end for _, end in occurrences(text, span)), len(text))]
     held = [(p, occurrences(p, span)) for p in text.split("\n\n")]
     placed = [(places[0][0] / len(p), p) for p, places in held if places]
     return max(placed, key=lambda item: item[0])[1] if placed else text

@@ -130,6 +130,26 @@ def test_a_stop_text_ends_its_row_where_it_is_first_complete() -> None:
     assert stopped[0].stopped
 
 
+def test_a_row_ends_with_the_token_that_closes_its_first_box() -> None:
+    """Braces within the box do not end it, an empty box is none, and what stays is unchanged."""
+    model = llama()
+    free = Asked((3, 4, 5), 1, SamplingParams(12), 0)
+    [[whole]] = decoder(model).draw([free])
+    pieces = ("so ", "\\boxed{}", " \\boxed{", "\\frac{1}", "{2}", "}. ", "\\boxed{3}", *"abcde")
+    assert len(set(whole.ids[:6])) == 6  # each of them can stand for a piece of its own
+    said = dict(reversed(list(zip(whole.ids, pieces, strict=True))))
+
+    def write(ids: Sequence[int]) -> str:
+        return "".join(said[token] for token in ids)
+
+    writer = Decoder(model, stop_ids=NEVER, pad_id=0, vocabulary=V, decode=write)
+    [[boxed]] = writer.draw([replace(free, stops_at_box=True)])
+    assert write(boxed.ids) == "so \\boxed{} \\boxed{\\frac{1}{2}}. "
+    assert boxed.stopped and boxed.logprobs == whole.logprobs[: len(boxed.ids)]
+    assert_honest(model, free.prompt, boxed)
+    assert writer.draw([free]) == [[whole]]
+
+
 @pytest.mark.parametrize("stop", [tuple(range(16)), (1, 2)], ids=["many end", "few end"])
 def test_finished_rows_leave_once_enough_have_finished(stop) -> None:
     """Taking rows out copies the cache: it waits until a quarter of the batch has ended."""

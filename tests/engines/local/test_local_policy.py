@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,11 @@ def test_a_stop_string_ends_a_completion(seed_tokenizer) -> None:
     prompt = prompts_of(sampler.renderer)[0]
     [[whole]] = sample(sampler, Request(prompt, 1, SamplingParams(12), 3))
     text = sampler.renderer.decode(whole.completion_ids[2:4])
-    [[cut]] = sample(sampler, Request(prompt, 1, SamplingParams(12), 3, stop=(text,)))
+    stopped = replace(prompt, stop=(text,))
+    [[cut]] = sample(sampler, Request(stopped, 1, SamplingParams(12), 3))
     assert cut.stop == "stop"
-    assert text in cut.text
+    assert cut.text == whole.text.partition(text)[0]  # the text that stops is no part of it
+    assert cut.logprobs == whole.logprobs[: len(cut.completion_ids)]
     assert whole.completion_ids[: len(cut.completion_ids)] == cut.completion_ids
     assert len(cut.completion_ids) <= 4
 

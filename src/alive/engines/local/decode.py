@@ -18,6 +18,7 @@ from alive.engines.local.layout import Layout, accepted, cache_name
 from alive.learn.batch import pad
 from alive.learn.prefix import shared_prefixes
 from alive.protocols import SamplingParams
+from alive.verify import extract_answer
 
 __all__ = ["SHED", "Asked", "Decoder", "Drawn", "choose"]
 
@@ -36,6 +37,7 @@ class Asked:
         seed: The request's.
         first: Index of the first row within its request.
         stop: Texts after which a row ends.
+        stops_at_box: Whether a row ends with the token that closes its first answer box.
     """
 
     prompt: tuple[int, ...]
@@ -44,6 +46,7 @@ class Asked:
     seed: int
     first: int = 0
     stop: tuple[str, ...] = ()
+    stops_at_box: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +217,7 @@ class _Rows:
         self.limits = torch.tensor([one.params.max_new_tokens for one in each])
         self._limits = self.limits.tolist()
         self._texts = [one.stop for one in each]
+        self._boxed = [one.stops_at_box for one in each]
         self._ids: list[list[int]] = [[] for _ in each]
         self._logprobs: list[list[float]] = [[] for _ in each]
         self._stopped, self._ended = [False] * len(each), [False] * len(each)
@@ -233,7 +237,9 @@ class _Rows:
             if not self._ended[place]:
                 self._ids[place].append(token)
                 self._logprobs[place].append(logprob)
-                self._stopped[place] = token in self._stops or self._says_stop(place)
+                self._stopped[place] = (
+                    token in self._stops or self._says_stop(place) or self._closes_box(place)
+                )
                 full = len(self._ids[place]) >= self._limits[place]
                 self._ended[place] = self._stopped[place] or full
         going = [row for row, place in enumerate(self._places) if not self._ended[place]]
@@ -258,6 +264,11 @@ class _Rows:
         # A token holds at least a byte of text, so the text of as many tokens holds the whole.
         tail = self._decode(self._ids[place][-4 * max(map(len, texts)) :])
         return any(text in tail for text in texts)
+
+    def _closes_box(self, place: int) -> bool:
+        if not self._boxed[place] or "}" not in self._decode(self._ids[place][-1:]):
+            return False
+        return extract_answer(self._decode(self._ids[place])) is not None
 
 
 def choose(

@@ -216,14 +216,18 @@ class LocalPolicy:
         if self._positions is not None:
             room = max(0, min(params.max_new_tokens, self._positions - len(ids)))
             params = replace(params, max_new_tokens=room)
-        return Asked(ids, request.n, params, request.seed, stop=request.stop)
+        stop, box = request.prompt.stop, request.prompt.stops_at_box
+        return Asked(ids, request.n, params, request.seed, stop=stop, stops_at_box=box)
 
     def _rollout(self, request: Request, drawn: Drawn) -> Rollout:
+        text = self.renderer.decode(drawn.ids)
+        for stop in request.prompt.stop:
+            text = text.partition(stop)[0]
         return Rollout(
             prompt=request.prompt,
             completion_ids=drawn.ids,
             logprobs=drawn.logprobs,
-            text=self.renderer.decode(drawn.ids),
+            text=text,
             stop="stop" if drawn.stopped else "length",
             policy_version=self._published,
         )
