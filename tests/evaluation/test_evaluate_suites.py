@@ -208,7 +208,7 @@ def test_the_rows_of_gsm8k_and_of_math_500(tmp_path: Path) -> None:
     suite = load_suite(gsm8k)
     # A file named after its split takes its folder's name, or two suites would meet in one id.
     assert (suite.name, suite.items[0].id, suite.items[0].domain) == ("gsm8k", "gsm8k/1", "gsm8k")
-    assert as_task(suite.items[0]).span == "1,013"
+    assert as_task(suite.items[0], asks=True).span == "1,013"
     hub = Path("/x/gsm8k/main/test-00000-of-00001.parquet")  # as the hub's client lays it down
     assert [suite_name(path) for path in (hub, Path("/test.json"))] == ["gsm8k", "test"]
     row = {
@@ -246,7 +246,7 @@ def test_columns_by_other_names(
     tmp_path: Path, row: dict[str, object], question: str, answer: str
 ) -> None:
     (item,) = load_suite(write(tmp_path / "s.jsonl", row)).items
-    assert (item.question, as_task(item).span) == (question, answer)
+    assert (item.question, as_task(item, asks=True).span) == (question, answer)
 
 
 def test_a_part_is_a_domain_or_a_level(tmp_path: Path) -> None:
