@@ -44,7 +44,8 @@ def measure_throughput(config: Config) -> Throughput:
         renderer.solve(f"{index} {passage}{MASK}", None)
         for index in range(min(game.masks_per_document, 8))
     ]
-    n, params = game.solutions_per_mask, SamplingParams(max_new_tokens=8)
+    # Of a few tokens alone the prompt would take most of the time.
+    n, params = game.solutions_per_mask, SamplingParams(max_new_tokens=32)
     records: list[TrainingRecord] = []
     throughput = Throughput(0.0, 0.0)
     # The first round warms caches and thread pools, and is up to four times slower.
