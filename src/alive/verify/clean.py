@@ -41,6 +41,7 @@ _GREEK = dict(zip("αβγδθλμπσφω", _GREEK_NAMES.split(), strict=True))
 _LONE_GREEK = re.compile(r"(?<![\u0370-\u03ff])[αβγδθλμπσφω](?![\u0370-\u03ff])")
 _RAISED = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u207f]+")
 _LOWERED = re.compile("[\u2080-\u208e]+")
+_SMALL = re.compile(rf"{_RAISED.pattern}[/\u2044]{_LOWERED.pattern}")
 _VULGAR = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
 _ROOT = re.compile(r"\u221a\s*(?:(\d+|[A-Za-z])|(?=[({]))")
 
@@ -149,6 +150,7 @@ def _without_command(text: str) -> str:
 
 
 def _ascii_forms(text: str) -> str:
+    text = _SMALL.sub(lambda m: unicodedata.normalize("NFKC", m[0]).replace("\u2044", "/"), text)
     text = _RAISED.sub(lambda m: f"^{{{unicodedata.normalize('NFKC', m[0])}}}", text)
     text = _LOWERED.sub(lambda m: f"_{{{unicodedata.normalize('NFKC', m[0])}}}", text)
     text = _VULGAR.sub(_vulgar, text)
