@@ -21,6 +21,7 @@ from alive.protocols import Request, UpdateStats, Usage
 from alive.settings import build_config
 from alive.types import Rollout, TrainingRecord
 
+NAMES = [a + b for a in "ABCDEFGH" for b in "aeiou"]
 REVIEW = "Summary: {0}\nVerdict: {0}\nScore: 5"
 
 
@@ -102,7 +103,7 @@ def policy(renderer) -> ScriptedPolicy:
 def play(policy, renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(local, "load_policy", lambda *_: (policy, renderer))
     corpus = tmp_path / "corpus.jsonl"
-    texts = [f"They met {name} and saw some birds; there were 7 in all." for name in "ABCDEFGH"]
+    texts = [f"They met {name} and saw some birds; there were 7 in all." for name in NAMES]
     corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     suite = tmp_path / "birds.jsonl"
     rows = [{"question": f"{name} saw \\mask{{}} birds", "answer": "7"} for name in ("Mia", "Leo")]
@@ -121,6 +122,7 @@ def play(policy, renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
                 "documents_per_step": 2, "masks_per_document": 1, "solutions_per_mask": 4,
                 "random_share": 0.0,
             },
+            "sampling": {"solve_tokens": 64, "review_tokens": 64},
             "warmup": {"steps": warm, "format_steps": 3},
             "evaluate": {"suites": [str(suite)], "every": 1, "conditions_every": every},
         }  # fmt: skip

@@ -175,7 +175,7 @@ def test_a_document_without_a_span_teaches_no_format(renderer) -> None:
 
 def test_without_a_world_or_an_endpoint_the_policy_is_its_own_teacher(seed_tokenizer) -> None:
     chat = Renderer(seed_tokenizer, load_templates("chat"))
-    assert make_critic(WarmupConfig(), chat) is None
+    assert make_critic(Config(), chat) is None
 
 
 def test_an_endpoint_is_checked_before_it_is_asked() -> None:
@@ -226,7 +226,7 @@ def test_an_attempt_on_which_the_endpoint_was_silent_has_no_review(monkeypatch, 
 
 
 def test_an_endpoint_is_asked_in_the_users_own_words(
-    monkeypatch, plain_tokenizer, renderer, tmp_path
+    monkeypatch, chat_tokenizer, renderer, tmp_path
 ) -> None:
     asked = []
 
@@ -238,7 +238,7 @@ def test_an_endpoint_is_asked_in_the_users_own_words(
     own = "Mine: $passage $attempt $span $outcome"
     (tmp_path / "review_privileged.txt").write_text(own)
     (tmp_path / "system.txt").write_text("You are mine.")
-    make_critic(endpoint(), make_renderer(plain_tokenizer, str(tmp_path)))(
+    make_critic(endpoint(), make_renderer(chat_tokenizer, str(tmp_path)))(
         [TASK], [attempt("hm", False)]
     )
     # A world's prompts are for its own model, and no chat.
@@ -246,7 +246,7 @@ def test_an_endpoint_is_asked_in_the_users_own_words(
     mine, shipped = asked
     assert mine == [
         {"role": "system", "content": "You are mine."},
-        {"role": "user", "content": f"Mine: {TASK.passage} hm 7 wrong"},
+        {"role": "user", "content": "Mine: Ann has 3 pens and buys 4 more pens. Now she has ____. hm 7 wrong"},
     ]
-    assert [message["role"] for message in shipped] == ["system", "user"]
+    assert [message["role"] for message in shipped] == ["user"]
     assert "Mine" not in str(shipped)

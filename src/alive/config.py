@@ -56,7 +56,7 @@ def teacher_fault(url: str) -> str:
     if usable:
         return ""
     return (
-        f"is neither 'template' nor an http(s) URL: {url!r}; an endpoint on this machine looks "
+        f"is neither 'auto' nor an http(s) URL: {url!r}; an endpoint on this machine looks "
         "like http://127.0.0.1:8000/v1"
     )
 

@@ -11,7 +11,6 @@ from alive import aio, arms
 from alive.arms.rehearsal import LEAST, rehearsed, remembered
 from alive.config import Config
 from alive.game import Played, play_all
-from alive.plan import settled
 from alive.protocols import SamplingParams
 from alive.roles.pose import blind_guesses
 from alive.seeding import derive
@@ -44,7 +43,6 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
         Terminated: SIGTERM or SIGHUP, after the state was saved.
     """
     arms.check(config)
-    config = settled(config, resume=resume)
     with Session.open(config, resume, console) as run:
         run.evaluate("before")
         with run.bars("formats", run.state.formats_learned, config.warmup.format_steps):

@@ -22,6 +22,9 @@ from alive.seeding import derive
 from alive.state import State
 from alive.types import Attempt, Document, Task
 
+LOOKED_AT = 32
+"""Documents that are looked at before a run begins."""
+
 BOXED = 0.9
 """Share of attempts with an answer in a box, from which on a policy knows the format."""
 
@@ -179,6 +182,17 @@ def summary(
     return values
 
 
+def require_spans(corpus: Corpus, config: Config) -> None:
+    """Makes sure that there is something to hide, before a run plays for nothing.
+
+    Raises:
+        CorpusError: The first documents to train on hold no span that passes the gate.
+    """
+    documents = list(islice(corpus.documents("train"), LOOKED_AT))
+    if not any(pose.posed_at_random(document, config.game, 0) for document in documents):
+        raise _nothing_to_hide(documents)
+
+
 def _on_documents(
     corpus: Corpus,
     wanted: int,
@@ -189,7 +203,11 @@ def _on_documents(
         documents = list(islice(corpus.documents(split), wanted))
         if found := aio.run(ask(documents)):
             return found
-    raise CorpusError(
+    raise _nothing_to_hide(documents)
+
+
+def _nothing_to_hide(documents: Sequence[Document]) -> CorpusError:
+    return CorpusError(
         f"no span to hide in {len(documents)} documents, such as {documents[0].source}: a task "
         "needs a number, a name or a key term that the rest of its text does not give away. "
         "Give other text."

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from alive.config import Config
 from alive.corpus import Corpus, open_corpus
 from alive.evaluation import Suite, load_suite, texts
+from alive.measuring import require_spans
 from alive.prompts import Renderer
 from alive.protocols import Policy
 from alive.state import State
 from alive.store import RunFolder
-from alive.trackers import open_trackers, require_packages
+from alive.trackers import open_trackers
 from alive.warmup import open_endpoint
 from alive.watch import Display, Watch
 
@@ -56,7 +57,6 @@ def open_run(config: Config, resume: bool, console: Console | None) -> Opened:
 
     from alive.engines.context import check_context
 
-    require_packages(config.log)
     if config.warmup.steps:
         open_endpoint(config)
     display = Display(console or RichConsole())
@@ -74,6 +74,7 @@ def open_run(config: Config, resume: bool, console: Console | None) -> Opened:
         policy, renderer, state = _load(config, folder)
         held_out = [text for suite in (*suites, *whole) for text in texts(suite)]
         corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
+        require_spans(corpus, config)
         if (left_out := corpus.report.losses()) != "nothing":
             display.say(f"Corpus: read {corpus.report.files}; left out {left_out}")
         trackers = open_trackers(config, folder, state.step)

@@ -70,7 +70,7 @@ def measure_throughput(config: Config) -> Throughput:
         started = time.perf_counter()
         policy.update(records, config.learn.learning_rate)
         training = time.perf_counter() - started
-        tokens = sum(len(rollout.completion_ids) for rollout in rollouts)
+        tokens = max(1, sum(len(rollout.completion_ids) for rollout in rollouts))
         prompt_tokens = sum(len(prompt.ids) for prompt in prompts)
         throughput = Throughput(tokens / sampling, (tokens + prompt_tokens) / training)
     return throughput

@@ -121,6 +121,7 @@ def test_a_model_that_cannot_be_used_leaves_a_folder_that_is_free(
         "out": str(tmp_path / "run"),
         "model": {"id": str(world / "model")},
         "corpus": {"paths": [str(tmp_path / "none.txt")]},
+        "sampling": {"solve_tokens": 8, "review_tokens": 8},
         "evaluate": {"suites": []},
         "log": {"to": "tensorboard"},
     }
