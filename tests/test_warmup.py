@@ -244,6 +244,7 @@ def test_an_endpoint_is_asked_in_the_users_own_words(
     # A world's prompts are for its own model, and no chat.
     make_critic(endpoint(), renderer)([TASK], [attempt("hm", False)])
     mine, shipped = asked
+    shown = "Ann has 3 pens and buys 4 more pens. Now she has ____."
     assert mine == [
         {"role": "system", "content": "You are mine."},
         {

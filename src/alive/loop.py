@@ -11,10 +11,12 @@ from alive import aio, arms
 from alive.arms.rehearsal import LEAST, rehearsed, remembered
 from alive.config import Config
 from alive.game import Played, play_all
+from alive.plan import settled
 from alive.protocols import SamplingParams
 from alive.roles.pose import blind_guesses
 from alive.seeding import derive
 from alive.session import Session
+from alive.trackers import require_packages
 from alive.types import Trained, TrainingKey, TrainingRecord
 from alive.warmup import TRIES, format_records, make_critic
 
@@ -43,6 +45,8 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
         Terminated: SIGTERM or SIGHUP, after the state was saved.
     """
     arms.check(config)
+    require_packages(config.log)
+    config = settled(config, resume=resume)
     with Session.open(config, resume, console) as run:
         run.evaluate("before")
         with run.bars("formats", run.state.formats_learned, config.warmup.format_steps):

@@ -15,13 +15,12 @@ from alive.errors import StorageError
 from alive.game import Played
 from alive.metrics import step_metrics
 from alive.opening import Opened, open_run
-from alive.plan import settled
 from alive.protocols import Request, UpdateStats
 from alive.report import read_run, verdicts
 from alive.roles.memory import remembered
 from alive.saving import Saver
 from alive.signals import Signals
-from alive.trackers import exit_code, require_packages
+from alive.trackers import exit_code
 from alive.types import Document, Episode, Rollout, Trained, TrainingKey, TrainingRecord
 
 if TYPE_CHECKING:
@@ -58,8 +57,6 @@ class Session(AbstractContextManager["Session"]):
         Raises:
             UserError: Some part of it cannot be used.
         """
-        require_packages(config.log)
-        config = settled(config, resume=resume)
         return cls(config, open_run(config, resume, console))
 
     def __enter__(self) -> Session:
