@@ -247,10 +247,7 @@ def test_an_endpoint_is_asked_in_the_users_own_words(
     shown = "Ann has 3 pens and buys 4 more pens. Now she has ____."
     assert mine == [
         {"role": "system", "content": "You are mine."},
-        {
-            "role": "user",
-            "content": "Mine: Ann has 3 pens and buys 4 more pens. Now she has ____. hm 7 wrong",
-        },
+        {"role": "user", "content": f"Mine: {shown} hm 7 wrong"},
     ]
     assert [message["role"] for message in shipped] == ["user"]
     assert "Mine" not in str(shipped)
