@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import gpt2, llama
 
-from alive.engines.local.decode import SHED, Asked, Decoder, Drawn, choose
+from alive.engines.local.choice import choose
+from alive.engines.local.decode import SHED, Asked, Decoder, Drawn
 from alive.engines.local.layout import Layout, plain_logprobs
 from alive.learn import prefix
 from alive.protocols import SamplingParams
