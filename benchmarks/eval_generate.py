@@ -56,7 +56,9 @@ def by_generate(model: str, suite: Suite, tokens: int, batch: int) -> tuple[list
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
-    network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    network = AutoModelForCausalLM.from_pretrained(model, dtype=dtype).eval().to(device)
     usual = network.generation_config
     usual.update(do_sample=False, temperature=None, top_p=None, top_k=None)
     if usual.repetition_penalty not in (None, 1.0):
@@ -69,7 +71,7 @@ def by_generate(model: str, suite: Suite, tokens: int, batch: int) -> tuple[list
             chats, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
         )
         with torch.inference_mode():
-            made = network.generate(**given, max_new_tokens=tokens)
+            made = network.generate(**given.to(device), max_new_tokens=tokens)
         for row in made[:, given["input_ids"].shape[1] :]:
             text = tokenizer.decode(row, skip_special_tokens=True)
             # One that ended is padded up to the longest, or ends with its end token.

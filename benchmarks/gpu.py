@@ -27,10 +27,12 @@ import torch
 
 from alive.config import LearnConfig, ModelConfig
 from alive.engines.local import LocalPolicy, load_policy
+from alive.engines.local.layout import Layout
 from alive.protocols import Request, SamplingParams
 from alive.types import TrainingRecord
 
-PARTS = ("tests", "floor", "engine", "steps")
+PARTS = ("tests", "floor", "sampler", "engine", "steps")
+TEXT = "and one more apple in the basket " * 15 + r"is \mask{} apples"
 STEPS = [
     "--steps", "2", "--set", "evaluate.suites=[]", "--set", "game.conditioned=false",
     "--set", "game.masks_per_document=4", "--set", "game.solutions_per_mask=8",
@@ -68,6 +70,8 @@ def main() -> None:
         note("floor", lambda: floor(options.device, small))
     for model in options.models or ["seed"]:
         name = Path(model).name
+        if "sampler" in options.only:
+            note(f"sampler: {name}", lambda m=model: sampler(m, small))
         for rank in (0, 16):
             kind = f"{name}, {'LoRA' if rank else 'full'}"
             if "engine" in options.only:
@@ -91,6 +95,46 @@ def floor(device: str, small: bool) -> dict[str, float]:
     return rates
 
 
+def sampler(model: str, small: bool) -> dict[str, Any]:
+    """Tokens a second of ALIVE's sampler and of ``generate``, on the same weights and prompt.
+
+    Nothing ends before its limit on either side. Each of ours is measured twice: the first call
+    includes what is captured and allocated once.
+    """
+    policy, renderer = load_policy(ModelConfig(id=model))
+    prompt, tokens = renderer.solve(TEXT, None), 8 if small else 128
+    decoder = policy._decoder
+    decoder._stops, decoder.slots._stop_ids = frozenset({-1}), (-1,)
+    result: dict[str, Any] = {"layout": decoder.layout.name, "dtype": str(policy.model.dtype)}
+    layouts = dict.fromkeys((decoder.layout, Layout.SHARED))
+    for rows in (4,) if small else (64, 256, 512):
+        request = Request(prompt, rows, SamplingParams(tokens), rows)
+        for layout in layouts:
+            if layout is decoder.layout or rows < 512:
+                decoder.layout = layout
+                result[f"tokens/s at {rows} rows, {layout.name.lower()}"] = _rates(policy, request)
+        decoder.layout = next(iter(layouts))
+        ids = torch.tensor([prompt.ids] * rows, device=policy.model.device)
+        started = time.perf_counter()
+        with torch.inference_mode():
+            policy.model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                do_sample=True,
+                top_k=0,
+                top_p=1.0,
+                repetition_penalty=1.0,
+                temperature=1.0,
+                max_new_tokens=tokens,
+                min_new_tokens=tokens,
+                pad_token_id=renderer.pad_id,
+            )
+        seconds = time.perf_counter() - started
+        result[f"tokens/s at {rows} rows, generate"] = round(rows * tokens / seconds)
+    slots = decoder.slots._slots
+    return result | {"graphs": slots.captured if slots else 0}
+
+
 def engine(model: str, rank: int, small: bool) -> dict[str, Any]:
     """Tokens a second and peak memory of the sampler and the learner alone."""
     if not small:
@@ -106,16 +150,10 @@ def engine(model: str, rank: int, small: bool) -> dict[str, Any]:
         **policy.choices,
         "layout": policy._decoder.layout.name,
     }
-    text = "and one more apple in the basket " * 15 + r"is \mask{} apples"
-    prompt = renderer.solve(text, None)
-    rollouts = []
-    for rows in (4,) if small else (64, 256):
-        request = Request(prompt, rows, SamplingParams(8 if small else 64), rows)
-        used = policy.usage
-        rollouts = asyncio.run(policy.sample(request))
-        tokens = policy.usage.tokens_sampled - used.tokens_sampled
-        seconds = policy.usage.seconds_sampling - used.seconds_sampling
-        result[f"sample tokens/s at {rows} rows"] = round(tokens / seconds)
+    rows = 4 if small else 256
+    request = Request(renderer.solve(TEXT, None), rows, SamplingParams(8 if small else 64), rows)
+    result |= {f"sample tokens/s at {rows} rows": _rates(policy, request)}
+    rollouts = asyncio.run(policy.sample(request))
     width = 64 if small else 256
     records = [
         replace(
@@ -159,6 +197,18 @@ def steps(model: str, rank: int, corpus: str) -> dict[str, Any]:
             for row in metrics
         ],
     }
+
+
+def _rates(policy: LocalPolicy, request: Request) -> list[int]:
+    """Tokens a second of a first call and of a second."""
+    rates = []
+    for _ in range(2):
+        used = policy.usage
+        asyncio.run(policy.sample(request))
+        tokens = policy.usage.tokens_sampled - used.tokens_sampled
+        seconds = policy.usage.seconds_sampling - used.seconds_sampling
+        rates.append(round(tokens / seconds))
+    return rates
 
 
 def _update(policy: LocalPolicy, records: list[TrainingRecord]) -> float:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from alive.config import LearnConfig, ModelConfig
 from alive.engines.local import LocalPolicy, load_policy
-from alive.engines.local.layout import plain_logprobs
+from alive.engines.local.layout import Layout, plain_logprobs
 from alive.protocols import Request, SamplingParams
 from alive.types import TrainingRecord
 
@@ -61,6 +61,20 @@ def test_sampled_logprobs_equal_a_plain_pass(dtype: str, rank: int) -> None:
         off = (torch.tensor(rollout.logprobs) - plain).abs()
         assert off.max() < (1e-4 if dtype == "float32" else 0.25)
         assert dtype == "float32" or off.mean() < 0.03
+
+
+@BOTH
+@RANKS
+def test_rows_are_written_in_slots_by_graphs(dtype: str, rank: int) -> None:
+    """In float32 they draw what padded batches draw, token for token."""
+    policy = opened(dtype, rank)
+    assert policy._decoder.layout is Layout.SLOTTED
+    in_slots = sampled(policy, n=30, tokens=40)
+    assert policy._decoder.slots._slots.captured > 0
+    policy._decoder.layout = Layout.SHARED
+    padded = sampled(policy, n=30, tokens=40)
+    same = [a.completion_ids == b.completion_ids for a, b in zip(in_slots, padded, strict=True)]
+    assert sum(same) >= (0.99 if dtype == "float32" else 0.5) * len(same)
 
 
 @RANKS

@@ -12,8 +12,8 @@ from tiny import llama
 from transformers import DynamicCache
 
 from alive.engines.local.batches import RowSize, cut, row_size
-from alive.engines.local.decode import Asked
 from alive.engines.local.layout import probe_cache
+from alive.engines.local.rows import Asked
 from alive.protocols import SamplingParams
 
 SIZE = RowSize(token=10, fixed=100)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tiny import gpt2, llama
 
 from alive.engines.local.choice import choose
-from alive.engines.local.decode import SHED, Asked, Decoder, Drawn
+from alive.engines.local.decode import SHED, Decoder
 from alive.engines.local.layout import Layout, plain_logprobs
+from alive.engines.local.rows import Asked, Drawn
 from alive.learn import prefix
 from alive.protocols import SamplingParams
 

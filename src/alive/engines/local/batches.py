@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers.cache_utils import DynamicLayer
 
-from alive.engines.local.decode import Asked
+from alive.engines.local.rows import Asked
 
 __all__ = ["RowSize", "cut", "row_size"]
 

@@ -9,7 +9,13 @@ __all__ = ["choose"]
 
 
 def choose(
-    logits: Tensor, normaliser: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor
+    logits: Tensor,
+    normaliser: Tensor,
+    temperature: Tensor,
+    top_p: Tensor,
+    uniform: Tensor,
+    warm: bool = True,
+    nucleus: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Picks the next token of every row by inverting its distribution at a random number.
 
@@ -19,6 +25,8 @@ def choose(
         temperature: [B], 0 is greedy.
         top_p: [B], nucleus mass in (0, 1].
         uniform: [B], in [0, 1).
+        warm: Whether any row has a temperature. To ask the tensor would be to wait for the device.
+        nucleus: Whether any row has a nucleus.
 
     Returns:
         (tokens [B], their log-probabilities at temperature 1 over the whole vocabulary [B]).
@@ -26,10 +34,10 @@ def choose(
     logits = logits.float()
     best = logits.argmax(-1)
     tokens = best
-    if bool((temperature > 0).any()):
-        warm = torch.where(temperature > 0, temperature, 1.0)
-        probs = torch.softmax(logits / warm[:, None], -1)
-        if bool((top_p < 1).any()):
+    if warm:
+        divisor = torch.where(temperature > 0, temperature, 1.0)
+        probs = torch.softmax(logits / divisor[:, None], -1)
+        if nucleus:
             probs = _nucleus(probs, top_p)
         mass = probs.cumsum(-1)
         drawn = torch.searchsorted(mass, (uniform * mass[:, -1])[:, None], right=True)

@@ -7,7 +7,6 @@ limit and random numbers, so what a request draws depends on its seed and not on
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,48 +14,16 @@ from torch import Tensor
 
 from alive.engines.local.cache import make_room, select_rows
 from alive.engines.local.choice import choose
+from alive.engines.local.continuous import Continuous
 from alive.engines.local.layout import Layout, accepted, cache_name
+from alive.engines.local.rows import Asked, Drawn, Row, kinds, uniform
 from alive.learn.batch import pad
 from alive.learn.prefix import shared_prefixes
-from alive.protocols import SamplingParams
-from alive.verify import extract_answer
 
-__all__ = ["SHED", "Asked", "Decoder", "Drawn"]
+__all__ = ["SHED", "Decoder"]
 
 SHED = 0.75
 """Finished rows leave the batch once fewer than this share of it is still being written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Rows of one request: the completions ``first`` to ``first + n`` of a prompt.
-
-    Attributes:
-        prompt: Token ids, [P].
-        n: Rows.
-        params: How they are drawn; ``max_new_tokens`` fits the model's context.
-        seed: The request's.
-        first: Index of the first row within its request.
-        stop: Texts after which a row ends.
-        stops_at_box: Whether a row ends with the token that closes its first answer box.
-    """
-
-    prompt: tuple[int, ...]
-    n: int
-    params: SamplingParams
-    seed: int
-    first: int = 0
-    stop: tuple[str, ...] = ()
-    stops_at_box: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """One completion: token ids [T], their log-probabilities [T], whether it ended itself."""
-
-    ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
-    stopped: bool
 
 
 class Decoder:
@@ -88,14 +55,19 @@ class Decoder:
         self._stops, self._decode = frozenset(stop_ids), decode
         self._cache = cache_name(model)
         self._accepted = accepted(model, "attention_mask", "position_ids", "logits_to_keep")
+        self.slots = Continuous(
+            model, stop_ids=stop_ids, vocabulary=vocabulary, decode=decode, dtype=dtype
+        )
 
     @torch.inference_mode()
     def draw(self, asked: Sequence[Asked]) -> list[list[Drawn]]:
-        """Draws the rows of requests that fit one batch together.
+        """Draws the rows of requests that fit one batch together; in slots, of any number.
 
         Returns:
             For each its n completions, in order.
         """
+        if self.layout is Layout.SLOTTED:
+            return self.slots.draw(asked)
         device = self.model.device
         rows = _Rows(asked, self._stops, self._decode, device)
         longest = max(one.params.max_new_tokens for one in asked)
@@ -109,6 +81,7 @@ class Decoder:
                 rows.temperature,
                 rows.top_p,
                 rows.uniform[:, step],
+                *rows.choice,
             )
             kept = rows.write(tokens, logprobs)
             if kept is not None and kept.numel() == 0:
@@ -214,16 +187,12 @@ class _Rows:
         self.owner = torch.tensor([i for i, one in enumerate(asked) for _ in range(one.n)])
         self.temperature = torch.tensor([one.params.temperature for one in each], device=device)
         self.top_p = torch.tensor([one.params.top_p for one in each], device=device)
-        self.uniform = _uniform(asked).to(device)
+        self.uniform = uniform(asked).to(device)
+        self.choice = kinds(asked)
         self.limits = torch.tensor([one.params.max_new_tokens for one in each])
-        self._limits = self.limits.tolist()
-        self._texts = [one.stop for one in each]
-        self._boxed = [one.stops_at_box for one in each]
-        self._ids: list[list[int]] = [[] for _ in each]
-        self._logprobs: list[list[float]] = [[] for _ in each]
-        self._stopped, self._ended = [False] * len(each), [False] * len(each)
-        self._places = list(range(len(each)))  # of each row of the batch, its completion
-        self._stops, self._decode, self._device = stops, decode, device
+        self._rows = [Row(one, stops, decode) for one in each]
+        self._going = self._rows  # of each row of the batch, its completion
+        self._device = device
 
     def write(self, tokens: Tensor, logprobs: Tensor) -> Tensor | None:
         """Appends a token to every row that goes on.
@@ -232,56 +201,22 @@ class _Rows:
             The batch's rows to keep, when it is time to shed the others; empty when all have
             ended; None to keep them all.
         """
-        for place, token, logprob in zip(
-            self._places, tokens.tolist(), logprobs.tolist(), strict=True
+        for row, token, logprob in zip(
+            self._going, tokens.tolist(), logprobs.tolist(), strict=True
         ):
-            if not self._ended[place]:
-                self._ids[place].append(token)
-                self._logprobs[place].append(logprob)
-                self._stopped[place] = (
-                    token in self._stops or self._says_stop(place) or self._closes_box(place)
-                )
-                full = len(self._ids[place]) >= self._limits[place]
-                self._ended[place] = self._stopped[place] or full
-        going = [row for row, place in enumerate(self._places) if not self._ended[place]]
-        if going and len(going) > SHED * len(self._places):
+            if not row.ended:
+                row.add(token, logprob)
+        going = [at for at, row in enumerate(self._going) if not row.ended]
+        if going and len(going) > SHED * len(self._going):
             return None
-        self._places = [self._places[row] for row in going]
+        self._going = [self._going[at] for at in going]
         kept = torch.tensor(going, dtype=torch.long, device=self._device)
         self.temperature, self.top_p = self.temperature[kept], self.top_p[kept]
         self.uniform = self.uniform[kept]
         return kept
 
     def drawn(self) -> list[Drawn]:
-        return [
-            Drawn(tuple(ids), tuple(logprobs), stopped)
-            for ids, logprobs, stopped in zip(self._ids, self._logprobs, self._stopped, strict=True)
-        ]
-
-    def _says_stop(self, place: int) -> bool:
-        texts = self._texts[place]
-        if not texts:
-            return False
-        # A token holds at least a byte of text, so the text of as many tokens holds the whole.
-        tail = self._decode(self._ids[place][-4 * max(map(len, texts)) :])
-        return any(text in tail for text in texts)
-
-    def _closes_box(self, place: int) -> bool:
-        if not self._boxed[place] or "}" not in self._decode(self._ids[place][-1:]):
-            return False
-        return extract_answer(self._decode(self._ids[place])) is not None
-
-
-def _uniform(asked: Sequence[Asked]) -> Tensor:
-    """[B, T] random numbers in [0, 1), by each request's own seed, whatever stands beside it."""
-    longest = max(one.params.max_new_tokens for one in asked)
-    parts = []
-    for one in asked:
-        generator = torch.Generator().manual_seed(one.seed)
-        shape = one.first + one.n, one.params.max_new_tokens
-        numbers = torch.rand(shape, generator=generator)[one.first :]
-        parts.append(torch.nn.functional.pad(numbers, (0, longest - shape[1])))
-    return torch.cat(parts)
+        return [row.drawn() for row in self._rows]
 
 
 def _cuts(prompts: Sequence[tuple[int, ...]]) -> list[int]:

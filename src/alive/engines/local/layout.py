@@ -35,6 +35,7 @@ _PROMPTS = tuple((*_COMMON, *rest) for rest in ((5, 4, 3), (9,), (2, 8, 7, 5, 3,
 class Layout(Enum):
     """What the rows of a batch have in common, from the fastest to the slowest."""
 
+    SLOTTED = "each row has a slot of one cache, and writes in place"
     SHARED = "beginnings are encoded once, rows are padded anywhere"
     PADDED = "rows are padded on the left"
     EQUAL = "prompts of equal length stand side by side"
@@ -48,13 +49,16 @@ def accepted(model: Any, *names: str) -> frozenset[str]:
     return frozenset(name for name in names if name in taken)
 
 
-def choose_layout(model: Any, draw: Drawer, dtype: torch.dtype) -> Layout:
+def choose_layout(
+    model: Any, draw: Drawer, dtype: torch.dtype, among: Sequence[Layout] | None = None
+) -> Layout:
     """Returns the fastest layout in which decoding agrees with plain passes.
 
     Args:
         model: A transformers causal LM.
         draw: Decodes from it.
         dtype: What it computes in, whatever its weights are.
+        among: Layouts to try, the fastest first; those that pad or share by default.
 
     Raises:
         ModelError: None does.
@@ -62,7 +66,7 @@ def choose_layout(model: Any, draw: Drawer, dtype: torch.dtype) -> Layout:
     size = model.get_input_embeddings().weight.shape[0]
     prompts = [[token % size for token in prompt] for prompt in _PROMPTS]
     reasons = []
-    for layout in _candidates(model):
+    for layout in among or _candidates(model):
         try:
             worst = max(
                 (torch.tensor(logprobs) - plain_logprobs(model, prompt, ids)).abs().max().item()
@@ -113,7 +117,7 @@ def cache_name(model: Any) -> str:
 
 def _candidates(model: Any) -> list[Layout]:
     """The layouts that a model's kinds of layers allow."""
-    layouts = list(Layout)
+    layouts = list(Layout)[1:]  # slots are asked for by name
     cache = probe_cache(model)[0]
     if not getattr(cache, "layers", None):
         return [Layout.UNCACHED]

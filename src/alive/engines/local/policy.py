@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import chain
@@ -15,8 +15,9 @@ import torch
 from alive.config import ComputeType, LearnConfig
 from alive.engines.checkpointing import can_recompute, recomputed
 from alive.engines.local.batches import cut, row_size
-from alive.engines.local.decode import Asked, Decoder, Drawn
+from alive.engines.local.decode import Decoder
 from alive.engines.local.layout import Layout, choose_layout, probe_cache
+from alive.engines.local.rows import Asked, Drawn
 from alive.engines.lora import load_adapters, save_adapters
 from alive.engines.memory import activation_bytes, decode_budget, free_bytes, most_used
 from alive.engines.models import load_weights, save_folder
@@ -30,6 +31,9 @@ from alive.protocols import Request, SamplingParams, UpdateStats, Usage
 from alive.types import Rollout, TrainingRecord
 
 __all__ = ["LocalPolicy"]
+
+_SHARING = (Layout.SHARED, Layout.PADDED)
+"""Layouts of models whose records may share the pass over a prompt."""
 
 
 class LocalPolicy:
@@ -88,14 +92,14 @@ class LocalPolicy:
         )
         with self._precision.autocast():
             self._row = row_size(*probe_cache(self._sampling), self._precision.dtype.itemsize)
-            layout = choose_layout(self._sampling, self._try, self._precision.dtype)
-            self._decoder.layout = layout
+            self._decoder.layout = self._fastest()
         self._queue = RequestQueue(self._complete)
         self._optimiser: torch.optim.Optimizer | None = None
         if learn is not None:
             self._optimiser = make_optimiser(model, learn)
             self._forward = Forward.of(model, self._precision.dtype)
         self.choices: Mapping[str, Any] = self._chosen() | dict(choices or {}) | {"dtype": dtype}
+        self._decoder.slots.size, self._decoder.slots.budget = self._row, self.choices["budget"]
 
     async def sample(self, request: Request) -> list[Rollout]:
         """Completes a prompt; requests that wait at the same time are decoded side by side."""
@@ -115,6 +119,7 @@ class LocalPolicy:
         if self.learn is None or self._optimiser is None:
             raise ValueError("this policy was loaded for sampling only")
         started = time.perf_counter()
+        self._decoder.slots.release()
         again = self.choices["recomputes"]
         with recomputed(self.model) if again else nullcontext():
             stats = update(
@@ -124,7 +129,7 @@ class LocalPolicy:
                 self.learn,
                 learning_rate=learning_rate,
                 pad_id=self.renderer.pad_id,
-                share=not again and self._shares(),
+                share=not again and self._shares,
                 autocast=self._precision.autocast,
                 apply=self._apply,
             )
@@ -186,10 +191,8 @@ class LocalPolicy:
         asked = [self._fitted(request) for request in requests]
         drawn: list[list[Drawn]] = [[] for _ in requests]
         possible = [i for i, one in enumerate(asked) if one.params.max_new_tokens > 0]
-        equal = self._decoder.layout is Layout.EQUAL
-        batches = cut([asked[i] for i in possible], self._row, self.choices["budget"], equal=equal)
         with self._precision.autocast():
-            for batch in batches:
+            for batch in self._batches([asked[i] for i in possible]):
                 groups = self._decoder.draw([part for _, part in batch])
                 for (at, _), group in zip(batch, groups, strict=True):
                     drawn[possible[at]] += group
@@ -209,6 +212,21 @@ class LocalPolicy:
             [self._rollout(request, row) for row in rows]
             for request, rows in zip(requests, drawn, strict=True)
         ]
+
+    def _batches(self, asked: Sequence[Asked]) -> Iterable[list[tuple[int, Asked]]]:
+        """Requests that are decoded together; slots take any number, and fill as they empty."""
+        if self._decoder.layout is Layout.SLOTTED:
+            return [list(enumerate(asked))] if asked else []
+        equal = self._decoder.layout is Layout.EQUAL
+        return cut(asked, self._row, self.choices["budget"], equal=equal)
+
+    def _fastest(self) -> Layout:
+        """The layout to decode in; on a GPU slots, where they give what full attention gives."""
+        model, dtype = self._sampling, self._precision.dtype
+        self._shares = (found := choose_layout(model, self._try, dtype)) in _SHARING
+        if found is Layout.SHARED and model.device.type == "cuda":
+            found = choose_layout(model, self._try, dtype, (Layout.SLOTTED, Layout.SHARED))
+        return found
 
     def _fitted(self, request: Request) -> Asked:
         """A request as rows; its limit is what the model's context leaves beside the prompt."""
@@ -273,9 +291,6 @@ class LocalPolicy:
             kept = activation_bytes(self.model, self._precision.autocast())
             recomputes = kept * self.learn.pass_tokens > free / 2
         return {"budget": decode_budget(device, free), "recomputes": recomputes}
-
-    def _shares(self) -> bool:
-        return self._decoder.layout in (Layout.SHARED, Layout.PADDED)
 
     @property
     def _adapted(self) -> bool:
