@@ -1,8 +1,8 @@
 """Which prompts a model understands: blanks, questions and reviews, several wordings of each.
 
 Blanks hide one span of each validation document, the same under every wording. Questions are a
-suite's. Reviews judge attempts at the blanks, the answer in view and not. Shares come with Wilson
-intervals at 95 %.
+suite's. Reviews judge attempts at the questions, or at the blanks where there is no suite, the
+answer in view and not. Shares come with Wilson intervals at 95 %.
 
     python benchmarks/prompts.py MODEL CORPUS [--ask blanks,reviews] [--documents 48] [--tokens 512]
         [--suite train.jsonl] [--only NAME,...] [--prompts FOLDER]
@@ -86,6 +86,49 @@ Score: 4
 """
 
 
+REVIEWER = """Review an attempt at a task, which is a question or a text in which $blank stands \
+for a missing piece.
+
+Task:
+{passage}
+
+Attempt:
+{attempt}
+{told}
+Say which step is the first wrong one and how to mend it, or that every step is right. Never \
+state the answer itself. End with a summary of one sentence, the verdict (right or wrong) and a \
+score from 0 to 10."""
+SEEN = """
+The answer, for your eyes only: {span}
+Compared with it, the attempt is {outcome}.
+"""
+PENS = {
+    "passage": "Tom buys 4 pens at 3 coins each and a ruler for 5 coins. In all he pays $blank "
+    "coins.",
+    "attempt": "The pens cost 4 * 3 = 12 coins.\nSo he pays \\boxed{12} coins.",
+    "span": "17",
+    "outcome": "wrong",
+}
+PENS_REVIEW = """The price of the pens is right. The second step stops too early: the ruler has to \
+be paid as well, so its price must be added.
+Summary: The pens are counted rightly, but the ruler is left out.
+Verdict: wrong
+Score: 4"""
+TRAIN = {
+    "passage": "A train leaves at 9:40 and travels for 85 minutes. When does it arrive?",
+    "attempt": "85 minutes are 1 hour and 25 minutes.\nOne hour after 9:40 it is 10:40.\n"
+    "25 minutes later it is \\boxed{11:05}.",
+    "span": "11:05",
+    "outcome": "right",
+}
+TRAIN_REVIEW = """The minutes are split rightly, the hour is added rightly, and the remaining \
+minutes carry over into the next hour as they should. Every step is right.
+Summary: Each step follows from the one before, and the time is carried over rightly.
+Verdict: right
+Score: 10"""
+ASKED = {name: f"${name}" for name in ("passage", "attempt", "span", "outcome")}
+
+
 @dataclass(frozen=True)
 class Variant:
     """A wording: files that override the shipped ones, a blank, what is shown, and the frame."""
@@ -104,6 +147,22 @@ def _reviews(shown: str, hush: str) -> dict[str, str]:
     }
 
 
+def _turns(*shown: tuple[Mapping[str, str], str]) -> dict[str, str]:
+    """Examples as earlier exchanges of user and model."""
+    files = {}
+    for name, told in (("review.txt", ""), ("review_privileged.txt", SEEN)):
+        parts = []
+        for example, reply in (*shown, (ASKED, "")):
+            parts.append(REVIEWER.format(told=told.format_map(example), **_places(example)))
+            parts += [reply] if reply else []
+        files[name] = "\n====\n".join(parts)
+    return files
+
+
+def _places(example: Mapping[str, str]) -> dict[str, str]:
+    return {name: example[name] for name in ("passage", "attempt")}
+
+
 HUSH = "without the answer itself"
 SHIPPED = (resources.files("alive.prompts") / "chat/solve.txt").read_text()
 BLANKS = {
@@ -120,6 +179,10 @@ REVIEWS = {
     "shipped": Variant(),
     "form": Variant(_reviews("", HUSH)),
     "form, example": Variant(_reviews(SHOWN, HUSH)),
+    "no example": Variant(_turns()),
+    "an exchange": Variant(_turns((PENS, PENS_REVIEW))),
+    "two exchanges": Variant(_turns((TRAIN, TRAIN_REVIEW), (PENS, PENS_REVIEW))),
+    "two exchanges, wrong first": Variant(_turns((PENS, PENS_REVIEW), (TRAIN, TRAIN_REVIEW))),
     "no chat template": Variant(plain=True),
 }
 QUESTIONS = {"shipped": Variant(), "no chat template": Variant(plain=True)}
@@ -233,24 +296,27 @@ def print_reviews(
     judging = SamplingParams(256, temperature=0.0)
     print(f"\nReviews, {judging.max_new_tokens} tokens, greedy, of attempts of which ", end="")
     print(f"{interval(sum(a.correct for a in attempts), len(attempts))} % are right\n")
-    print("| prompt | n | view | verdict parsed % | verdict agrees % | leaks % | cut % | seconds |")
-    print("|---|---:|---|---:|---:|---:|---:|---:|", flush=True)
+    print("| prompt | n | view | parsed % | right called right % | wrong called wrong % | ", end="")
+    print("leaks % | cut % | seconds |")
+    print("|---|---:|---|---:|---:|---:|---:|---:|---:|", flush=True)
     for name, variant in variants.items():
         renderer = renderer_of(policy, variant)
         for view in views:
             started, told = now()[0], view == "privileged"
             reviews = aio.run(review_each(policy, renderer, tasks, attempts, told, judging, SEED))
             n = len(reviews)
-            parsed, agrees, leaking, cut = (
-                interval(sum(flags), n)
+            pairs = list(zip(reviews, attempts, strict=True))
+            parsed, passed, caught, leaking, cut = (
+                interval(sum(flags), len(flags))
                 for flags in (
                     [r.verdict is not None and r.summary != "" for r in reviews],
-                    [r.verdict is a.correct for r, a in zip(reviews, attempts, strict=True)],
+                    [r.verdict is True for r, a in pairs if a.correct],
+                    [r.verdict is False for r, a in pairs if not a.correct],
                     [review_leaks(r.text, t.span) for r, t in zip(reviews, tasks, strict=True)],
                     [r.rollout.stop == "length" for r in reviews],
                 )
             )
-            cells = name, n, view, parsed, agrees, leaking, cut, f"{now()[0] - started:.0f}"
+            cells = name, n, view, parsed, passed, caught, leaking, cut, f"{now()[0] - started:.0f}"
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
             for task, r in list(zip(tasks, reviews, strict=True))[:show]:
                 print(f"--- [{task.span}] {r.verdict}\n{r.text}\n---")
@@ -285,18 +351,21 @@ def main() -> None:
 
     params = SamplingParams(options.tokens, options.temperature)
     asked, views = options.ask.split(","), options.views.split(",")
-    if "blanks" in asked or "reviews" in asked:
+    if "blanks" in asked or not options.suite:
         config = CorpusConfig(paths=(options.corpus,), validation_share=0.1, chunk_tokens=512)
         corpus = open_corpus(config, policy.renderer.count_tokens, (), 0)
         documents = list(islice(corpus.documents("validation"), options.documents))
         tasks = {context: blanks(documents, context) for context in ("document", "before")}
     if "blanks" in asked:
         print_solved("Blanks", policy, chosen(BLANKS), tasks, params, options.show)
-    if "reviews" in asked:
-        print_reviews(policy, chosen(REVIEWS), tasks["document"], params, views, options.show)
-    if "questions" in asked:
+    questions: dict[str, list[Task]] = {}
+    if options.suite:
         items = load_suite(options.suite, options.documents).items
         questions = {"document": [as_task(item, asks=True) for item in items]}
+    if "reviews" in asked:
+        judged = questions or tasks
+        print_reviews(policy, chosen(REVIEWS), judged["document"], params, views, options.show)
+    if "questions" in asked:
         greedy = SamplingParams(options.tokens, 0.0)
         print_solved("Questions", policy, chosen(QUESTIONS), questions, greedy, options.show)
 

@@ -8,13 +8,13 @@ presets are looked up among what is registered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module, resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Protocol
 
-from alive.types import Attempt, Framing, Task
+from alive.types import OF_TEXT, Attempt, Framing, Task
 from alive.words import Words
 
 __all__ = [
@@ -79,7 +79,7 @@ class Corpus:
     """
 
     read: Callable[[], Iterable[Text]]
-    framing: Framing = field(default_factory=Framing)
+    framing: Framing = OF_TEXT
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,11 @@ class Framing:
     most_type_share: float = 0.5
 
 
+OF_TEXT = Framing(context="before", least_share_before=0.25)
+"""How text is shown that no world frames: what leads to the span, so that what follows stays the
+reviewer's (docs/LOG.md, 39)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A chunk of raw corpus text, cleaned and split.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from alive.corpus.clean import has_lone_surrogates
 from alive.corpus.files import FlawError
-from alive.types import Framing
+from alive.types import OF_TEXT, Framing
 
 Keep = Callable[[str], bool]
 """Whether the source document with this key is wanted."""
@@ -58,7 +58,7 @@ class Source:
     blocks: Iterable[str] | None
     domain: str = ""
     whole: bool = False
-    framing: Framing = field(default_factory=Framing)
+    framing: Framing = OF_TEXT
     flaw: str = ""
 
 

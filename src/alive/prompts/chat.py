@@ -27,7 +27,7 @@ _ENDS = re.compile(r"(?<![^\W_])end(?![^\W_])", re.IGNORECASE)
 
 
 class ChatTemplate:
-    """Renders one exchange by the tokenizer's chat template.
+    """Renders a few exchanges by the tokenizer's chat template.
 
     Attributes:
         date: The fixed date that the template was told; empty where it asks for none.
@@ -48,17 +48,21 @@ class ChatTemplate:
         self._merges = bool(system) and not self._keeps_system()
         self.closing = _closing(self.render("aliveuserend").rpartition("aliveuserend")[2])
 
-    def render(self, user: str, reply: str | None = None) -> str:
-        """Renders a user's message, after the system message and before the reply, as text."""
+    def render(self, *said: str) -> str:
+        """Renders what user and model say in turn, after the system message, as text.
+
+        Behind a user's last message the model's reply begins.
+        """
+        first, *others = said
+        system = [{"role": "system", "content": self._system}] if self._system else []
         if self._merges:
             # Some templates refuse or drop a system message; its text then opens the user's.
-            messages = [{"role": "user", "content": f"{self._system}\n\n{user}"}]
-        else:
-            messages = [{"role": "system", "content": self._system}] if self._system else []
-            messages.append({"role": "user", "content": user})
-        if reply is not None:
-            messages.append({"role": "assistant", "content": reply})
-        return self._apply(messages, add_generation_prompt=reply is None)
+            system, first = [], f"{self._system}\n\n{first}"
+        messages = system + [
+            {"role": "assistant" if at % 2 else "user", "content": text}
+            for at, text in enumerate((first, *others))
+        ]
+        return self._apply(messages, add_generation_prompt=len(said) % 2 == 1)
 
     def _keeps_system(self) -> bool:
         from jinja2 import TemplateError

@@ -18,7 +18,7 @@ from alive.doors import prompt_sets
 from alive.errors import ModelError
 from alive.prompts.chat import ChatTemplate
 from alive.prompts.neutral import ControlTokens, neutralise
-from alive.prompts.templates import Segment, Slot, TemplateSet, load_templates
+from alive.prompts.templates import Segment, Slot, TemplateSet, load_templates, turns
 from alive.seeding import digest
 from alive.types import MASK, Prompt, Role
 from alive.words import Words
@@ -222,13 +222,16 @@ class Renderer:
         return tuple(parts)
 
     def _chat(self, segments: Sequence[Segment]) -> list[Segment]:
-        """Frames a user message by the model's chat template."""
+        """Frames a user's messages, and replies between them, by the model's chat template."""
         assert self._template is not None
         names = [s.name for s in segments if isinstance(s, Slot)]
         marks = {f"alive{i}slot{name}": Slot(name) for i, name in enumerate(names)}
         order = iter(marks)
-        user = "".join(next(order) if isinstance(s, Slot) else s for s in segments)
-        text = self._template.render(user) + self._template.closing
+        said = [
+            "".join(next(order) if isinstance(s, Slot) else s for s in turn)
+            for turn in turns(segments)
+        ]
+        text = self._template.render(*said) + self._template.closing
         pieces = re.split(f"({'|'.join(marks)})", text)
         if [piece for piece in pieces if piece in marks] != list(marks):
             raise ModelError("the model's chat template drops or repeats part of the user message")

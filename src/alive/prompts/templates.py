@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -24,7 +24,7 @@ from alive.seeding import digest
 from alive.types import MASK
 from alive.words import Words
 
-__all__ = ["Segment", "Slot", "TemplateSet", "load_templates"]
+__all__ = ["Segment", "Slot", "TemplateSet", "load_templates", "turns"]
 
 PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "pose": frozenset({"condition", "document"}),
@@ -35,6 +35,9 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "revise": frozenset({"passage", "attempt", "review"}),
 }
 """What each template must hold, and all it may hold beside ``$blank``."""
+
+_TURN = "\n====\n"
+"""Stands between the messages of a chat template, which may begin with examples."""
 
 OPTIONAL = "question"
 """A set without this template shows a question as a text whose end is hidden."""
@@ -105,16 +108,31 @@ class TemplateSet:
 
         What fills a slot is made harmless as text; its tokens are the endpoint's own affair.
         """
-        parts = [
-            part
-            if not isinstance(part, Slot)
-            else self.passage(slots["passage"])
-            if part.name == "passage"
-            else neutralise(slots[part.name])
-            for part in self.segments(name, conditioned=False)
-        ]
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        return [*system, {"role": "user", "content": "".join(parts)}]
+
+        def said(part: Segment) -> str:
+            if not isinstance(part, Slot):
+                return part
+            text = slots[part.name]
+            return self.passage(text) if part.name == "passage" else neutralise(text)
+
+        messages = [{"role": "system", "content": self.system}] if self.system else []
+        for at, turn in enumerate(turns(self.segments(name, conditioned=False))):
+            role = "assistant" if at % 2 else "user"
+            messages.append({"role": role, "content": "".join(map(said, turn))})
+        return messages
+
+
+def turns(segments: Sequence[Segment]) -> list[list[Segment]]:
+    """Splits a chat template at its lines of ``====``: user, assistant, user, ..."""
+    split: list[list[Segment]] = [[]]
+    for segment in segments:
+        if isinstance(segment, Slot):
+            split[-1].append(segment)
+            continue
+        first, *others = segment.split(_TURN)
+        split[-1].append(first)
+        split += [[text] for text in others]
+    return split
 
 
 def load_templates(name: str, folder: str | Path = "") -> TemplateSet:
@@ -145,6 +163,8 @@ def load_templates(name: str, folder: str | Path = "") -> TemplateSet:
     style = table["style"]
     if style not in ("raw", "chat"):
         raise ConfigError(f"{paths['words.toml']}: style is {style!r}; use 'raw' or 'chat'")
+    if style == "chat":
+        _check_turns(templates, paths)
     return TemplateSet(
         version=table["version"],
         style="chat" if style == "chat" else "raw",
@@ -217,6 +237,16 @@ def _segments(
     for name in sorted(wanted - {s.name for s in segments if isinstance(s, Slot)}):
         raise ConfigError(f"{path}: the placeholder ${name} is missing; put it where it belongs")
     return tuple(segments)
+
+
+def _check_turns(templates: Mapping[str, Sequence[Segment]], paths: Mapping[str, str]) -> None:
+    """Refuses a chat template that ends with a reply."""
+    for name, segments in templates.items():
+        if len(turns(segments)) % 2 == 0:
+            raise ConfigError(
+                f"{paths[f'{name}.txt']}: lines of ==== stand between messages of user and model "
+                "in turn, and the last must be the user's; here the last is the model's"
+            )
 
 
 def _toml(text: str, path: str) -> dict[str, Any]:
