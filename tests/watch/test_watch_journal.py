@@ -49,6 +49,14 @@ def test_stages_add_up_within_a_step(folder: RunFolder, monkeypatch: pytest.Monk
     assert (second["event"], second["text"], second["seconds"]) == ("format", "told", {})
 
 
+def test_comparisons_given_up_are_written_down(folder: RunFolder, monkeypatch) -> None:
+    journal = Journal(folder, lambda: 0)
+    for count in (0, 3):
+        monkeypatch.setattr("alive.watch.journal.given_up", lambda count=count: count)
+        journal.step(count)
+    assert [entry.get("given_up") for entry in entries(folder)] == [None, 3]
+
+
 def test_a_line_torn_by_a_kill_is_dropped_when_the_run_goes_on(folder: RunFolder) -> None:
     journal = Journal(folder, lambda: 0)
     journal.note("started", 0, threads=2)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from alive.equivalence import given_up
 from alive.store import RunFolder
 
 __all__ = ["Journal"]
@@ -66,5 +67,7 @@ class Journal:
             memory["device"] = on_device
         seconds = {name: round(spent, 4) for name, spent in self._seconds.items()}
         self._seconds = {}
-        self.note(event, step, text, seconds=seconds, memory=memory)
+        # No metric: what is remembered from before is not compared again after a resume.
+        unjudged = {"given_up": count} if (count := given_up()) else {}
+        self.note(event, step, text, seconds=seconds, memory=memory, **unjudged)
         return sum(seconds.values())
