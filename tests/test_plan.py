@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alive import plan as planning
+from alive import sizing
 from alive.config import Config, GameConfig, LearnConfig, ModelConfig
 from alive.engines.shape import KNOWN, ModelShape, read_shape
 from alive.errors import ModelError, UserError
@@ -24,7 +24,7 @@ GAME = GameConfig(masks_per_document=2, solutions_per_mask=3, revisions_per_mask
 
 @pytest.fixture
 def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
+    monkeypatch.setattr(sizing, "available_memory", lambda: 10**12)
 
 
 def test_adapters_by_hand() -> None:
@@ -81,7 +81,7 @@ def test_time_from_rates(roomy: None) -> None:
 
 
 def test_paper_preset_is_planned_without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "_available_memory", lambda: 24 * 10**9)
+    monkeypatch.setattr(sizing, "available_memory", lambda: 24 * 10**9)
     config = load_config("paper")
     plan = make_plan(config)
     assert plan.shape.parameters == 7_615_616_512
@@ -110,14 +110,14 @@ def test_remedies_are_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
     # 8,192 tokens of recomputed activations take 1 GB, 1,024 of them next to nothing.
     learn = LearnConfig(micro_batch_tokens=8192)
     config = Config(model=ModelConfig(id="smollm2", dtype="float32"), learn=learn)
-    monkeypatch.setattr(planning, "_available_memory", lambda: 3_300_000_000)
+    monkeypatch.setattr(sizing, "available_memory", lambda: 3_300_000_000)
     words = "It would fit with learn.micro_batch_tokens=1024 and learn.checkpointing=on."
     assert words in remedy(make_plan(config))
-    monkeypatch.setattr(planning, "_available_memory", lambda: 2_900_000_000)
+    monkeypatch.setattr(sizing, "available_memory", lambda: 2_900_000_000)
     assert "It would fit with model.lora_rank=16" in remedy(make_plan(config))
-    monkeypatch.setattr(planning, "_available_memory", lambda: 1)
+    monkeypatch.setattr(sizing, "available_memory", lambda: 1)
     assert "Neither LoRA nor small micro-batches" in remedy(make_plan(config))
-    monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
+    monkeypatch.setattr(sizing, "available_memory", lambda: 10**12)
     assert remedy(make_plan(config)) == "" or "disk" in remedy(make_plan(config))
 
 
@@ -164,13 +164,13 @@ def test_a_pass_takes_what_the_memory_leaves(
 ) -> None:
     from alive.engines import shape as shapes
 
-    monkeypatch.setattr(planning, "_available_memory", lambda: int(memory))
+    monkeypatch.setattr(sizing, "available_memory", lambda: int(memory))
     monkeypatch.setattr(shapes, "free_gpu_memory", lambda: int(memory) if on_gpu else None)
     config = Config(model=ModelConfig(id="smollm2", dtype="float32"))
     plan = make_plan(config)
     assert plan.config.learn.micro_batch_tokens == passes
-    assert planning.settled(config) == plan.config
-    assert planning.settled(plan.config) is plan.config
+    assert sizing.settled(config) == plan.config
+    assert sizing.settled(plan.config) is plan.config
 
 
 def test_a_pass_is_halved_until_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,17 +179,15 @@ def test_a_pass_is_halved_until_it_fits(monkeypatch: pytest.MonkeyPatch) -> None
     learn = LearnConfig(checkpointing="off")
     config = Config(model=ModelConfig(id="smollm2", dtype="float32"), learn=learn)
     monkeypatch.setattr(shapes, "free_gpu_memory", lambda: 1)
-    monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
-    peaks = {
-        size: make_plan(planning._with_passes(config, size)).peak for size in (8192, 4096, 2048)
-    }
+    monkeypatch.setattr(sizing, "available_memory", lambda: 10**12)
+    peaks = {size: make_plan(sizing.with_passes(config, size)).peak for size in (8192, 4096, 2048)}
     assert peaks[8192] > peaks[4096] > peaks[2048]
     for size, smaller in ((8192, 4096), (4096, 2048)):
         # A little too few for the larger, with room left over for others.
         monkeypatch.setattr(
-            planning, "_available_memory", lambda peak=peaks[size]: int(peak / planning.ROOM) - 2
+            sizing, "available_memory", lambda peak=peaks[size]: int(peak / sizing.ROOM) - 2
         )
-        chosen = planning.settled(config).learn.micro_batch_tokens
+        chosen = sizing.settled(config).learn.micro_batch_tokens
         assert chosen == smaller, size
 
 
@@ -197,6 +195,6 @@ def test_a_run_goes_on_with_the_passes_it_began_with(tmp_path: Path) -> None:
     from alive.store import RunFolder
 
     config = Config(out=str(tmp_path / "run"), model=ModelConfig(id="smollm2"))
-    began = planning._with_passes(config, 640)
+    began = sizing.with_passes(config, 640)
     RunFolder.create(began.out, began, False).close()
-    assert planning.settled(config, resume=True) == began
+    assert sizing.settled(config, resume=True) == began

@@ -11,11 +11,11 @@ from alive import aio, arms
 from alive.arms.rehearsal import LEAST, rehearsed, remembered
 from alive.config import Config
 from alive.game import Played, play_all
-from alive.plan import settled
 from alive.protocols import SamplingParams
 from alive.roles.pose import blind_guesses
 from alive.seeding import derive
 from alive.session import Session
+from alive.sizing import settled
 from alive.trackers import require_packages
 from alive.types import Trained, TrainingKey, TrainingRecord
 from alive.warmup import TRIES, format_records, make_critic

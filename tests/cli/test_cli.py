@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from alive import api, plan
+from alive import api, plan, sizing
 from alive.cli import group, run
 from alive.config import Config, LogConfig
 from alive.errors import DivergenceError, Terminated
@@ -58,7 +58,7 @@ def loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loop:
     monkeypatch.setitem(sys.modules, "alive.loop", fake)
     monkeypatch.setattr(plan, "make_plan", lambda config: None)
     monkeypatch.setattr(plan, "require_fit", lambda plan: None)
-    monkeypatch.setattr(plan, "settled", lambda config, resume: config)
+    monkeypatch.setattr(sizing, "settled", lambda config, resume: config)
     monkeypatch.chdir(tmp_path)
     return fake
 
@@ -287,7 +287,7 @@ def test_eval_writes_every_completion(
 def test_plan_prints_and_exits_zero(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(plan, "_available_memory", lambda: 10**9)
+    monkeypatch.setattr(sizing, "available_memory", lambda: 10**9)
     assert run(["plan", "--preset", "paper"]) == 0
     shown = capsys.readouterr().out
     assert "7,615,616,512" in shown
@@ -297,7 +297,7 @@ def test_plan_prints_and_exits_zero(
 def test_plan_measures_a_model_that_is_here(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(plan, "_available_memory", lambda: 10**12)
+    monkeypatch.setattr(sizing, "available_memory", lambda: 10**12)
     monkeypatch.setattr(plan, "measure_throughput", lambda config: Throughput(100.0, 50.0))
     assert run(["plan", "--preset", "laptop", "--model", "smollm2"]) == 0
     shown = capsys.readouterr().out
@@ -309,7 +309,7 @@ def test_train_refuses_what_does_not_fit(
 ) -> None:
     fake = Loop()
     monkeypatch.setitem(sys.modules, "alive.loop", fake)
-    monkeypatch.setattr(plan, "_available_memory", lambda: 10**9)
+    monkeypatch.setattr(sizing, "available_memory", lambda: 10**9)
     assert run(["train", "--preset", "paper"]) == 2
     assert "Qwen/Qwen2.5-7B does not fit this machine." in capsys.readouterr().err
     assert fake.calls == []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from alive import sizing
 from alive.cli import run
 from alive.setup import doctor
 from alive.setup.doctor import Finding
@@ -147,9 +148,8 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    from alive import plan
 
-    monkeypatch.setattr(plan, "_available_memory", lambda: 1)
+    monkeypatch.setattr(sizing, "available_memory", lambda: 1)
     finding = found("memory")
     assert finding.state == "missing"
     assert finding.found.startswith("0.00 GB free; the quickstart takes ")

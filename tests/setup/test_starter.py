@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from alive import plan as planning
+from alive import sizing
 from alive.cli import run
 from alive.config import Config
 from alive.corpus.survey import Survey, survey
@@ -33,7 +34,7 @@ def world(toy_world: Path) -> Path:
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of known speed, with memory to spare."""
-    monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
+    monkeypatch.setattr(sizing, "available_memory", lambda: 10**12)
     monkeypatch.setattr(planning, "measure_throughput", lambda config: Throughput(100.0, 200.0))
 
 
@@ -237,7 +238,7 @@ LARGE = KNOWN["Qwen/Qwen2.5-7B"]
 def fitted(
     monkeypatch: pytest.MonkeyPatch, shape: ModelShape, memory: float, on_gpu: bool
 ) -> tuple[object, ...]:
-    monkeypatch.setattr(planning, "_available_memory", lambda: int(memory))
+    monkeypatch.setattr(sizing, "available_memory", lambda: int(memory))
     monkeypatch.setattr(shapes, "free_gpu_memory", lambda: int(memory) if on_gpu else None)
     faster = "bfloat16" if on_gpu else "float32"
     monkeypatch.setattr(probe, "choose_compute", lambda *given: faster)
@@ -268,7 +269,7 @@ class Disk:
 
 
 def test_the_disk_may_hold_fewer_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "_available_memory", lambda: 10**12)
+    monkeypatch.setattr(sizing, "available_memory", lambda: 10**12)
     monkeypatch.setattr(starter.importlib.util, "find_spec", lambda name: None)
     # 135 M weights and two moments each, in 4 bytes: 1.61 GB; three fit no more, two do.
     monkeypatch.setattr(planning.shutil, "disk_usage", lambda path: Disk(4 * 10**9))

@@ -44,7 +44,8 @@ def train_command(
 
     from alive import arms
     from alive.cli.tables import before_after
-    from alive.plan import make_plan, require_fit, settled
+    from alive.plan import make_plan, require_fit
+    from alive.sizing import settled
     from alive.store import default_out, resumable_config
 
     if resume and out is None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from alive.config import Config
 from alive.corpus.survey import Survey
-from alive.plan import LARGE
 from alive.settings import Layer, build_config, config_layers
 from alive.setup.config_file import Choice
+from alive.sizing import LARGE
 
 if TYPE_CHECKING:
     from alive.engines.shape import ModelShape

@@ -11,7 +11,7 @@ from alive.config import Config
 from alive.corpus.survey import Survey, survey
 from alive.doors import is_stranger, model_world
 from alive.errors import UserError
-from alive.plan import LARGE, ROOM, Plan, make_plan, remedy, with_throughput
+from alive.plan import Plan, make_plan, remedy, with_throughput
 from alive.setup.config_file import Choice, config_file
 from alive.setup.sizes import (
     Choices,
@@ -24,6 +24,7 @@ from alive.setup.sizes import (
     value_of,
     within_context,
 )
+from alive.sizing import LARGE, ROOM
 
 if TYPE_CHECKING:
     from alive.engines.shape import ModelShape

@@ -1,0 +1,146 @@
+"""What settings make a run take: memory by part, tokens a step, and how long a pass may be."""
+
+from __future__ import annotations
+
+from alive.arms.rehearsal import LEAST
+from alive.config import ComputeType, Config
+from alive.engines.footprint import Footprint
+from alive.engines.shape import ModelShape, read_shape
+from alive.store import is_run, resumable_config
+
+__all__ = [
+    "LARGE",
+    "ROOM",
+    "available_memory",
+    "longest_record",
+    "memory_of",
+    "settled",
+    "tokens_of",
+    "trained_parameters",
+    "with_passes",
+]
+
+LARGE = 50_000_000
+"""Parameters from which a CPU bears small games and narrow passes alone."""
+
+ROOM = 0.9
+"""Share of the memory available that a choice may fill: others on the machine need some too."""
+
+
+def settled(config: Config, shape: ModelShape | None = None, *, resume: bool = False) -> Config:
+    """Fills in what settings leave to this machine: how many tokens a pass has.
+
+    The most of 8,192 and its halves with which the run fits, where any fits, and never fewer than
+    the longest record. On a CPU wider passes pad more than they gain, and the logits of a large
+    model leave its caches.
+
+    Args:
+        config: The run's settings.
+        shape: The model's sizes; None reads them.
+        resume: Whether the run in ``config.out`` goes on, with what it began with.
+
+    Raises:
+        ModelError: The model's sizes cannot be read.
+    """
+    from alive.engines.shape import free_gpu_memory
+
+    if config.learn.micro_batch_tokens:
+        return config
+    if resume and is_run(config.out):
+        return with_passes(config, resumable_config(config.out)["learn"]["micro_batch_tokens"])
+    shape = shape or read_shape(config.model.id)
+    widest = 8192
+    if free_gpu_memory() is None:
+        widest = 1024 if shape.parameters > LARGE else 2048
+    longest = longest_record(config)
+    sizes = [size for size in (8192, 4096, 2048, 1024, 512) if longest <= size <= widest]
+    ways = [with_passes(config, size) for size in sizes or [longest]]
+    available = available_memory()
+    fitting = (way for way in ways if memory_of(way, shape).peak <= ROOM * available)
+    return next(fitting, ways[-1])
+
+
+def trained_parameters(config: Config, shape: ModelShape) -> int:
+    """Returns how many weights take gradients."""
+    rank = config.model.lora_rank
+    return shape.lora_parameters(rank) if rank else shape.parameters
+
+
+def memory_of(config: Config, shape: ModelShape) -> Footprint:
+    """Bytes by part, on the device that a policy would be loaded on."""
+    from alive.engines.footprint import activation_bytes_of, footprint
+    from alive.engines.memory import decode_budget
+    from alive.engines.shape import free_gpu_memory
+    from alive.learn.head import slice_bytes
+
+    game, learn = config.game, config.learn
+    on_gpu = free_gpu_memory() is not None
+    device = "cuda" if on_gpu else "cpu"
+    compute = _compute(config, shape, device)
+    longest = longest_record(config)
+    attempts = game.documents_per_step * game.masks_per_document * game.solutions_per_mask
+    row = shape.cache_bytes(longest, 2 if compute == "bfloat16" else 4) + 16 * shape.vocabulary
+    activation = activation_bytes_of(config.model.id, shape, config.model.lora_rank, compute)
+    tokens = max(learn.pass_tokens, longest)
+    free = available_memory() - 12 * trained_parameters(config, shape)
+    recomputes = learn.checkpointing == "on" or (
+        learn.checkpointing == "auto" and activation * learn.pass_tokens > free / 2
+    )
+    return footprint(
+        shape,
+        rank=config.model.lora_rank,
+        compute=compute,
+        pass_tokens=tokens,
+        activation=activation,
+        recomputes=recomputes,
+        slice_bytes=slice_bytes(device),
+        cache=min(attempts * row, decode_budget(device, free)),
+        on_gpu=on_gpu,
+    )
+
+
+def tokens_of(config: Config) -> tuple[int, int]:
+    """Completion tokens sampled and record tokens trained, a step, at the limits."""
+    game, sampling, chunk = config.game, config.sampling, config.corpus.chunk_tokens
+    tasks = game.documents_per_step * game.masks_per_document
+    attempts = tasks * game.solutions_per_mask
+    written = tasks * sampling.pose_tokens
+    reviews = game.documents_per_step * game.reviews_per_document or attempts
+    revisions = min(tasks * game.revisions_per_mask, reviews)
+    written += attempts * sampling.solve_tokens + reviews * sampling.review_tokens
+    written += revisions * sampling.solve_tokens
+    # A task's attempts share one prompt; each review and revision has its own, which holds the
+    # attempt and, in a revision, its review.
+    prompts = 2 * tasks * chunk + reviews * (chunk + sampling.solve_tokens)
+    whole = longest_record(config)
+    prompts += revisions * whole
+    rehearsed = max(0, LEAST - reviews)
+    return written, written + prompts + rehearsed * whole
+
+
+def available_memory() -> int:
+    """Bytes that can be had now on the device that a policy would be loaded on."""
+    from alive.engines.memory import free_bytes
+    from alive.engines.shape import free_gpu_memory
+
+    return free_bytes("cpu" if free_gpu_memory() is None else "cuda")
+
+
+def with_passes(config: Config, tokens: int) -> Config:
+    """Returns the settings with training passes of so many tokens."""
+    learn = config.learn.model_copy(update={"micro_batch_tokens": tokens})
+    return config.model_copy(update={"learn": learn})
+
+
+def longest_record(config: Config) -> int:
+    """Returns the tokens of the longest record, template apart."""
+    sampling = config.sampling
+    return config.corpus.chunk_tokens + sampling.solve_tokens + sampling.review_tokens
+
+
+def _compute(config: Config, shape: ModelShape, device: str) -> ComputeType:
+    from alive.engines.probe import choose_compute
+
+    if config.model.dtype != "auto":
+        return config.model.dtype
+    return choose_compute(device, shape.hidden, shape.intermediate)
