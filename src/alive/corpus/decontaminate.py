@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import accumulate
 
+from alive.scripts import WITHOUT_SPACES
 from alive.seeding import digest
 
 NGRAM = 13
@@ -21,23 +22,6 @@ _WORD = re.compile(r"[^\W_]+")
 
 _PARTS = 8
 """A word's weight. Where a script has no spaces each character is a token of less weight."""
-
-# A word of Chinese or Japanese has 1 to 2 characters, one of the others 3 to 4 letters without
-# their marks: (first, last, weight of a character).
-_WITHOUT_SPACES = (
-    (0x0E00, 0x0EFF, 3),  # Thai, Lao
-    (0x1000, 0x109F, 3),  # Myanmar
-    (0x1780, 0x17FF, 3),  # Khmer
-    (0x1950, 0x1AAF, 3),  # Tai scripts
-    (0x3005, 0x3007, 6),  # marks that stand for a Han character
-    (0x3040, 0x30FF, 6),  # kana
-    (0x31F0, 0x31FF, 6),
-    (0x3400, 0x4DBF, 6),  # Han
-    (0x4E00, 0x9FFF, 6),
-    (0xA000, 0xA48F, 6),  # Yi
-    (0xA980, 0xA9DF, 3),  # Javanese
-    (0x20000, 0x3FFFF, 6),  # Han
-)
 
 
 class _Folding(dict[int, str]):
@@ -113,7 +97,7 @@ def _weight(token: str) -> int:
     if len(token) > 1 or token < "\u0e00":
         return _PARTS
     code = ord(token)
-    return next((w for first, last, w in _WITHOUT_SPACES if first <= code <= last), _PARTS)
+    return next((w for first, last, w in WITHOUT_SPACES if first <= code <= last), _PARTS)
 
 
 def _gram(words: list[str], start: int, size: int) -> int:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from fractions import Fraction
 
+from alive.scripts import UNSPACED
 from alive.verify import matches
 
 __all__ = ["leaks", "review_leaks", "states"]
@@ -16,11 +17,9 @@ _RATIO = re.compile(r"(\d{1,15})\s*/\s*(\d{1,15})")
 _FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{\s*(\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))")
 _WRAPPER = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|mbox|emph|boxed)\s*\{")
 _SPACING = re.compile(r"\\[,;:! ]|\{,\}(?=\d{3})")
-# Scripts that put no space between words are read character by character.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _TOKEN = re.compile(
-    rf"{_NUMBER.pattern}|[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W_])+"
-    rf"(?:'(?:(?![{_UNSPACED}])[^\W_])+)?"
+    rf"{_NUMBER.pattern}|[{UNSPACED}]|(?:(?![{UNSPACED}])[^\W_])+"
+    rf"(?:'(?:(?![{UNSPACED}])[^\W_])+)?"
 )
 _DIGITS = 30  # a longer number is compared as text: nobody means its value
 _SCIENTIFIC = re.compile(

@@ -17,6 +17,7 @@ from alive.prompts import Renderer, neutralise_mask
 from alive.protocols import Request, Sampler, SamplingParams
 from alive.roles.memory import Seen
 from alive.roles.spans import STOP_WORDS, around, candidates, occurrences, shown, span_type
+from alive.scripts import LETTER, count_words
 from alive.seeding import derive, digest
 from alive.types import MASK, Document, Origin, Rollout, Task
 from alive.verify import extract_answer, matches, normalise
@@ -190,7 +191,8 @@ def invalid_reason(
         return "empty"
     if span not in document.text:
         return "not in the text"
-    if len(words) > MAX_SPAN_WORDS or len(span) > MAX_SPAN_SHARE * len(document.text):
+    unspaced = count_words(re.sub(LETTER, "", span))
+    if len(words) + unspaced > MAX_SPAN_WORDS or len(span) > MAX_SPAN_SHARE * len(document.text):
         return "too long"
     if not re.search(r"[^\W_]", span) or all(_bare(word) in STOP_WORDS for word in words):
         return "only stop-words or punctuation"
@@ -208,7 +210,7 @@ def invalid_reason(
     if normalise(span) in {normalise(other) for other in taken}:
         return "taken"
     left = around(text, span)
-    if sum(len(re.findall(r"\w+", part)) for part in left) < MIN_CONTEXT_WORDS or sum(
+    if sum(map(count_words, left)) < MIN_CONTEXT_WORDS or sum(
         map(len, left)
     ) < MIN_CONTEXT_SHARE * len(text):
         return "too little context"

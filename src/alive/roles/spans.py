@@ -9,6 +9,7 @@ from itertools import chain, zip_longest
 from typing import Literal
 
 from alive.roles.examples import outputs
+from alive.scripts import LETTER, UNSPACED
 from alive.seeding import derive
 from alive.types import Context
 
@@ -26,21 +27,30 @@ _STOP = """
     yes yet you your"""
 STOP_WORDS = frozenset(_STOP.split())
 
-_NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?!\w)(?![.,]\d)")
+_NUMBER = re.compile(rf"(?<![.,])(?<!{LETTER})\d+(?:[.,]\d+)*(?!{LETTER})(?![.,]\d)")
 _NAME = re.compile(r"\b[^\W\d_a-z][^\W\d_]+(?: [^\W\d_a-z][^\W\d_]+){0,3}\b")
 _TERM = re.compile(r"\b[^\W\d_]{5,}\b")
+# Where nothing parts words, those that can be told apart: loan words in katakana, and what stands
+# between quotation marks; and Korean words, which have spaces between them and no capitals.
+_APART = re.compile(r"[\u30a1-\u30fa\u30fc]{3,}|\b[\uac00-\ud7af]{2,6}\b")
+_QUOTED = re.compile(
+    rf"[\u300a\u300c\u300e\u201c\u3010]([{UNSPACED}]{{2,12}})[\u300b\u300d\u300f\u201d\u3011]"
+)
 
 
 def occurrences(text: str, span: str) -> list[tuple[int, int]]:
-    """Returns the (start, end) of every occurrence of a span as whole words or a whole number."""
+    """Returns the (start, end) of every occurrence of a span as whole words or a whole number.
+
+    In a script without spaces every occurrence is one.
+    """
     if not span:
         return []
     before = after = ""
     if _is_word(span[0]):
         # Behind a decimal point or a thousands comma there is only a part of a number.
-        before = r"(?<!\w)" + (r"(?<!\d[.,])" if span[0].isdigit() else "")
+        before = rf"(?<!{LETTER})" + (r"(?<!\d[.,])" if span[0].isdigit() else "")
     if _is_word(span[-1]):
-        after = r"(?!\w)" + (r"(?![.,]\d)" if span[-1].isdigit() else "")
+        after = rf"(?!{LETTER})" + (r"(?![.,]\d)" if span[-1].isdigit() else "")
     return [match.span() for match in re.finditer(f"{before}{re.escape(span)}{after}", text)]
 
 
@@ -83,8 +93,15 @@ def candidates(text: str, seed: int) -> Iterator[str]:
     Each type is in an order of its own, which the seed decides.
     """
     numbers = _distinct(_NUMBER, text)
-    names = [name for name in _distinct(_NAME, text) if not _opens_sentence(text, name)]
-    terms = [t for t in _distinct(_TERM, text) if t.casefold() not in STOP_WORDS and t.islower()]
+    names = [
+        name
+        for name in _distinct(_NAME, text)
+        if name[0].isupper() and not _opens_sentence(text, name)
+    ]
+    unspaced = _distinct(_APART, text) + list(dict.fromkeys(_QUOTED.findall(text)))
+    terms = unspaced + [
+        t for t in _distinct(_TERM, text) if t.casefold() not in STOP_WORDS and t.islower()
+    ]
     printed = [output for output in outputs(text) if _only_printed(text, output)]
     for index, spans in enumerate((numbers, names, terms, printed)):
         random.Random(derive(seed, "candidates", index)).shuffle(spans)
@@ -111,4 +128,4 @@ def _opens_sentence(text: str, name: str) -> bool:
 
 
 def _is_word(char: str) -> bool:
-    return char.isalnum() or char == "_"
+    return re.match(LETTER, char) is not None
