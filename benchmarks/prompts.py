@@ -30,7 +30,7 @@ from alive.evaluation import as_task, load_suite
 from alive.feedback import review_leaks
 from alive.prompts import Renderer, make_renderer
 from alive.protocols import SamplingParams
-from alive.roles.pose import passage, random_spans
+from alive.roles.gate import passage, random_spans
 from alive.roles.review import review_each
 from alive.roles.solve import solve
 from alive.seeding import derive
@@ -86,22 +86,27 @@ Score: 4
 """
 
 
-REVIEWER = """Review an attempt at a task, which is a question or a text in which $blank stands \
-for a missing piece.
+TASK = """Review an attempt at a task, which is a question or a text in which $blank stands for a \
+missing piece.
 
 Task:
 {passage}
 
 Attempt:
 {attempt}
-{told}
-Say which step is the first wrong one and how to mend it, or that every step is right. Never \
-state the answer itself. End with a summary of one sentence, the verdict (right or wrong) and a \
-score from 0 to 10."""
-SEEN = """
-The answer, for your eyes only: {span}
-Compared with it, the attempt is {outcome}.
+
 """
+BLIND = """Say which step is the first wrong one and how to mend it, or that every step is right. \
+Never state the answer itself. End with a summary of one sentence, the verdict (right or wrong) \
+and a score from 0 to 10."""
+SEEING = """For your eyes only: the answer is {span}, and the attempt is {outcome}.
+
+"""
+TOLD_IT = """For your eyes only: the answer is {span}. Compared with it the attempt is {outcome}.
+
+Say why it is {outcome}: which step is the first wrong one and how to mend it, or why every step \
+holds. Never state the answer itself. End with a summary of one sentence, the verdict, which is \
+{outcome}, and a score from 0 to 10."""
 PENS = {
     "passage": "Tom buys 4 pens at 3 coins each and a ruler for 5 coins. In all he pays $blank "
     "coins.",
@@ -109,11 +114,14 @@ PENS = {
     "span": "17",
     "outcome": "wrong",
 }
-PENS_REVIEW = """The price of the pens is right. The second step stops too early: the ruler has to \
-be paid as well, so its price must be added.
-Summary: The pens are counted rightly, but the ruler is left out.
+WRONG = (
+    PENS,
+    """"So he pays 12 coins" stops too early: the task asks for all that he pays, and one of the \
+two things is missing. Its price has to be added.
+Summary: The first price is worked out rightly, but a part of what is asked for is left out.
 Verdict: wrong
-Score: 4"""
+Score: 4""",
+)
 TRAIN = {
     "passage": "A train leaves at 9:40 and travels for 85 minutes. When does it arrive?",
     "attempt": "85 minutes are 1 hour and 25 minutes.\nOne hour after 9:40 it is 10:40.\n"
@@ -121,11 +129,14 @@ TRAIN = {
     "span": "11:05",
     "outcome": "right",
 }
-TRAIN_REVIEW = """The minutes are split rightly, the hour is added rightly, and the remaining \
-minutes carry over into the next hour as they should. Every step is right.
-Summary: Each step follows from the one before, and the time is carried over rightly.
+RIGHT = (
+    TRAIN,
+    """"85 minutes are 1 hour and 25 minutes" is right, and so is the hour that is added. "25 \
+minutes later" carries over into the next hour as it should. Every step is right.
+Summary: Each step follows from the one before, and all that is asked for is there.
 Verdict: right
-Score: 10"""
+Score: 10""",
+)
 ASKED = {name: f"${name}" for name in ("passage", "attempt", "span", "outcome")}
 
 
@@ -147,20 +158,17 @@ def _reviews(shown: str, hush: str) -> dict[str, str]:
     }
 
 
-def _turns(*shown: tuple[Mapping[str, str], str]) -> dict[str, str]:
+def _turns(privileged: str, *shown: tuple[Mapping[str, str], str]) -> dict[str, str]:
     """Examples as earlier exchanges of user and model."""
-    files = {}
-    for name, told in (("review.txt", ""), ("review_privileged.txt", SEEN)):
-        parts = []
-        for example, reply in (*shown, (ASKED, "")):
-            parts.append(REVIEWER.format(told=told.format_map(example), **_places(example)))
-            parts += [reply] if reply else []
-        files[name] = "\n====\n".join(parts)
-    return files
-
-
-def _places(example: Mapping[str, str]) -> dict[str, str]:
-    return {name: example[name] for name in ("passage", "attempt")}
+    return {
+        name: "\n====\n".join(
+            text
+            for example, reply in (*shown, (ASKED, ""))
+            for text in ((TASK + asks).format_map(example), reply)
+            if text
+        )
+        for name, asks in (("review.txt", BLIND), ("review_privileged.txt", privileged))
+    }
 
 
 HUSH = "without the answer itself"
@@ -179,10 +187,11 @@ REVIEWS = {
     "shipped": Variant(),
     "form": Variant(_reviews("", HUSH)),
     "form, example": Variant(_reviews(SHOWN, HUSH)),
-    "no example": Variant(_turns()),
-    "an exchange": Variant(_turns((PENS, PENS_REVIEW))),
-    "two exchanges": Variant(_turns((TRAIN, TRAIN_REVIEW), (PENS, PENS_REVIEW))),
-    "two exchanges, wrong first": Variant(_turns((PENS, PENS_REVIEW), (TRAIN, TRAIN_REVIEW))),
+    "an exchange": Variant(_turns(SEEING + BLIND, WRONG)),
+    "two exchanges": Variant(_turns(SEEING + BLIND, RIGHT, WRONG)),
+    "two exchanges, wrong first": Variant(_turns(SEEING + BLIND, WRONG, RIGHT)),
+    "two exchanges, told": Variant(_turns(TOLD_IT, RIGHT, WRONG)),
+    "two exchanges, wrong first, told": Variant(_turns(TOLD_IT, WRONG, RIGHT)),
     "no chat template": Variant(plain=True),
 }
 QUESTIONS = {"shipped": Variant(), "no chat template": Variant(plain=True)}

@@ -13,6 +13,7 @@ from alive.engines.shape import KNOWN, ModelShape, read_shape
 from alive.errors import ModelError, UserError
 from alive.plan import make_plan, remedy, require_fit, with_throughput
 from alive.settings import load_config
+from alive.store import RunFolder
 from alive.throughput import Throughput
 
 TINY = ModelShape(
@@ -192,9 +193,37 @@ def test_a_pass_is_halved_until_it_fits(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_run_goes_on_with_the_passes_it_began_with(tmp_path: Path) -> None:
-    from alive.store import RunFolder
-
     config = Config(out=str(tmp_path / "run"), model=ModelConfig(id="smollm2"))
     began = sizing.with_passes(config, 640)
     RunFolder.create(began.out, began, False).close()
     assert sizing.settled(config, resume=True) == began
+
+
+@pytest.mark.parametrize(
+    ("parameters", "full"),
+    [
+        (10**6, 1e-3),
+        (135 * 10**6, 5e-5),
+        (494 * 10**6, 5e-6),
+        (1_544 * 10**6, 2e-6),
+        (7 * 10**9, 1e-6),
+    ],
+)
+def test_the_rate_falls_with_the_weights_that_train(parameters: int, full: float) -> None:
+    """All weights of a model of half a billion bear a twentieth of what adapters bear."""
+    shape = replace(TINY, parameters=parameters)
+    given = Config(learn=LearnConfig(micro_batch_tokens=1000))
+    adapted = given.model_copy(update={"model": ModelConfig(lora_rank=2)})
+    own = Config(learn=LearnConfig(micro_batch_tokens=1000, learning_rate=0.5))
+    assert sizing.settled(given, shape).learn.learning_rate == full
+    assert sizing.settled(adapted, shape).learn.learning_rate == 1e-4
+    assert sizing.settled(own, shape) is own
+
+
+def test_a_resumed_run_keeps_the_rate_it_began_with(tmp_path: Path) -> None:
+    config = Config(out=str(tmp_path / "run"), learn=LearnConfig(micro_batch_tokens=1000))
+    began = config.model_copy(
+        update={"learn": config.learn.model_copy(update={"learning_rate": 3e-4})}
+    )
+    RunFolder.create(began.out, began, False).close()
+    assert sizing.settled(config, TINY, resume=True) == began

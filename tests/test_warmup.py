@@ -10,7 +10,8 @@ from fakes import PlainRenderer, ScriptedSampler, decode, encode
 from alive.config import Config, GameConfig, SamplingConfig, WarmupConfig
 from alive.errors import ConfigError
 from alive.prompts import Renderer, load_templates, make_renderer
-from alive.roles.pose import mask, posed_at_random
+from alive.roles.gate import mask
+from alive.roles.pose import posed_at_random
 from alive.teacher import EndpointTeacher
 from alive.types import Attempt, Document, Framing, Prompt, Rollout, Task
 from alive.warmup import format_records, make_critic

@@ -159,7 +159,11 @@ class SamplingConfig(Section):
 class LearnConfig(Section):
     """The loss and the optimiser."""
 
-    learning_rate: Positive = Field(1e-4, description="Adam's, peak")
+    learning_rate: Annotated[float, Field(ge=0.0)] = Field(
+        0.0,
+        description="Adam's, peak; 0: a usual one for the model's size, far lower where all "
+        "weights train than for adapters",
+    )
     weight_decay: Annotated[float, Field(ge=0.0)] = Field(0.0, description="AdamW's")
     pose_weight: Annotated[float, Field(ge=0.0)] = Field(0.2, description="lambda_C, pose loss")
     solve_weight: Annotated[float, Field(ge=0.0)] = Field(1.0, description="lambda_S, solve loss")

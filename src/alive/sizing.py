@@ -17,6 +17,7 @@ __all__ = [
     "settled",
     "tokens_of",
     "trained_parameters",
+    "usual_rate",
     "with_passes",
 ]
 
@@ -28,11 +29,7 @@ ROOM = 0.9
 
 
 def settled(config: Config, shape: ModelShape | None = None, *, resume: bool = False) -> Config:
-    """Fills in what settings leave to this machine: how many tokens a pass has.
-
-    The most of 8,192 and its halves with which the run fits, where any fits, and never fewer than
-    the longest record. On a CPU wider passes pad more than they gain, and the logits of a large
-    model leave its caches.
+    """Fills in what settings leave open: the learning rate, and how many tokens a pass has.
 
     Args:
         config: The run's settings.
@@ -42,22 +39,30 @@ def settled(config: Config, shape: ModelShape | None = None, *, resume: bool = F
     Raises:
         ModelError: The model's sizes cannot be read.
     """
-    from alive.engines.shape import free_gpu_memory
-
-    if config.learn.micro_batch_tokens:
+    learn = config.learn
+    left = [key for key in ("learning_rate", "micro_batch_tokens") if not getattr(learn, key)]
+    if not left:
         return config
     if resume and is_run(config.out):
-        return with_passes(config, resumable_config(config.out)["learn"]["micro_batch_tokens"])
+        began = resumable_config(config.out)["learn"]
+        return _with_learn(config, **{key: began[key] for key in left})
     shape = shape or read_shape(config.model.id)
-    widest = 8192
-    if free_gpu_memory() is None:
-        widest = 1024 if shape.parameters > LARGE else 2048
-    longest = longest_record(config)
-    sizes = [size for size in (8192, 4096, 2048, 1024, 512) if longest <= size <= widest]
-    ways = [with_passes(config, size) for size in sizes or [longest]]
-    available = available_memory()
-    fitting = (way for way in ways if memory_of(way, shape).peak <= ROOM * available)
-    return next(fitting, ways[-1])
+    if not learn.learning_rate:
+        rate = usual_rate(shape.parameters, adapted=config.model.lora_rank > 0)
+        config = _with_learn(config, learning_rate=rate)
+    return config if learn.micro_batch_tokens else _with_fitting_passes(config, shape)
+
+
+def usual_rate(parameters: int, *, adapted: bool) -> float:
+    """Returns a peak learning rate that is usual for a model's size; inferred but for the seed's.
+
+    Adam's first steps move every weight by the rate, whatever the gradient: of few weights, those
+    of adapters, that is little, of all it ruins a model (docs/LOG.md, 40).
+    """
+    if adapted:
+        return 1e-4
+    sizes = ((LARGE, 1e-3), (200_000_000, 5e-5), (1_000_000_000, 5e-6), (5_000_000_000, 2e-6))
+    return next((rate for size, rate in sizes if parameters <= size), 1e-6)
 
 
 def trained_parameters(config: Config, shape: ModelShape) -> int:
@@ -126,9 +131,32 @@ def available_memory() -> int:
     return free_bytes("cpu" if free_gpu_memory() is None else "cuda")
 
 
+def _with_fitting_passes(config: Config, shape: ModelShape) -> Config:
+    """Takes the most of 8,192 tokens and its halves with which the run fits, where any fits.
+
+    Never fewer than the longest record. On a CPU wider passes pad more than they gain, and the
+    logits of a large model leave its caches.
+    """
+    from alive.engines.shape import free_gpu_memory
+
+    widest = 8192
+    if free_gpu_memory() is None:
+        widest = 1024 if shape.parameters > LARGE else 2048
+    longest = longest_record(config)
+    sizes = [size for size in (8192, 4096, 2048, 1024, 512) if longest <= size <= widest]
+    ways = [with_passes(config, size) for size in sizes or [longest]]
+    available = available_memory()
+    fitting = (way for way in ways if memory_of(way, shape).peak <= ROOM * available)
+    return next(fitting, ways[-1])
+
+
 def with_passes(config: Config, tokens: int) -> Config:
     """Returns the settings with training passes of so many tokens."""
-    learn = config.learn.model_copy(update={"micro_batch_tokens": tokens})
+    return _with_learn(config, micro_batch_tokens=tokens)
+
+
+def _with_learn(config: Config, **values: float) -> Config:
+    learn = config.learn.model_copy(update=values)
     return config.model_copy(update={"learn": learn})
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from alive.config import GameConfig
 from alive.roles.examples import outputs
-from alive.roles.pose import invalid_reason, mask, random_spans
+from alive.roles.gate import invalid_reason, mask, random_spans
 from alive.roles.spans import candidates, span_type
 from alive.types import MASK, Document
 

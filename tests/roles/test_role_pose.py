@@ -12,16 +12,9 @@ from hypothesis import strategies as st
 from alive.config import GameConfig
 from alive.prompts import load_templates
 from alive.protocols import SamplingParams
+from alive.roles.gate import invalid_reason, mask, passage, random_spans
 from alive.roles.memory import FORGET, Seen, remembered
-from alive.roles.pose import (
-    blind_guesses,
-    invalid_reason,
-    mask,
-    passage,
-    pose,
-    random_spans,
-    task_id,
-)
+from alive.roles.pose import blind_guesses, pose, task_id
 from alive.roles.spans import occurrences, shown
 from alive.types import MASK, Attempt, Document, Episode, Framing, Prompt, Rollout, Task
 

@@ -20,7 +20,7 @@ from alive.errors import CorpusError, ModelError, SuiteError
 from alive.evaluation import load_suite
 from alive.prompts import make_renderer
 from alive.report.verdicts import out_of_its_world
-from alive.roles.pose import passage
+from alive.roles.gate import passage
 from alive.types import Attempt, Prompt, Rollout, Task
 from alive.warmup import make_critic
 

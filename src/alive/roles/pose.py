@@ -6,18 +6,17 @@ leaves open after its resamples, and always a small share, is filled with random
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alive.config import GameConfig
-from alive.feedback import leaks, positive_condition
-from alive.prompts import Renderer, neutralise_mask
+from alive.feedback import positive_condition
+from alive.prompts import Renderer
 from alive.protocols import Request, Sampler, SamplingParams
+from alive.roles.gate import invalid_reason, passage, random_spans
 from alive.roles.memory import Seen
-from alive.roles.spans import STOP_WORDS, around, candidates, occurrences, shown, span_type
-from alive.scripts import LETTER, count_words
+from alive.roles.spans import span_type
 from alive.seeding import derive, digest
 from alive.types import MASK, Document, Origin, Rollout, Task
 from alive.verify import extract_answer, matches, normalise
@@ -26,12 +25,8 @@ __all__ = [
     "BLAMELESS",
     "Posed",
     "blind_guesses",
-    "invalid_reason",
-    "mask",
-    "passage",
     "pose",
     "posed_at_random",
-    "random_spans",
     "task_id",
 ]
 
@@ -40,14 +35,6 @@ ROUNDS = 3
 
 BLAMELESS = frozenset({"taken", "posed before", "type too common"})
 """Reasons to refuse a proposal that say nothing against the span itself."""
-
-MAX_SPAN_WORDS = 10
-MAX_SPAN_SHARE = 0.15
-"""Of a document's characters."""
-
-MAX_OCCURRENCES = 7
-MIN_CONTEXT_WORDS = 5
-MIN_CONTEXT_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,85 +140,6 @@ def task_id(document: Document, span: str) -> str:
     return digest("task", document.id, span)
 
 
-def mask(text: str, span: str) -> str:
-    r"""Hides every whole occurrence of a span; the text's own ``\mask{`` is broken first.
-
-    Raises:
-        ValueError: The span does not stand in the text as whole words.
-    """
-    parts = around(text, span)
-    if len(parts) == 1:
-        raise ValueError(f"the span {span!r} does not stand in the text")
-    return MASK.join(map(neutralise_mask, parts))
-
-
-def passage(document: Document, span: str) -> str:
-    """Returns what a task shows: the document, or its paragraph, with the span hidden.
-
-    Raises:
-        ValueError: The span does not stand in the text as whole words.
-    """
-    return mask(shown(document.text, span, document.framing.context), span)
-
-
-def invalid_reason(
-    document: Document, span: str, game: GameConfig, taken: Collection[str]
-) -> str | None:
-    """Applies the validity gate; returns why a span is refused, or None where it is valid.
-
-    Args:
-        document: The text, and how tasks show it.
-        span: The proposal, exactly as it would be hidden.
-        game: The gate's limits.
-        taken: Spans already posed on this document; the new one must differ from all, once
-            normalised.
-    """
-    words = span.split()
-    if not words or span != span.strip():
-        return "empty"
-    if span not in document.text:
-        return "not in the text"
-    unspaced = count_words(re.sub(LETTER, "", span))
-    if len(words) + unspaced > MAX_SPAN_WORDS or len(span) > MAX_SPAN_SHARE * len(document.text):
-        return "too long"
-    if not re.search(r"[^\W_]", span) or all(_bare(word) in STOP_WORDS for word in words):
-        return "only stop-words or punctuation"
-    if _holds_marker(span):
-        return "holds a marker"
-    text = shown(document.text, span, document.framing.context)
-    places = occurrences(text, span)
-    if not places:
-        return "not whole words"
-    whole = document.text if document.framing.context == "before" else text
-    if places[0][0] < document.framing.least_share_before * len(whole):
-        return "too little before it"
-    if len(places) > MAX_OCCURRENCES:
-        return "too frequent"
-    if normalise(span) in {normalise(other) for other in taken}:
-        return "taken"
-    left = around(text, span)
-    if sum(map(count_words, left)) < MIN_CONTEXT_WORDS or sum(
-        map(len, left)
-    ) < MIN_CONTEXT_SHARE * len(text):
-        return "too little context"
-    # Part by part: the words on both sides of a hidden place are no phrase.
-    return "still in the text" if any(leaks(part, span) for part in left) else None
-
-
-def random_spans(
-    document: Document, game: GameConfig, taken: Collection[str], seed: int
-) -> list[str]:
-    """Returns the output, number, name and term spans that pass the gate, in a seeded order.
-
-    The types take turns, so that a prefix of the list mixes them. No two are equal once normalised.
-    """
-    spans: list[str] = []
-    for span in candidates(document.text, seed):
-        if invalid_reason(document, span, game, [*taken, *spans]) is None:
-            spans.append(span)
-    return spans
-
-
 class SpanDraft:
     """The tasks posed so far on one document, and what was refused."""
 
@@ -321,12 +229,3 @@ def _proposed_span(text: str) -> str:
         if len(line) > 2 and line[0] == opening and line[-1] == closing:
             line = line[1:-1].strip()
     return line
-
-
-def _bare(word: str) -> str:
-    return re.sub(r"[\W_]+", "", word).casefold()
-
-
-def _holds_marker(span: str) -> bool:
-    """A span that says what the protocol parses could not be asked for or checked cleanly."""
-    return re.search(r"\\(?:mask|boxed)\s*\{|<\s*/?\s*EF\s*>|\n", span, re.IGNORECASE) is not None

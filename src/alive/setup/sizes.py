@@ -8,7 +8,7 @@ from alive.config import Config
 from alive.corpus.survey import Survey
 from alive.settings import Layer, build_config, config_layers
 from alive.setup.config_file import Choice
-from alive.sizing import LARGE
+from alive.sizing import LARGE, usual_rate
 
 if TYPE_CHECKING:
     from alive.engines.shape import ModelShape
@@ -131,10 +131,6 @@ def sizes_of_game(shape: ModelShape, on_gpu: bool) -> Choices:
 
 def rate(shape: ModelShape, adapted: bool) -> Choice:
     """A usual rate. Inferred: it was measured for no model but the seed."""
+    why = "adapters bear more than all weights" if adapted else "smaller for larger models"
     tail = "A usual rate, not measured for this model: try half and twice."
-    if adapted:
-        return Choice(1e-4, f"adapters bear more than all weights. {tail}")
-    for limit, rate in ((LARGE, 1e-3), (1_000_000_000, 5e-5), (5_000_000_000, 1e-5)):
-        if shape.parameters <= limit:
-            return Choice(rate, f"smaller for larger models. {tail}")
-    return Choice(1e-6, f"smaller for larger models. {tail}")
+    return Choice(usual_rate(shape.parameters, adapted=adapted), f"{why}. {tail}")

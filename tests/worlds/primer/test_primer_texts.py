@@ -8,7 +8,7 @@ from itertools import islice
 
 import pytest
 
-from alive.roles.pose import invalid_reason, passage
+from alive.roles.gate import invalid_reason, passage
 from alive.roles.review import parse_review
 from alive.settings import load_config
 from alive.types import MASK, Document
