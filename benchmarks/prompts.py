@@ -96,17 +96,14 @@ Attempt:
 {attempt}
 
 """
-BLIND = """Say which step is the first wrong one and how to mend it, or that every step is right. \
-Never state the answer itself. End with a summary of one sentence, the verdict (right or wrong) \
-and a score from 0 to 10."""
-SEEING = """For your eyes only: the answer is {span}, and the attempt is {outcome}.
-
-"""
+BLIND = """Do not solve the task again. Say in one or two sentences which step is the first wrong \
+one and how to mend it, or that every step is right, and never state the answer itself. Then write \
+three lines: Summary (one sentence), Verdict (right or wrong), Score (0 to 10)."""
 TOLD_IT = """For your eyes only: the answer is {span}. Compared with it the attempt is {outcome}.
 
-Say why it is {outcome}: which step is the first wrong one and how to mend it, or why every step \
-holds. Never state the answer itself. End with a summary of one sentence, the verdict, which is \
-{outcome}, and a score from 0 to 10."""
+Do not solve the task again. Say in one or two sentences why it is {outcome}: which step is the \
+first wrong one and how to mend it, or why every step holds, and never state the answer itself. \
+Then write three lines: Summary (one sentence), Verdict ({outcome}), Score (0 to 10)."""
 PENS = {
     "passage": "Tom buys 4 pens at 3 coins each and a ruler for 5 coins. In all he pays $blank "
     "coins.",
@@ -187,11 +184,8 @@ REVIEWS = {
     "shipped": Variant(),
     "form": Variant(_reviews("", HUSH)),
     "form, example": Variant(_reviews(SHOWN, HUSH)),
-    "an exchange": Variant(_turns(SEEING + BLIND, WRONG)),
-    "two exchanges": Variant(_turns(SEEING + BLIND, RIGHT, WRONG)),
-    "two exchanges, wrong first": Variant(_turns(SEEING + BLIND, WRONG, RIGHT)),
-    "two exchanges, told": Variant(_turns(TOLD_IT, RIGHT, WRONG)),
-    "two exchanges, wrong first, told": Variant(_turns(TOLD_IT, WRONG, RIGHT)),
+    "right, then wrong": Variant(_turns(TOLD_IT, RIGHT, WRONG)),
+    "wrong, then right": Variant(_turns(TOLD_IT, WRONG, RIGHT)),
     "no chat template": Variant(plain=True),
 }
 QUESTIONS = {"shipped": Variant(), "no chat template": Variant(plain=True)}
