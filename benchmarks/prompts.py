@@ -86,55 +86,17 @@ Score: 4
 """
 
 
-TASK = """Review an attempt at a task, which is a question or a text in which $blank stands for a \
-missing piece.
+LINES = """Task (a question, or a text in which $blank stands for a missing piece):
+$passage
 
-Task:
-{passage}
-
-Attempt:
-{attempt}
-
-"""
-BLIND = """Do not solve the task again. Say in one or two sentences which step is the first wrong \
-one and how to mend it, or that every step is right, and never state the answer itself. Then write \
-three lines: Summary (one sentence), Verdict (right or wrong), Score (0 to 10)."""
-TOLD_IT = """For your eyes only: the answer is {span}. Compared with it the attempt is {outcome}.
-
-Do not solve the task again. Say in one or two sentences why it is {outcome}: which step is the \
-first wrong one and how to mend it, or why every step holds, and never state the answer itself. \
-Then write three lines: Summary (one sentence), Verdict ({outcome}), Score (0 to 10)."""
-PENS = {
-    "passage": "Tom buys 4 pens at 3 coins each and a ruler for 5 coins. In all he pays $blank "
-    "coins.",
-    "attempt": "The pens cost 4 * 3 = 12 coins.\nSo he pays \\boxed{12} coins.",
-    "span": "17",
-    "outcome": "wrong",
-}
-WRONG = (
-    PENS,
-    """"So he pays 12 coins" stops too early: the task asks for all that he pays, and one of the \
-two things is missing. Its price has to be added.
-Summary: The first price is worked out rightly, but a part of what is asked for is left out.
-Verdict: wrong
-Score: 4""",
-)
-TRAIN = {
-    "passage": "A train leaves at 9:40 and travels for 85 minutes. When does it arrive?",
-    "attempt": "85 minutes are 1 hour and 25 minutes.\nOne hour after 9:40 it is 10:40.\n"
-    "25 minutes later it is \\boxed{11:05}.",
-    "span": "11:05",
-    "outcome": "right",
-}
-RIGHT = (
-    TRAIN,
-    """"85 minutes are 1 hour and 25 minutes" is right, and so is the hour that is added. "25 \
-minutes later" carries over into the next hour as it should. Every step is right.
-Summary: Each step follows from the one before, and all that is asked for is there.
-Verdict: right
-Score: 10""",
-)
-ASKED = {name: f"${name}" for name in ("passage", "attempt", "span", "outcome")}
+An attempt at it:
+$attempt
+{told}
+Check it step by step. In two or three sentences, name the first wrong step and how to mend it, or \
+say that every step is right. {hush} Then end with exactly these three lines:
+Summary: one sentence on the reasoning
+Verdict: right or wrong
+Score: a whole number from 0 to 10"""
 
 
 @dataclass(frozen=True)
@@ -155,17 +117,13 @@ def _reviews(shown: str, hush: str) -> dict[str, str]:
     }
 
 
-def _turns(privileged: str, *shown: tuple[Mapping[str, str], str]) -> dict[str, str]:
-    """Examples as earlier exchanges of user and model."""
-    return {
-        name: "\n====\n".join(
-            text
-            for example, reply in (*shown, (ASKED, ""))
-            for text in ((TASK + asks).format_map(example), reply)
-            if text
-        )
-        for name, asks in (("review.txt", BLIND), ("review_privileged.txt", privileged))
-    }
+def _rearranged(*kept: int) -> dict[str, str]:
+    """The shipped review prompts with some of their messages."""
+    files = {}
+    for name in ("review.txt", "review_privileged.txt"):
+        messages = (resources.files("alive.prompts") / "chat" / name).read_text().split("\n====\n")
+        files[name] = "\n====\n".join(messages[at] for at in kept)
+    return files
 
 
 HUSH = "without the answer itself"
@@ -184,8 +142,19 @@ REVIEWS = {
     "shipped": Variant(),
     "form": Variant(_reviews("", HUSH)),
     "form, example": Variant(_reviews(SHOWN, HUSH)),
-    "right, then wrong": Variant(_turns(TOLD_IT, RIGHT, WRONG)),
-    "wrong, then right": Variant(_turns(TOLD_IT, WRONG, RIGHT)),
+    "shipped, the right attempt first": Variant(_rearranged(2, 3, 0, 1, 4)),
+    "shipped, the wrong attempt alone": Variant(_rearranged(0, 1, 4)),
+    "shipped, no example": Variant(_rearranged(4)),
+    "earlier": Variant(
+        {
+            "review.txt": LINES.format(told="", hush="Do not state the answer itself."),
+            "review_privileged.txt": LINES.format(
+                told=TOLD,
+                hush="Whoever wrote it will read this and try again, so never write the answer "
+                "itself, nor any number equal to it.",
+            ),
+        }
+    ),
     "no chat template": Variant(plain=True),
 }
 QUESTIONS = {"shipped": Variant(), "no chat template": Variant(plain=True)}
