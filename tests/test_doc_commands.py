@@ -21,7 +21,7 @@ import pytest
 import toy
 from documents import ROOT, blocks
 
-from alive import api, plan, settings
+from alive import api, settings, sizing
 from alive.cli import run
 from alive.compare import grid
 from alive.worlds.primer import primer
@@ -106,7 +106,7 @@ def scratch(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr(primer, "heldout_items", heldout)
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("TRACKIO_DIR", str(folder / "trackio"))
-    monkeypatch.setattr(plan, "_available_memory", lambda: 10**11)
+    monkeypatch.setattr(sizing, "available_memory", lambda: 10**11)
     yield folder
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", "")).startswith(str(folder)):

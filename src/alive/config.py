@@ -175,6 +175,16 @@ class LearnConfig(Section):
     corrected_weight: Annotated[float, Field(ge=0.0)] = Field(
         0.0, description="weight of corrected attempts as attempts, relative to right ones"
     )
+    distil_weight: Annotated[float, Field(ge=0.0)] = Field(
+        0.0,
+        description="lambda_D, how far the plain prompt follows what the policy would write in a "
+        "wrong attempt's place once it has read the attempt's honest review",
+    )
+    distil_follow: Share = Field(
+        1.0,
+        description="how fast the policy that has read it is brought up to date, 0..1 a step; 0: "
+        "that of the beginning",
+    )
     micro_batch_tokens: CountOrZero = Field(
         0,
         description="tokens (padding included) of one forward and backward pass; 0: the most, up "

@@ -430,3 +430,22 @@ def test_no_record_shows_the_solver_the_hidden_text(renderer, seed_tokenizer) ->
 
 def test_an_episode_without_tasks_makes_nothing(renderer) -> None:
     assert Board(renderer).records() == ([], {})
+
+
+def test_a_wrong_attempt_is_distilled_under_its_honest_review_alone(renderer) -> None:
+    """The plain prompt carries the loss; the one with attempt and review is only followed."""
+    board = Board(renderer)
+    states = {"verdict": False, "text": SAYS_WRONG + "\nit is 7"}
+    board.add(HONEST_WRONG, HONEST_RIGHT, (BAD, False, {"verdict": True}), (BAD, False, states))
+    made, outcomes = board.records(LearnConfig(distil_weight=1.0), conditioned=False)
+    [distilled] = [record for record in made if record.loss == "distil"]
+    assert distilled.role == "solve"
+    assert distilled.weight == 1.0
+    assert distilled.prompt_ids == renderer.solve(PASSAGE, None).ids
+    assert distilled.informed_prompt_ids == renderer.revise(PASSAGE, BAD, SAYS_WRONG).ids
+    assert distilled.completion_ids == renderer.complete(BAD)
+    assert distilled.attempt_index == 0
+    assert outcomes["task0", 0, "solve"] == Trained(weight=1.0, pose_words="mostly unrecoverable")
+    assert outcomes["task0", 3, "solve"].dropped == "wrong"
+    made, _ = board.records()
+    assert {record.loss for record in made} == {"likelihood"}

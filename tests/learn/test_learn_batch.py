@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from unittest import mock
 
 import pytest
@@ -158,10 +157,3 @@ def test_a_completion_without_tokens_takes_no_mass_and_no_row() -> None:
     [batch] = cut(records, 100)
     assert batch.ids.tolist() == [[1, 2, 3]]
     assert cut(records[2:], 100) == []
-
-
-def test_a_loss_that_nobody_computes_is_refused() -> None:
-    """It would be imitated otherwise, without a word."""
-    distilled = replace(record((1, 2), (3,)), loss="distil", informed_prompt_ids=(9, 1, 2))
-    with pytest.raises(ValueError, match="'distil' cannot be learned yet"):
-        list(micro_batches([distilled], {"solve": 1.0}, 0, 100))

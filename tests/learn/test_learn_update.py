@@ -132,8 +132,9 @@ def test_completions_without_tokens_are_counted_and_train_nothing() -> None:
 
 
 def test_role_weights_are_the_settings() -> None:
-    config = LearnConfig(pose_weight=1, solve_weight=2, review_weight=3, revise_weight=4)
-    assert role_weights(config) == {"pose": 1, "solve": 2, "review": 3, "revise": 4}
+    given = {"pose": 1, "solve": 2, "review": 3, "revise": 4, "distil": 5}
+    config = LearnConfig(**{f"{role}_weight": weight for role, weight in given.items()})
+    assert role_weights(config) == given
 
 
 def test_nothing_but_the_guarded_step_changes_a_weight() -> None:

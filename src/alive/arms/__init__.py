@@ -70,6 +70,10 @@ def records(
         learned, outcomes = own.checked(returned, config.arm)
         if any(record.loss == "policy_gradient" for record in learned):
             _check_sampling(config)
+        if any(record.loss == "distil" for record in learned) and not config.learn.distil_weight:
+            raise ConfigError(
+                f"arm {config.arm} distils; say how much: --set learn.distil_weight=1"
+            )
         return learned, outcomes
     return alive.records(
         episode, renderer, config.learn, conditioned=conditioned, privileged_too=warm

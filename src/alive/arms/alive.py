@@ -14,6 +14,7 @@ from alive.feedback import (
     class_weights,
     condition,
     keep_review,
+    may_guide,
     pass_rate_words,
     positive_condition,
     solve_condition,
@@ -140,12 +141,27 @@ class _Learned:
         """It trains under its own words, where it trains at all."""
         if reason := _unusable(review, attempt, self.task.span):
             return Trained(dropped=reason), []
+        distilled = self._distilled(attempt, review)
         weight = self.learn.negative_weight
         if not (weight and self.conditioned):
-            return Trained(dropped="wrong"), []
+            return (Trained(weight=1.0), distilled) if distilled else (Trained(dropped="wrong"), [])
         words = solve_condition(review, self.task.span)
         prompt = self.renderer.solve(self.task.passage, words)
-        return Trained(words, weight), [_record(self.task, attempt, prompt, weight)]
+        return Trained(words, weight), [
+            *distilled, _record(self.task, attempt, prompt, weight),
+        ]  # fmt: skip
+
+    def _distilled(self, attempt: Attempt, review: Review) -> list[TrainingRecord]:
+        """The plain prompt follows, token by token, what is written after the attempt's review.
+
+        The attempt is where the policy went without help; under the review its own distribution
+        moves away from the error, and that is what is learned (docs/algorithm.md).
+        """
+        if not (self.learn.distil_weight and may_guide(review, self.task.span)):
+            return []
+        informed = self.renderer.revise(self.task.passage, attempt.rollout.text, review.text)
+        record = _record(self.task, attempt, self.plain, 1.0)
+        return [replace(record, loss="distil", informed_prompt_ids=informed.ids)]
 
     def corrected(self, revision: Attempt) -> TrainingRecord:
         """It trains as an attempt."""

@@ -102,6 +102,8 @@ def checked(returned: Any, name: str) -> tuple[list[TrainingRecord], dict[Traini
                 f"arm {name}: the loss of record {index} is {record.loss!r}; there are "
                 f"{', '.join(get_args(Loss))}"
             )
+        if record.loss == "distil" and not record.informed_prompt_ids:
+            raise ConfigError(f"arm {name}: record {index} is distilled under no prompt")
         logprobs = len(record.sampling_logprobs)
         if (logprobs or record.loss == "policy_gradient") and logprobs != len(
             record.completion_ids

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ class MicroBatch:
         prefix_ids: [U, P], padded on the left so that all end together; None if not shared.
         prefix_mask: [U, P], 1 on real tokens.
         owner: [B], the beginning that each row continues.
+        informed: The same completions after the prompts that hold the words, where their
+            distribution there is to be followed; None elsewhere.
     """
 
     ids: Tensor
@@ -38,6 +40,7 @@ class MicroBatch:
     prefix_mask: Tensor | None = None
     owner: Tensor | None = None
     sampled: Tensor | None = None
+    informed: MicroBatch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,12 @@ class _Row:
     weight: float
     role: str
     sampled: tuple[float, ...] = ()
+    informed: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
-        return len(self.rest) + len(self.completion)
+        informed = len(self.informed) + len(self.completion) if self.informed else 0
+        return len(self.rest) + len(self.completion) + informed
 
 
 def pad(rows: Sequence[Sequence[int]], pad_id: int, *, left: bool) -> tuple[Tensor, Tensor]:
@@ -73,20 +78,24 @@ def pad(rows: Sequence[Sequence[int]], pad_id: int, *, left: bool) -> tuple[Tens
 
 
 def token_weights(records: Sequence[TrainingRecord], role_weights: dict[str, float]) -> list[float]:
-    """The loss weight of one token of each record: likelihoods are normalised within their role.
+    """The loss weight of one token of each record: losses are normalised within their role.
 
-    For role r with weight l_r: ``l_r * w_i / sum_{j in r} |w_j| T_j``, so that the role's loss is
-    ``l_r`` times a weighted mean over its tokens, however many records it has. Advantages are not
-    normalised by themselves: of records with a policy gradient the tokens alone are counted. A
-    completion without tokens, as of a prompt that left no room for one, has no weight.
+    What is distilled counts as a role of its own. For role r with weight l_r it is
+    ``l_r * w_i / sum_{j in r} |w_j| T_j``, so that the role's loss is ``l_r`` times a weighted mean
+    over its tokens, however many records it has. Advantages are not normalised by themselves: of
+    records with a policy gradient the tokens alone are counted. A completion without tokens, as of
+    a prompt that left no room for one, has no weight.
     """
-    mass: dict[str, float] = {}
+    mass: dict[tuple[str, bool], float] = {}
     for record in records:
         rewarded = record.loss == "policy_gradient"
         size = len(record.completion_ids) * (1.0 if rewarded else abs(record.weight))
-        mass[record.role] = mass.get(record.role, 0.0) + size
+        kind = record.role, record.loss == "distil"
+        mass[kind] = mass.get(kind, 0.0) + size
     return [
-        role_weights[record.role] * record.weight / mass[record.role]
+        role_weights["distil" if record.loss == "distil" else record.role]
+        * record.weight
+        / mass[record.role, record.loss == "distil"]
         if record.weight and record.completion_ids
         else 0.0
         for record in records
@@ -106,16 +115,16 @@ def micro_batches(
     Rows of like length go together, so that padding stays small. A single record longer than
     ``max_tokens`` makes a pass of its own; a record of weight 0 makes none, and what was sampled
     several times is one row with the weight of all. Where ``share`` is false each row is whole: a
-    recurrent state is not shared, and recomputed activations keep no cache.
-
-    Raises:
-        ValueError: A record's loss is ``distil``, which nothing here computes yet.
+    recurrent state is not shared, and recomputed activations keep no cache. Rows that are
+    distilled are whole too.
     """
-    if any(record.loss == "distil" for record in records):
-        raise ValueError("records with loss 'distil' cannot be learned yet; use 'likelihood'")
     live = _merged(records, token_weights(records, role_weights))
     prompts = [record.prompt_ids for record, _ in live]
     shared = shared_prefixes(prompts) if share else [0] * len(prompts)
+    shared = [
+        0 if record.loss == "distil" else length
+        for (record, _), length in zip(live, shared, strict=True)
+    ]
     rows = [
         _Row(
             record.prompt_ids[:length],
@@ -124,12 +133,15 @@ def micro_batches(
             weight,
             record.role,
             record.sampling_logprobs if record.loss == "policy_gradient" else (),
+            record.informed_prompt_ids if record.loss == "distil" else (),
         )
         for (record, weight), length in zip(live, shared, strict=True)
     ]
     rows.sort(key=lambda row: (len(row.prefix), row.prefix, row.width))
-    for rewarded in (False, True):  # a batch has one kind of loss
-        for chosen in _cut([row for row in rows if bool(row.sampled) is rewarded], max_tokens):
+    kinds = [(bool(row.sampled), bool(row.informed)) for row in rows]
+    for kind in sorted(set(kinds)):  # a batch has one kind of loss
+        alike = [row for row, own in zip(rows, kinds, strict=True) if own == kind]
+        for chosen in _cut(alike, max_tokens):
             yield _collate(chosen, pad_id)
 
 
@@ -148,6 +160,7 @@ def _merged(
             record.prompt_ids,
             record.completion_ids,
             record.loss,
+            record.informed_prompt_ids,
         )
         first, before = merged.get(key, (record, 0.0))
         merged[key] = first, before + weight
@@ -182,10 +195,14 @@ def _collate(rows: Sequence[_Row], pad_id: int) -> MicroBatch:
         sampled = torch.zeros(ids.shape, dtype=torch.float32)
         for i, row in enumerate(rows):
             sampled[i, len(row.rest) : row.width] = torch.tensor(row.sampled)
+    informed = None
+    if rows[0].informed:
+        bare = [replace(row, prefix=(), rest=row.informed, informed=()) for row in rows]
+        informed = _collate(bare, pad_id)
     scale = torch.tensor([row.weight for row in rows], dtype=torch.float32)
     weights, roles = scale[:, None] * mask, tuple(row.role for row in rows)
     if not rows[0].prefix:
-        return MicroBatch(ids, mask, weights, roles, sampled=sampled)
+        return MicroBatch(ids, mask, weights, roles, sampled=sampled, informed=informed)
     unique: dict[tuple[int, ...], int] = {}
     owner = [unique.setdefault(row.prefix, len(unique)) for row in rows]
     prefix_ids, prefix_mask = pad(list(unique), pad_id, left=True)

@@ -13,6 +13,9 @@ from alive.learn.head import Head, decoder_of, head_of, target_logprobs
 
 __all__ = ["Forward", "likelihood_loss", "policy_gradient_loss"]
 
+SHARPNESS = 0.5
+"""Temperature of a teacher's distribution (docs/algorithm.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Forward:
@@ -40,13 +43,45 @@ class Forward:
         Returns:
             [R], the R tokens with ``batch.mask`` 1, row by row.
         """
+        return self._values(self.states(batch), batch.ids[batch.mask.bool()])
+
+    def states(self, batch: MicroBatch) -> Tensor:
+        """Hidden states before every completion token, [R, H]; where there is no head, logits."""
         ahead = batch.mask.bool()
-        targets = batch.ids[ahead]
         if batch.prefix_ids is None:
             states = self._states(input_ids=batch.ids, use_cache=False)[0][:, :-1]
             # No row begins with its completion: the first token of all follows something.
-            return self._values(states[ahead[:, 1:]], targets)
-        return self._values(self._continued(batch)[ahead], targets)
+            return states[ahead[:, 1:]]
+        return self._continued(batch)[ahead]
+
+    def divergences(self, states: Tensor, informed: Tensor, teacher: Forward) -> Tensor:
+        """How far the next token's distribution is from a teacher's, ``KL(teacher || own)``.
+
+        The teacher is sharpened to temperature ``SHARPNESS``, as what it is sure of is what is to
+        be learned.
+
+        Args:
+            states: [R, H], own, of ``states``.
+            informed: [R, H], the teacher's before the same tokens; carries no gradient.
+            teacher: Whose they are.
+
+        Returns:
+            [R], nats.
+        """
+
+        def value(logits: Tensor, where: slice) -> Tensor:
+            with torch.no_grad():
+                told = teacher.logits(informed[where]) / SHARPNESS
+                told = torch.log_softmax(told, -1)
+            return (told.exp() * (told - torch.log_softmax(logits, -1))).sum(-1)
+
+        if self.head is None:
+            return value(states.float(), slice(None))
+        return self.head.values(states, value)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Float32 logits [r, V] of a few of ``states``."""
+        return states.float() if self.head is None else self.head.logits(states)
 
     def _states(self, **inputs: Any) -> tuple[Tensor, Any]:
         """Hidden states [B, T, H], or where there is no head the logits; and the cache."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,20 @@ from alive.learn.batch import MicroBatch, micro_batches
 from alive.learn.loss import Forward, likelihood_loss, policy_gradient_loss
 from alive.protocols import UpdateStats
 from alive.types import TrainingRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """Whose distribution under the words is followed.
+
+    Attributes:
+        forward: Its forward pass.
+        speaking: Entered around that pass; of adapters it may leave the base alone.
+    """
+
+    forward: Forward
+    speaking: Callable[[], AbstractContextManager[Any]] = nullcontext
+
 
 MAX_GRAD_NORM = 1.0
 """Gradients are clipped to this norm, as is customary."""
@@ -27,6 +41,7 @@ def role_weights(config: LearnConfig) -> dict[str, float]:
         "solve": config.solve_weight,
         "review": config.review_weight,
         "revise": config.revise_weight,
+        "distil": config.distil_weight,
     }
 
 
@@ -53,6 +68,7 @@ def update(
     share: bool = True,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     apply: Callable[[Callable[[], Any]], Any] = lambda step: step(),
+    teacher: Teacher | None = None,
 ) -> UpdateStats:
     """Accumulates gradients over micro-batches, then takes one step.
 
@@ -67,6 +83,7 @@ def update(
         autocast: Context of forward passes.
         apply: Calls the optimiser's step; the caller may guard it, for nothing else here changes a
             weight.
+        teacher: Whose distribution is followed where records ask for that; None: the model's own.
 
     Returns:
         What was done; ``skipped`` where the loss or the gradient norm was not finite, and the
@@ -80,12 +97,12 @@ def update(
     for cpu_batch in micro_batches(records, weights, pad_id, config.pass_tokens, share=share):
         batch = _to(cpu_batch, device)
         with autocast():
-            logprobs = forward.logprobs(batch)
-        loss = _loss(logprobs, batch)
+            values = _values(forward, batch, teacher)
+        loss = _loss(values, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()
-        tokens += len(logprobs)
-        _add_role_sums(sums, batch, logprobs.detach())
+        tokens += len(values)
+        _add_role_sums(sums, batch, values.detach())
     trainable = [weight for group in optimiser.param_groups for weight in group["params"]]
     norm = float(torch.nn.utils.clip_grad_norm_(trainable, MAX_GRAD_NORM))
     finite = math.isfinite(total) and math.isfinite(norm)
@@ -105,6 +122,16 @@ def update(
     )
 
 
+def _values(forward: Forward, batch: MicroBatch, teacher: Teacher | None) -> torch.Tensor:
+    """[R]: log-probabilities of the completions, or minus how far they are from a teacher's."""
+    if batch.informed is None:
+        return forward.logprobs(batch)
+    teacher = teacher or Teacher(forward)
+    with torch.no_grad(), teacher.speaking():
+        informed = teacher.forward.states(batch.informed)
+    return -forward.divergences(forward.states(batch), informed, teacher.forward)
+
+
 def _loss(logprobs: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
     ahead = batch.mask.bool()
     weights = batch.weights[ahead]
@@ -119,6 +146,8 @@ def _to(batch: MicroBatch, device: torch.device) -> MicroBatch:
         for field in fields(batch)
         if isinstance(getattr(batch, field.name), torch.Tensor)
     }
+    if batch.informed is not None:
+        batch = replace(batch, informed=_to(batch.informed, device))
     return replace(batch, **tensors)
 
 
@@ -128,6 +157,7 @@ def _add_role_sums(
     rows = torch.zeros(batch.mask.shape, device=logprobs.device)
     rows[batch.mask.bool()] = logprobs
     counts = batch.mask.sum(-1).tolist()
-    for role, row, count in zip(batch.roles, rows.sum(-1).tolist(), counts, strict=True):
+    roles = ["distil"] * len(counts) if batch.informed else batch.roles
+    for role, row, count in zip(roles, rows.sum(-1).tolist(), counts, strict=True):
         value, seen = sums.get(role, (0.0, 0))
         sums[role] = (value + row, seen + count)

@@ -22,6 +22,8 @@ RECORD_COLUMNS: dict[str, str] = {
     "completion_tokens": "int32",
     "prompt": "string",
     "completion": "string",
+    "loss": "string",
+    "informed_prompt": "string",
 }
 """Column -> Arrow type, in file order; docs/data-format.md says what each means."""
 
@@ -53,6 +55,8 @@ def record_rows(
             "completion_tokens": len(record.completion_ids),
             "prompt": decode(record.prompt_ids),
             "completion": decode(record.completion_ids),
+            "loss": record.loss,
+            "informed_prompt": decode(record.informed_prompt_ids),
         }
         for rehearsed, part in ((False, records), (True, replayed))
         for record in part

@@ -24,6 +24,7 @@ from alive.engines.models import load_weights, save_folder
 from alive.engines.precision import Precision, refresh, sampling_copy
 from alive.engines.queue import RequestQueue
 from alive.engines.refusals import max_positions
+from alive.engines.teacher import Follower
 from alive.learn.loss import Forward
 from alive.learn.update import make_optimiser, update
 from alive.prompts import Renderer
@@ -98,6 +99,8 @@ class LocalPolicy:
         if learn is not None:
             self._optimiser = make_optimiser(model, learn)
             self._forward = Forward.of(model, self._precision.dtype)
+            follow = learn.distil_follow if learn.distil_weight else 1.0
+            self._follower = Follower(model, self._forward, follow)
         self.choices: Mapping[str, Any] = self._chosen() | dict(choices or {}) | {"dtype": dtype}
         self._decoder.slots.size, self._decoder.slots.budget = self._row, self.choices["budget"]
 
@@ -132,6 +135,7 @@ class LocalPolicy:
                 share=not again and self._shares,
                 autocast=self._precision.autocast,
                 apply=self._apply,
+                teacher=self._follower.teacher,
             )
         if stats.skipped:
             self.version += 1
@@ -154,7 +158,7 @@ class LocalPolicy:
     def tensors(self) -> dict[str, torch.Tensor]:
         """Everything beside what ``save`` writes that an exact resume needs: Adam's moments."""
         assert self._optimiser is not None
-        return {
+        return self._follower.tensors() | {
             f"optimiser.{key}.{name}": value.detach().cpu().contiguous()
             for name, weight in self._trainable()
             for key, value in self._optimiser.state.get(weight, {}).items()
@@ -182,6 +186,7 @@ class LocalPolicy:
                 # Fused Adam counts its steps where the weights are.
                 weight = weights[name]
                 self._optimiser.state[weight][key] = value.clone().to(weight.device)
+        self._follower.restore(saved)
         self.version = version
         self.publish()
 
@@ -274,6 +279,7 @@ class LocalPolicy:
             # First: weights that a fault leaves half changed must not pass for the old version.
             self.version += 1
             step()
+            self._follower.step()
 
     def _sampling_model(self) -> Any:
         """What the sampler reads: the model itself, or its copy with matrices in bfloat16."""
