@@ -11,8 +11,8 @@ from tiny import llama, record
 from torch.nn.functional import log_softmax
 
 from alive.config import LearnConfig
+from alive.engines.follower import Follower
 from alive.engines.lora import with_lora
-from alive.engines.teacher import Follower
 from alive.learn.batch import micro_batches, token_weights
 from alive.learn.loss import SHARPNESS, Forward
 from alive.learn.update import make_optimiser, role_weights, update

@@ -104,5 +104,7 @@ def test_attempts_that_wrote_the_same_share_a_column() -> None:
 
 
 def test_records_that_taught_the_same_are_counted_together() -> None:
+    told = record(informed_prompt="words")  # what is distilled is not what is imitated
+    assert len(learned([record(), told, {**told}])) == 2
     found = learned([record(), record(attempt_index=1), record(prompt="q"), record(rehearsed=True)])
     assert [(one.times, one.weight) for one in found] == [(2, 1.0), (1, 0.5), (1, 0.5)]

@@ -180,7 +180,8 @@ def learned(records: Sequence[Row]) -> list[Learned]:
     """Takes records together that taught the same words under the same prompt."""
     alike: dict[tuple[Any, ...], list[Row]] = {}
     for record in records:
-        key = tuple(record[name] for name in ("role", "rehearsed", "prompt", "completion"))
+        names = "role", "rehearsed", "prompt", "completion", "informed_prompt"
+        key = tuple(record.get(name) for name in names)  # older runs have no informed prompt
         alike.setdefault(key, []).append(record)
     return [
         Learned(group[0], len(group), sum(record["weight"] for record in group))

@@ -110,6 +110,18 @@ def test_text_grows_past_windows_and_the_slots_are_used_again(monkeypatch) -> No
     assert drawing.draw(long) == first
 
 
+def test_greedy_rows_go_into_slots_that_can_do_more() -> None:
+    drawing = decoder(llama(), Layout.SLOTTED)
+    warm = [Asked((3, 4), 2, SamplingParams(9), 1)]
+    greedy = [Asked((3, 4), 2, SamplingParams(9, temperature=0.0), 1)]
+    nucleus = [Asked((3, 4), 2, SamplingParams(9, top_p=0.5), 1)]
+    for asked, kept in ((warm, False), (greedy, True), (nucleus, False), (warm, True)):
+        before = drawing.slots._slots
+        found = drawing.draw(asked)
+        assert (drawing.slots._slots is before) is kept
+        assert ids(found) == ids(decoder(llama(), Layout.SHARED).draw(asked))
+
+
 def test_a_box_ends_its_row() -> None:
     model = llama()
     asked = [Asked((3, 4, 5), 8, SamplingParams(60), 3, stops_at_box=True)]

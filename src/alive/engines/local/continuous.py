@@ -85,7 +85,7 @@ class Continuous:
             or old.rows < rows
             or old.length < length
             or old.tokens < tokens
-            or old.choice != choice
+            or not all(has or not wants for has, wants in zip(old.choice, choice, strict=True))
         ):
             self._slots = None
             self._slots = Slots(

@@ -14,6 +14,7 @@ import torch
 
 from alive.config import ComputeType, LearnConfig
 from alive.engines.checkpointing import can_recompute, recomputed
+from alive.engines.follower import Follower
 from alive.engines.local.batches import cut, row_size
 from alive.engines.local.decode import Decoder
 from alive.engines.local.layout import Layout, choose_layout, probe_cache
@@ -24,7 +25,6 @@ from alive.engines.models import load_weights, save_folder
 from alive.engines.precision import Precision, refresh, sampling_copy
 from alive.engines.queue import RequestQueue
 from alive.engines.refusals import max_positions
-from alive.engines.teacher import Follower
 from alive.learn.loss import Forward
 from alive.learn.update import make_optimiser, update
 from alive.prompts import Renderer
