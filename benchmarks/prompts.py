@@ -61,6 +61,12 @@ BRIEF = """${condition}What belongs in place of $blank in this text?
 $passage
 
 Work it out in a few short steps, one a line. Then put the answer alone within \\boxed{}."""
+GUESS = """${condition}What belongs in place of $blank in this text?
+
+$passage
+
+Please reason step by step, and put your final answer within \\boxed{}. If it cannot be \
+worked out, put your best guess there."""
 REVIEWED = """Task (a question, or a text in which $blank stands for a missing piece):
 $passage
 
@@ -131,6 +137,7 @@ SHIPPED = (resources.files("alive.prompts") / "chat/solve.txt").read_text()
 BLANKS = {
     "shipped": Variant(),
     "shipped, text before": Variant(context="before"),
+    "best guess, text before": Variant({"solve.txt": GUESS}, context="before"),
     "shipped, example": Variant({"solve.txt": EXAMPLE + SHIPPED}),
     "shipped, system message": Variant({"system.txt": SYSTEM}),
     "shipped, [BLANK]": Variant(blank="[BLANK]"),

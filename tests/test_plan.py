@@ -227,3 +227,16 @@ def test_a_resumed_run_keeps_the_rate_it_began_with(tmp_path: Path) -> None:
     )
     RunFolder.create(began.out, began, False).close()
     assert sizing.settled(config, TINY, resume=True) == began
+
+
+@pytest.mark.parametrize(
+    ("rank", "follow", "held"), [(0, 0.0, True), (0, 1.0, False), (4, 0.0, False), (4, 0.5, True)]
+)
+def test_a_teacher_with_weights_of_its_own_is_counted(
+    roomy: None, rank: int, follow: float, held: bool
+) -> None:
+    learn = LearnConfig(micro_batch_tokens=1000, distil_weight=1.0, distil_follow=follow)
+    config = Config(model=ModelConfig(lora_rank=rank), game=GAME, learn=learn)
+    plan = make_plan(config, TINY)
+    weights = sizing.trained_parameters(config, TINY)
+    assert plan.memory.get("teacher", 0) == (4 * weights if held else 0)

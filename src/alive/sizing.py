@@ -101,6 +101,9 @@ def memory_of(config: Config, shape: ModelShape) -> Footprint:
         slice_bytes=slice_bytes(device),
         cache=min(attempts * row, decode_budget(device, free)),
         on_gpu=on_gpu,
+        follower=bool(learn.distil_weight)
+        and learn.distil_follow < 1
+        and not (config.model.lora_rank and not learn.distil_follow),
     )
 
 

@@ -54,6 +54,7 @@ def footprint(
     slice_bytes: int,
     cache: int,
     on_gpu: bool,
+    follower: bool = False,
 ) -> Footprint:
     """Adds up what the engine and the learner hold.
 
@@ -67,6 +68,7 @@ def footprint(
         slice_bytes: Float32 logits that the loss computes at a time.
         cache: Bytes of the largest batch of completions.
         on_gpu: Whether the device's memory is counted, or that of the process.
+        follower: Whether a teacher holds weights of its own.
     """
     low = compute == "bfloat16"
     embedding = shape.vocabulary * shape.hidden
@@ -82,6 +84,7 @@ def footprint(
         "weights": base * shape.parameters + (4 * trained if rank else 0),
         "Adam": 8 * trained,
         "sampler's copy": 2 * copied if low else 0,
+        **({"teacher": 4 * trained} if follower else {}),
         "runtime": 0 if on_gpu else RUNTIME + (PEFT if rank else 0),
     }
     casts = 2 * (trained if rank else matrices) if low else 0
