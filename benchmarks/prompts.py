@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import copy
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -29,12 +30,13 @@ from alive.engines.local import LocalPolicy, load_policy
 from alive.evaluation import as_task, load_suite
 from alive.feedback import review_leaks
 from alive.prompts import Renderer, make_renderer
-from alive.protocols import SamplingParams
-from alive.roles.gate import passage, random_spans
+from alive.protocols import Request, SamplingParams
+from alive.roles.gate import invalid_reason, passage, random_spans
+from alive.roles.pose import proposed_span
 from alive.roles.review import review_each
 from alive.roles.solve import solve
 from alive.seeding import derive
-from alive.types import Attempt, Context, Document, Framing, Task
+from alive.types import OF_TEXT, Attempt, Context, Document, Framing, Task
 
 SEED = 7
 
@@ -132,6 +134,12 @@ def _rearranged(*kept: int) -> dict[str, str]:
     return files
 
 
+def _posing(*kept: int) -> dict[str, str]:
+    """The shipped prompt of the poser with some of its messages."""
+    messages = (resources.files("alive.prompts") / "chat/pose.txt").read_text().split("\n====\n")
+    return {"pose.txt": "\n====\n".join(messages[at] for at in kept)}
+
+
 HUSH = "without the answer itself"
 SHIPPED = (resources.files("alive.prompts") / "chat/solve.txt").read_text()
 BLANKS = {
@@ -162,6 +170,11 @@ REVIEWS = {
             ),
         }
     ),
+    "no chat template": Variant(plain=True),
+}
+POSES = {
+    "shipped": Variant(),
+    "no example": Variant(_posing(-1)),
     "no chat template": Variant(plain=True),
 }
 QUESTIONS = {"shipped": Variant(), "no chat template": Variant(plain=True)}
@@ -262,6 +275,44 @@ def print_solved(
             print(f"--- [{task.span}] {attempt.correct}\n{shown}{attempt.rollout.text}\n---")
 
 
+def print_poses(
+    policy: LocalPolicy,
+    variants: Mapping[str, Variant],
+    documents: Sequence[Document],
+    temperature: float,
+    show: int,
+) -> None:
+    """Prints how many proposals of the poser are valid, and why the others are not."""
+    print(f"\nProposals, 16 tokens, temperature {temperature:g}, one a document\n")
+    print("| prompt | n | valid % | numbers % | refused | seconds |")
+    print("|---|---:|---:|---:|---|---:|", flush=True)
+    params, game = SamplingParams(16, temperature), GameConfig()
+
+    async def proposed(renderer: Renderer) -> list[str]:
+        words = renderer.words.pose_positive
+        requests = [
+            Request(renderer.pose(one.text, words), 1, params, derive(SEED, "pose", one.id))
+            for one in documents
+        ]
+        groups = await asyncio.gather(*map(policy.sample, requests))
+        return [proposed_span(rollout.text) for (rollout,) in groups]
+
+    for name, variant in variants.items():
+        started = now()[0]
+        spans = aio.run(proposed(renderer_of(policy, variant)))
+        reasons = [
+            invalid_reason(document, span, game, ())
+            for document, span in zip(documents, spans, strict=True)
+        ]
+        valid = [span for span, reason in zip(spans, reasons, strict=True) if reason is None]
+        refused = Counter(reason for reason in reasons if reason)
+        said = ", ".join(f"{reason} {count}" for reason, count in refused.most_common())
+        numbers = interval(sum(any(map(str.isdigit, span)) for span in valid), len(valid))
+        cells = name, len(spans), interval(len(valid), len(spans)), numbers, said
+        print(f"| {' | '.join(map(str, cells))} | {now()[0] - started:.0f} |", flush=True)
+        print(*(f"--- {span}" for span in spans[:show]), sep="\n")
+
+
 def print_reviews(
     policy: LocalPolicy,
     variants: Mapping[str, Variant],
@@ -306,7 +357,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="a model's folder, name or hub id")
     parser.add_argument("corpus", help="a file or folder of text")
-    parser.add_argument("--ask", default="blanks,reviews", help="blanks, questions, reviews")
+    parser.add_argument("--ask", default="blanks,reviews", help="poses, blanks, questions, reviews")
     parser.add_argument("--documents", type=int, default=48)
     parser.add_argument("--views", default="privileged,blind", help="of reviews")
     parser.add_argument("--tokens", type=int, default=512, help="limit of an attempt")
@@ -330,11 +381,14 @@ def main() -> None:
 
     params = SamplingParams(options.tokens, options.temperature)
     asked, views = options.ask.split(","), options.views.split(",")
-    if "blanks" in asked or not options.suite:
+    if {"blanks", "poses"} & set(asked) or not options.suite:
         config = CorpusConfig(paths=(options.corpus,), validation_share=0.1, chunk_tokens=512)
         corpus = open_corpus(config, policy.renderer.count_tokens, (), 0)
         documents = list(islice(corpus.documents("validation"), options.documents))
         tasks = {context: blanks(documents, context) for context in ("document", "before")}
+    if "poses" in asked:
+        shown = [replace(one, framing=OF_TEXT) for one in documents]
+        print_poses(policy, chosen(POSES), shown, options.temperature, options.show)
     if "blanks" in asked:
         print_solved("Blanks", policy, chosen(BLANKS), tasks, params, options.show)
     questions: dict[str, list[Task]] = {}

@@ -129,8 +129,8 @@ def test_a_template_that_refuses_a_system_message_gets_it_in_the_user_message(ch
         "{% endfor %}",
     )
     renderer = Renderer(tokenizer, replace(load_templates("chat"), system="Read."))
-    text = tokenizer.decode(renderer.pose("d", None).ids)
-    assert text.startswith("<|im_start|>user\nRead.\n\nText:\nd\n")
+    text = tokenizer.decode(renderer.solve("d", None).ids)
+    assert text.startswith("<|im_start|>user\nRead.\n\nd\n")
 
 
 def test_a_template_that_drops_the_message_is_refused(chat_tokenizer):

@@ -27,6 +27,7 @@ __all__ = [
     "blind_guesses",
     "pose",
     "posed_at_random",
+    "proposed_span",
     "task_id",
 ]
 
@@ -159,7 +160,7 @@ class SpanDraft:
 
     def propose(self, rollout: Rollout) -> None:
         """Takes a proposal of the poser, if it is valid, and notes what came of it."""
-        span = _proposed_span(rollout.text)
+        span = proposed_span(rollout.text)
         reason = self._refuse(span)
         self.rollouts.append(rollout)
         self.reasons.append(reason)
@@ -222,7 +223,7 @@ class SpanDraft:
         )
 
 
-def _proposed_span(text: str) -> str:
+def proposed_span(text: str) -> str:
     """Returns the span alone: the completion's first line without quotes around it."""
     line = next((line.strip() for line in text.split("\n") if line.strip()), "")
     for opening, closing in ('""', "''", "``", "“”", "**"):
