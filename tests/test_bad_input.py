@@ -183,7 +183,7 @@ def test_another_runs_folder_and_a_foreign_one(train, tmp_path: Path) -> None:
     assert "holds another run; continue it with --resume" in shown
     code, shown = train("--resume", "--set", "learn.learning_rate=0.5")
     assert code == 2
-    assert "learn.learning_rate: 0.0001 -> 0.5" in shown
+    assert "learn.learning_rate: 0.001 -> 0.5" in shown
     assert (tmp_path / "run" / "summary.json").read_bytes() == before
     code, shown = train("--out", str(tmp_path))
     assert code == 2

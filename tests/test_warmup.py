@@ -80,7 +80,7 @@ def test_an_endpoint_is_told_the_hidden_text_and_the_outcome(renderer, monkeypat
     assert [review.verdict for review in critic([TASK] * 2, tries)] == [True, True]
     for messages, outcome in zip(asked, ("right", "wrong"), strict=True):
         said = messages[-1]["content"]
-        assert "the answer is: 7" in said
+        assert "the answer is 7." in said
         assert f"the attempt is {outcome}." in said
 
 
@@ -250,5 +250,5 @@ def test_an_endpoint_is_asked_in_the_users_own_words(
         {"role": "system", "content": "You are mine."},
         {"role": "user", "content": f"Mine: {shown} hm 7 wrong"},
     ]
-    assert [message["role"] for message in shipped] == ["user"]
+    assert [message["role"] for message in shipped] == ["user", "assistant"] * 2 + ["user"]
     assert "Mine" not in str(shipped)

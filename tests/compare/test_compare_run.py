@@ -36,6 +36,7 @@ def comparison(toy_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Com
                         "solutions_per_mask": 4,
                     },
                     "sampling": {"pose_tokens": 6, "solve_tokens": 12, "review_tokens": 40},
+                    "learn": {"learning_rate": 1e-4},
                     "warmup": {"steps": 1, "format_steps": 0},
                     "log": {"to": "tensorboard"},
                 },
