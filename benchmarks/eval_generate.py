@@ -1,8 +1,9 @@
 r"""``alive eval`` against transformers' own ``generate``, on the same problems with the same limit.
 
 The other side asks as the model's makers do: the question and "Please reason step by step, and put
-your final answer within \boxed{}." through its chat template, greedily. Both sides' completions are
-recounted by math-verify alone, which knows nothing of our verifier.
+your final answer within \boxed{}." through its chat template, greedily, in bfloat16 on a GPU and in
+float32 on a CPU. Both sides' completions are recounted by math-verify alone, which knows nothing of
+our verifier.
 
     python benchmarks/eval_generate.py MODEL SUITE [--limit 32] [--max-tokens 400] [--batch 8]
 """

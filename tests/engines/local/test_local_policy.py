@@ -223,12 +223,18 @@ def test_a_policy_without_learning_settings_only_samples(seed_tokenizer) -> None
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("rank", [0, 2], ids=["all weights", "lora"])
+@pytest.mark.parametrize("follow", [None, 0.0, 0.5], ids=["imitated", "first teacher", "follower"])
 def test_two_updates_after_a_restore_equal_two_without(
-    seed_tokenizer, tmp_path: Path, rank, dtype
+    seed_tokenizer, tmp_path: Path, rank, dtype, follow
 ) -> None:
     learn = LearnConfig(learning_rate=1e-2, weight_decay=0.1)
+    if follow is not None:
+        learn = learn.model_copy(update={"distil_weight": 1.0, "distil_follow": follow})
     straight = policy(seed_tokenizer, learn=learn, rank=rank, dtype=dtype)
     records, prompts = records_of(straight.renderer), prompts_of(straight.renderer)
+    if follow is not None:
+        told = replace(records[0], loss="distil", informed_prompt_ids=records[1].prompt_ids)
+        records = [*records, told]
     for _ in range(2):
         straight.update(records, 1e-2)
     straight.save(tmp_path / "model")

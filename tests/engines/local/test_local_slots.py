@@ -129,7 +129,7 @@ def test_a_box_ends_its_row() -> None:
     assert ids(found[1]) == ids(found[0])
 
 
-def test_a_prompt_of_several_rows_is_encoded_once(monkeypatch) -> None:
+def test_a_prompt_of_several_rows_is_encoded_once() -> None:
     shapes = []
     model = llama()
     model.register_forward_pre_hook(
