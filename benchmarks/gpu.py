@@ -103,7 +103,7 @@ def sampler(model: str, small: bool) -> dict[str, Any]:
     """
     policy, renderer = load_policy(ModelConfig(id=model))
     prompt, tokens = renderer.solve(TEXT, None), 8 if small else 128
-    decoder = policy._decoder
+    decoder = policy._sampler.decoder
     decoder._stops, decoder.slots._stop_ids = frozenset({-1}), (-1,)
     result: dict[str, Any] = {"layout": decoder.layout.name, "dtype": str(policy.model.dtype)}
     layouts = dict.fromkeys((decoder.layout, Layout.SHARED))
@@ -148,7 +148,7 @@ def engine(model: str, rank: int, small: bool) -> dict[str, Any]:
     result: dict[str, Any] = {
         "load s": round(time.perf_counter() - started, 1),
         **policy.choices,
-        "layout": policy._decoder.layout.name,
+        "layout": policy._sampler.decoder.layout.name,
     }
     rows = 4 if small else 256
     request = Request(renderer.solve(TEXT, None), rows, SamplingParams(8 if small else 64), rows)

@@ -310,12 +310,25 @@ def test_a_run_ends_with_its_steps_or_its_tokens(budget, extent, progress) -> No
     assert Session.progress.fget(run) == pytest.approx(progress)
 
 
+def of_tokens(count: int) -> list[TrainingRecord]:
+    """Records with so many tokens that train, and as many that do not."""
+    long = TrainingRecord("solve", (1,), (2,) * count, 1.0, "d")
+    return [long, replace(long, weight=0.0)]
+
+
 def test_the_learning_rate_rises_over_five_steps_and_falls_to_a_tenth() -> None:
     config = Config.model_validate({"learn": {"learning_rate": 1e-3}})
-    assert learning_rate(config, 0, 0.0) == pytest.approx(1e-3 / 5)
-    assert learning_rate(config, 4, 0.04) == pytest.approx(1e-3 * (1 - 0.9 * 0.04))
-    assert learning_rate(config, 50, 0.5) == pytest.approx(1e-3 * 0.55)
-    assert learning_rate(config, 99, 0.99) == pytest.approx(1e-3 * 0.109)
+    many = of_tokens(5000)
+    assert learning_rate(config, 0, many, 0.0) == pytest.approx(1e-3 / 5)
+    assert learning_rate(config, 4, many, 0.04) == pytest.approx(1e-3 * (1 - 0.9 * 0.04))
+    assert learning_rate(config, 50, many, 0.5) == pytest.approx(1e-3 * 0.55)
+    assert learning_rate(config, 99, many, 0.99) == pytest.approx(1e-3 * 0.109)
     # Format steps only rise.
-    assert learning_rate(config, 2) == pytest.approx(1e-3 * 3 / 5)
-    assert learning_rate(config, 500) == pytest.approx(1e-3)
+    assert learning_rate(config, 2, many) == pytest.approx(1e-3 * 3 / 5)
+    assert learning_rate(config, 500, many) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(("tokens", "share"), [(1024, 1), (256, 1 / 2), (64, 1 / 4), (0, 0)])
+def test_a_step_of_few_tokens_has_a_lower_rate(tokens, share) -> None:
+    config = Config.model_validate({"learn": {"learning_rate": 1e-3}})
+    assert learning_rate(config, 9, of_tokens(tokens)) == pytest.approx(1e-3 * share)

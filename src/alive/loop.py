@@ -5,6 +5,8 @@ Format steps and warm-up come before a policy is on its own; every later step is
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from alive import aio, arms
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 RAMP = 5
 """Steps over which the learning rate rises to its value; Adam's first moments are noisy."""
+
+ENOUGH = 1024
+"""Tokens from which a step earns its full rate: Adam moves weights as far for few as for many."""
 
 
 def train(config: Config, resume: bool = False, console: Console | None = None) -> dict[str, Any]:
@@ -82,7 +87,7 @@ def step(run: Session) -> None:
     run.stage("learn")
     seed = derive(config.seed, "rehearsal", state.step)
     replayed = rehearsed(state.reviews, records, LEAST, seed)
-    rate = learning_rate(config, state.step, run.progress)
+    rate = learning_rate(config, state.step, records + replayed, run.progress)
     stats = run.policy.update(records + replayed, rate)
     run.policy.publish()
     state.reviews = remembered(state.reviews, records)
@@ -114,17 +119,26 @@ def learn_formats(run: Session) -> None:
     seed = derive(config.seed, "formats", run.state.formats_learned)
     records = aio.run(format_records(run.next_documents(), run, run.renderer, config, seed))
     run.stage("learn")
-    stats = run.policy.update(records, learning_rate(config, run.state.formats_learned))
+    rate = learning_rate(config, run.state.formats_learned, records)
+    stats = run.policy.update(records, rate)
     run.policy.publish()
     run.formats_step_done(records, stats)
 
 
-def learning_rate(config: Config, step: int, progress: float = 0.0) -> float:
+def learning_rate(
+    config: Config, step: int, records: Sequence[TrainingRecord], progress: float = 0.0
+) -> float:
     """The peak after a short linear ramp, and from there on a line down to a tenth.
+
+    A step of few tokens has a noisier gradient, and Adam's step does not shrink with it: the rate
+    falls with the square root of the tokens, as is right for Adam (arXiv 2205.10287).
 
     Args:
         config: The run's settings.
         step: Steps taken.
+        records: What this step learns.
         progress: Share of the run that is done, 0..1.
     """
-    return config.learn.learning_rate * min(1.0, (step + 1) / RAMP) * (1 - 0.9 * progress)
+    tokens = sum(len(record.completion_ids) for record in records if record.weight)
+    share = math.sqrt(min(1.0, tokens / ENOUGH))
+    return config.learn.learning_rate * min(1.0, (step + 1) / RAMP) * (1 - 0.9 * progress) * share

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -26,14 +27,30 @@ class Engine:
     batches: list[list[int]] = field(default_factory=list)
     fails_at: int = -1
 
-    def decode(self, requests: list[Request]) -> list[list[Rollout]]:
-        self.batches.append([one.seed for one in requests])
+    def decode(self, news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
+        self.batches.append([one.seed for one in news.values()])
         if len(self.batches) - 1 == self.fails_at:
             raise ValueError("out of memory")
-        return [
-            [Rollout(r.prompt, (i,), (0.0,), f"{r.seed}.{i}", "stop", 0) for i in range(r.n)]
-            for r in requests
-        ]
+        return {number: answers(one) for number, one in news.items()}
+
+
+def answers(request: Request) -> list[Rollout]:
+    texts = [f"{request.seed}.{i}" for i in range(request.n)]
+    return [Rollout(request.prompt, (i,), (0.0,), text, "stop", 0) for i, text in enumerate(texts)]
+
+
+@dataclass
+class Slowly:
+    """Completes one request a turn, that of the least name; remembers who was decoded beside it."""
+
+    turns: list[list[int]] = field(default_factory=list)
+    begun: dict[int, Request] = field(default_factory=dict)
+
+    def advance(self, news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
+        self.begun |= news
+        self.turns.append(sorted(one.seed for one in self.begun.values()))
+        number = min(self.begun, key=lambda at: self.begun[at].seed)
+        return {number: answers(self.begun.pop(number))}
 
 
 @pytest.fixture
@@ -118,15 +135,49 @@ def test_a_failure_reaches_every_request_of_its_batch_and_no_other(queue, engine
     assert later == ["3.0"]
 
 
-def test_a_batch_with_a_result_too_few_is_a_failure() -> None:
-    queue = RequestQueue(lambda requests: [[]])
+def test_whoever_has_an_answer_asks_on_while_others_are_decoded() -> None:
+    engine = Slowly()
+    queue = RequestQueue(engine.advance)
 
     async def main():
-        return await asyncio.gather(ask(queue, 1), ask(queue, 2), return_exceptions=True)
+        return await asyncio.gather(ask(queue, 1, 2, 9), ask(queue, 5), ask(queue, 3))
 
-    first, second = aio.run(main())
-    assert first == []
-    assert isinstance(second, ValueError)
+    assert aio.run(main()) == [["1.0", "2.0", "9.0"], ["5.0"], ["3.0"]]
+    assert engine.turns == [[1, 3, 5], [2, 3, 5], [3, 5, 9], [5, 9], [9]]
+
+
+def test_a_failure_reaches_what_was_begun_and_an_engine_starts_afresh() -> None:
+    dropped = []
+
+    def advance(news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
+        if not news:
+            raise ValueError("out of memory")
+        return {number: answers(one) for number, one in news.items() if one.seed > 1}
+
+    queue = RequestQueue(advance, lambda: dropped.append(True))
+
+    async def main():
+        asked = asyncio.gather(ask(queue, 1), ask(queue, 2), return_exceptions=True)
+        return await asked, await ask(queue, 3)
+
+    (failed, fine), later = aio.run(main())
+    assert (str(failed), fine, later) == ("out of memory", ["2.0"], ["3.0"])
+    assert dropped == [True]
+
+
+def test_what_was_begun_when_a_loop_was_broken_off_is_dropped() -> None:
+    dropped = []
+    queue = RequestQueue(lambda news: {}, lambda: dropped.append(True))
+
+    async def breaks_off():
+        asyncio.ensure_future(ask(queue, 1))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        raise ValueError("something else")
+
+    with pytest.raises(ValueError, match="something else"):
+        aio.run(breaks_off())
+    assert dropped == [True]
 
 
 def test_a_request_that_was_given_up_is_not_decoded(queue, engine) -> None:
@@ -144,11 +195,11 @@ def test_a_request_that_was_given_up_is_not_decoded(queue, engine) -> None:
 def test_an_interrupt_leaves_a_queue_that_works() -> None:
     pressed = [True]
 
-    def decode(requests: list[Request]) -> list[list[Rollout]]:
+    def decode(news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
         if pressed:
             pressed.pop()
             raise KeyboardInterrupt
-        return [[Rollout(r.prompt, (), (), "done", "stop", 0)] for r in requests]
+        return {n: [Rollout(r.prompt, (), (), "done", "stop", 0)] for n, r in news.items()}
 
     queue = RequestQueue(decode)
 

@@ -68,10 +68,10 @@ def test_sampled_logprobs_equal_a_plain_pass(dtype: str, rank: int) -> None:
 def test_rows_are_written_in_slots_by_graphs(dtype: str, rank: int) -> None:
     """In float32 they draw what padded batches draw, token for token."""
     policy = opened(dtype, rank)
-    assert policy._decoder.layout is Layout.SLOTTED
+    assert policy._sampler.decoder.layout is Layout.SLOTTED
     in_slots = sampled(policy, n=30, tokens=40)
-    assert policy._decoder.slots._slots.captured > 0
-    policy._decoder.layout = Layout.SHARED
+    assert policy._sampler.decoder.slots._slots.captured > 0
+    policy._sampler.decoder.layout = Layout.SHARED
     padded = sampled(policy, n=30, tokens=40)
     same = [a.completion_ids == b.completion_ids for a, b in zip(in_slots, padded, strict=True)]
     assert sum(same) >= (0.99 if dtype == "float32" else 0.5) * len(same)

@@ -13,7 +13,14 @@ import torch
 
 from alive.learn.head import decoder_of
 
-__all__ = ["activation_bytes", "decode_budget", "free_bytes", "give_back_freed", "most_used"]
+__all__ = [
+    "activation_bytes",
+    "decode_budget",
+    "free_bytes",
+    "give_back_freed",
+    "most_used",
+    "mostly_free",
+]
 
 _M_MMAP_THRESHOLD = -3
 """Of ``mallopt``: <malloc.h> of glibc."""
@@ -31,6 +38,11 @@ def free_bytes(device: str) -> int:
         if text != "max":
             available = min(available, max(int(text) - int(used.read_text()), 0))
     return available
+
+
+def mostly_free(device: str) -> bool:
+    """Whether more than half of a GPU's memory can be had now; a CPU's is never said to be."""
+    return device == "cuda" and 2 * free_bytes(device) > int(torch.cuda.mem_get_info()[1])
 
 
 def decode_budget(device: str, free: int) -> int:

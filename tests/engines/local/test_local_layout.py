@@ -89,7 +89,7 @@ def test_a_family_is_sampled_as_fast_as_it_allows_and_rightly(
 ) -> None:
     """Prompts that begin alike, with rests that end before, in and behind a window."""
     sampler = policy(seed_tokenizer, model=make(len(seed_tokenizer)))
-    assert sampler._decoder.layout in layouts
+    assert sampler._sampler.decoder.layout in layouts
     begun = tuple(40 + at % 7 for at in range(20))
     rests = [tuple(50 + (at * at + n) % 11 for at in range(n)) for n in (3, 20, 30, 8, 8)]
     prompts = [Prompt("solve", (*begun, *rest)) for rest in rests]
@@ -106,7 +106,7 @@ def test_a_family_is_sampled_as_fast_as_it_allows_and_rightly(
 def test_bfloat16_may_round_and_is_no_reason_for_a_slower_way(seed_tokenizer, make, layout) -> None:
     """The weights that train are float32; what matters is what they are computed in."""
     sampler = policy(seed_tokenizer, model=make(len(seed_tokenizer)), dtype="bfloat16")
-    assert sampler._decoder.layout is layout
+    assert sampler._sampler.decoder.layout is layout
 
 
 def lying(model: Any, when: Any) -> Any:
@@ -124,7 +124,7 @@ def lying(model: Any, when: Any) -> Any:
 def test_a_cache_that_lies_is_not_used(seed_tokenizer) -> None:
     model = lying(llama(len(seed_tokenizer)), lambda inputs: inputs.get("past_key_values"))
     sampler = policy(seed_tokenizer, model=model)
-    assert sampler._decoder.layout is Layout.UNCACHED
+    assert sampler._sampler.decoder.layout is Layout.UNCACHED
     prompt = Prompt("solve", (5, 6, 7))
     [[rollout]] = sample(sampler, Request(prompt, 1, SamplingParams(6), 0))
     expected = plain_logprobs(model, prompt.ids, rollout.completion_ids)
@@ -145,4 +145,4 @@ def test_a_model_that_cannot_keep_its_cache_is_sampled_without(seed_tokenizer) -
             raise KeyError("past_key_values")
 
     model.register_forward_pre_hook(refuse, with_kwargs=True)
-    assert policy(seed_tokenizer, model=model)._decoder.layout is Layout.UNCACHED
+    assert policy(seed_tokenizer, model=model)._sampler.decoder.layout is Layout.UNCACHED

@@ -113,7 +113,7 @@ def test_a_completion_ends_where_the_context_does(seed_tokenizer) -> None:
     sampler = policy(seed_tokenizer, model=gpt2(len(seed_tokenizer)))
     lengths = (10, 60, 63, 64, 80)
     prompts = [Prompt("solve", tuple(20 + at % 40 for at in range(n))) for n in lengths]
-    sampler._decoder._stops = frozenset()
+    sampler._sampler.decoder._stops = frozenset()
     groups = sampled(sampler, prompts, 2, SamplingParams(30), seed=0)
     written = [{len(r.completion_ids) for r in group} for group in groups]
     assert written == [{30}, {4}, {1}, {0}, {0}]

@@ -122,6 +122,39 @@ def test_greedy_rows_go_into_slots_that_can_do_more() -> None:
         assert ids(found) == ids(decoder(llama(), Layout.SHARED).draw(asked))
 
 
+def test_requests_come_and_go_while_others_are_written() -> None:
+    """Each is what it is alone, whenever it came; a longer one waits for slots it fits in."""
+    model = llama()
+    drawing = decoder(model, Layout.SLOTTED, rows=4, stops=(99,)).slots
+    asked = [
+        Asked((3, 4, 5), 3, SamplingParams(40), 1),
+        Asked((6,), 2, SamplingParams(70, temperature=0.0), 2),
+        Asked((7, 8), 6, SamplingParams(20, top_p=0.7), 3),
+        Asked((9,) * 20, 1, SamplingParams(300), 4),
+    ]
+    drawn: dict[int, list[Drawn]] = {}
+    order: list[int] = []
+    news = [{0: asked[0], 1: asked[1]}, {2: asked[2]}, {}, {3: asked[3]}]
+    while news or drawing._groups:
+        found = drawing.advance(news.pop(0) if news else {})
+        order += found
+        drawn |= found
+    assert order[-1] == 3
+    assert ids([drawn[at] for at in range(4)]) == ids(
+        decoder(model, Layout.SHARED, stops=(99,)).draw(asked)
+    )
+
+
+def test_what_was_given_up_leaves_its_slots_to_others() -> None:
+    drawing = decoder(llama(), Layout.SLOTTED, stops=(99,)).slots
+    asked = [Asked((3, 4), 9, SamplingParams(40), 1)]
+    drawing.advance(dict(enumerate(asked)))
+    slots = drawing._slots
+    drawing.drop()
+    assert ids(drawing.draw(asked)) == ids(decoder(llama(), Layout.SHARED, stops=(99,)).draw(asked))
+    assert drawing._slots is slots
+
+
 def test_a_box_ends_its_row() -> None:
     model = llama()
     asked = [Asked((3, 4, 5), 8, SamplingParams(60), 3, stops_at_box=True)]

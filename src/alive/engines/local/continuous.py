@@ -1,9 +1,13 @@
-"""Continuous batching: a row that has ended gives its slot to one that waits."""
+"""Continuous batching: a row that has ended gives its slot to one that waits.
+
+Rows of any request are written beside those of any other, and requests come and go meanwhile.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,6 +27,32 @@ MOST_ROWS = 1024
 LEAST_ROWS = 8
 
 _LENGTHS = (128, 256, 384, 512, 768, 1024, 1536)
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What slots must have room for.
+
+    Attributes:
+        length: Tokens of a prompt and its completion.
+        tokens: Of a completion.
+        warm: Whether any row has a temperature.
+        nucleus: Whether any row has a nucleus.
+    """
+
+    length: int = 0
+    tokens: int = 0
+    warm: bool = False
+    nucleus: bool = False
+
+    def __or__(self, other: _Need) -> _Need:
+        """What is enough for both."""
+        return _Need(
+            max(self.length, other.length),
+            max(self.tokens, other.tokens),
+            self.warm or other.warm,
+            self.nucleus or other.nucleus,
+        )
 
 
 class Continuous:
@@ -47,6 +77,19 @@ class Continuous:
         self._model, self._decode = model, decode
         self._stop_ids, self._vocabulary, self._dtype = tuple(stop_ids), vocabulary, dtype
         self._slots: Slots | None = None
+        # What any request needed so far: slots that are made again suffice for the next step.
+        self._need, self._most = _Need(), LEAST_ROWS
+        self.drop()
+
+    def drop(self) -> None:
+        """Gives up what is being written."""
+        self._groups: dict[int, list[Row]] = {}
+        self._waiting: deque[tuple[Row, torch.Tensor]] = deque()
+        self._held: list[Row | None] = [None] * (self._slots.rows if self._slots else 0)
+
+    def release(self) -> None:
+        """Gives the memory of all slots back; nothing is being written."""
+        self._slots, self._held = None, []
 
     def draw(self, asked: Sequence[Asked]) -> list[list[Drawn]]:
         """Draws the rows of any number of requests.
@@ -54,72 +97,82 @@ class Continuous:
         Returns:
             For each its n completions, in order.
         """
+        drawn = self.advance(dict(enumerate(asked)))
+        while self._groups:
+            drawn |= self.advance({})
+        return [drawn[at] for at in range(len(asked))]
+
+    @torch.inference_mode()
+    def advance(self, news: Mapping[int, Asked]) -> dict[int, list[Drawn]]:
+        """Takes requests on, and writes a few tokens of every row that has a slot.
+
+        Args:
+            news: Further requests, by numbers that no other has.
+
+        Returns:
+            The completions of those that are complete.
+        """
         stops = frozenset(self._stop_ids)
-        numbers = uniform(asked)
-        rows = [Row(one, stops, self._decode) for one in asked for _ in range(one.n)]
-        slots = self._room(asked)
-        waiting = deque(zip(rows, numbers, strict=True))
-        held: list[Row | None] = [None] * slots.rows
-        while waiting or any(held):
-            held = self._seat(slots, held, waiting)
-            self._write(slots, held)
-        flat = [row.drawn() for row in rows]
-        ends = torch.tensor([one.n for one in asked]).cumsum(0).tolist()
-        return [flat[end - one.n : end] for one, end in zip(asked, ends, strict=True)]
+        for number, one in news.items():
+            rows = self._groups[number] = [Row(one, stops, self._decode) for _ in range(one.n)]
+            self._waiting += zip(rows, uniform([one]), strict=True)
+            self._need |= _need(one)
+        slots = self._room()
+        if slots is not None:
+            self._seat(slots)
+            self._write(slots)
+        ended = [n for n, rows in self._groups.items() if all(row.ended for row in rows)]
+        return {number: [row.drawn() for row in self._groups.pop(number)] for number in ended}
 
-    def release(self) -> None:
-        """Gives the memory of all slots back."""
-        self._slots = None
-
-    def _room(self, asked: Sequence[Asked]) -> Slots:
-        """Slots for these requests; those of the last ones where they suffice."""
-        tokens = max(one.params.max_new_tokens for one in asked)
-        length = max(len(one.prompt) + one.params.max_new_tokens for one in asked) + 1
-        length = _at_least(length)
+    def _room(self) -> Slots | None:
+        """Slots in which those that wait fit; until none is held, the slots that there are."""
+        live = sum(row is not None for row in self._held)
+        if not live and not self._waiting:
+            return None
+        need, slots = self._need, self._slots
+        length = _at_least(need.length)
         fit = self.budget // max(1, self.size.fixed + self.size.token * length)
         most = 1 << (max(1, min(fit, MOST_ROWS)).bit_length() - 1)
-        rows = min(_power(sum(one.n for one in asked)), most)
-        choice, old = kinds(asked), self._slots
-        if (
-            old is None
-            or old.rows < rows
-            or old.length < length
-            or old.tokens < tokens
-            or not all(has or not wants for has, wants in zip(old.choice, choice, strict=True))
-        ):
-            self._slots = None
-            self._slots = Slots(
-                self._model,
-                rows,
-                length,
-                tokens,
-                stop_ids=self._stop_ids,
-                vocabulary=self._vocabulary,
-                dtype=self._dtype,
-                choice=choice,
-            )
-        assert self._slots is not None
+        self._most = max(self._most, _power(live + len(self._waiting)))
+        rows = min(self._most, most)
+        if live or (slots is not None and _suffices(slots, need) and slots.rows >= rows):
+            return slots
+        self._slots = None
+        self._slots = Slots(
+            self._model,
+            rows,
+            length,
+            need.tokens,
+            stop_ids=self._stop_ids,
+            vocabulary=self._vocabulary,
+            dtype=self._dtype,
+            choice=(need.warm, need.nucleus),
+        )
+        self._held = [None] * rows
         return self._slots
 
-    def _seat(
-        self, slots: Slots, held: list[Row | None], waiting: deque[tuple[Row, torch.Tensor]]
-    ) -> list[Row | None]:
-        """Gives free slots to rows that wait; once none waits, the rows close ranks."""
+    def _seat(self, slots: Slots) -> None:
+        """Gives free slots to rows that wait; once none waits, the rows close ranks.
+
+        Rows that do not fit wait until the others have ended; then there are other slots.
+        """
+        held, waiting = self._held, self._waiting
         free = [at for at, row in enumerate(held) if row is None]
         live = len(held) - len(free)
-        if waiting and free and (len(free) >= len(held) // 8 or not live):
-            news = [(slot, *waiting.popleft()) for slot in free[: len(waiting)]]
-            for slot, row, _ in news:
-                held[slot] = row
-            slots.fill([(slot, _begun(row, numbers)) for slot, row, numbers in news])
-        elif not waiting and _power(live) < _power(_used(held)):
+        if waiting:
+            if free and (len(free) >= len(held) // 8 or not live) and _suffices(slots, self._need):
+                news = [(slot, *waiting.popleft()) for slot in free[: len(waiting)]]
+                for slot, row, _ in news:
+                    held[slot] = row
+                slots.fill([(slot, _begun(row, numbers)) for slot, row, numbers in news])
+        elif _power(live) < _power(_used(held)):
             kept = [at for at, row in enumerate(held) if row is not None]
             slots.gather(kept)
-            held = [held[at] for at in kept] + [None] * len(free)
-        return held
+            self._held = [held[at] for at in kept] + [None] * len(free)
 
-    def _write(self, slots: Slots, held: list[Row | None]) -> None:
+    def _write(self, slots: Slots) -> None:
         """Writes a few tokens in every slot that is held, and frees those that have ended."""
+        held = self._held
         live = [(at, row) for at, row in enumerate(held) if row is not None]
         steps = min(LOOK, max(row.asked.params.max_new_tokens - len(row) for _, row in live))
         reach = max(len(row.asked.prompt) + len(row) for _, row in live) + steps
@@ -134,6 +187,21 @@ class Continuous:
                 halted.append(at)
         if halted:
             slots.halt(halted)
+
+
+def _need(asked: Asked) -> _Need:
+    tokens = asked.params.max_new_tokens
+    return _Need(len(asked.prompt) + tokens + 1, tokens, *kinds([asked]))
+
+
+def _suffices(slots: Slots, need: _Need) -> bool:
+    warm, nucleus = slots.choice
+    return (
+        slots.length >= need.length
+        and slots.tokens >= need.tokens
+        and warm >= need.warm
+        and nucleus >= need.nucleus
+    )
 
 
 def _begun(row: Row, numbers: torch.Tensor) -> Filled:

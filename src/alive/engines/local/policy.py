@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +14,19 @@ import torch
 from alive.config import ComputeType, LearnConfig
 from alive.engines.checkpointing import can_recompute, recomputed
 from alive.engines.follower import Follower
-from alive.engines.local.batches import cut, row_size
-from alive.engines.local.decode import Decoder
-from alive.engines.local.layout import Layout, choose_layout, probe_cache
-from alive.engines.local.rows import Asked, Drawn
+from alive.engines.local.sampler import LocalSampler
 from alive.engines.lora import load_adapters, save_adapters
 from alive.engines.memory import activation_bytes, decode_budget, free_bytes, most_used
 from alive.engines.models import load_weights, save_folder
 from alive.engines.precision import Precision, refresh, sampling_copy
 from alive.engines.queue import RequestQueue
-from alive.engines.refusals import max_positions
 from alive.learn.loss import Forward
 from alive.learn.update import make_optimiser, update
 from alive.prompts import Renderer
-from alive.protocols import Request, SamplingParams, UpdateStats, Usage
+from alive.protocols import Request, UpdateStats, Usage
 from alive.types import Rollout, TrainingRecord
 
 __all__ = ["LocalPolicy"]
-
-_SHARING = (Layout.SHARED, Layout.PADDED)
-"""Layouts of models whose records may share the pass over a prompt."""
 
 
 class LocalPolicy:
@@ -76,25 +68,14 @@ class LocalPolicy:
         """
         self.model, self.renderer, self.learn = model, renderer, learn
         self.identity = identity
-        self.version = self._published = 0
+        self.version = 0
         self.guard: Callable[[], AbstractContextManager[Any]] = nullcontext
         self._tokenizer, self._base = tokenizer, base
         self._precision = Precision(dtype, model.device.type)
         self.usage = Usage()
-        self._positions = max_positions(model.config)
         self._sampling = self._sampling_model()
-        self._decoder = Decoder(
-            self._sampling,
-            stop_ids=renderer.stop_ids,
-            pad_id=renderer.pad_id,
-            vocabulary=len(tokenizer),
-            decode=renderer.decode,
-            dtype=self._precision.dtype,
-        )
-        with self._precision.autocast():
-            self._row = row_size(*probe_cache(self._sampling), self._precision.dtype.itemsize)
-            self._decoder.layout = self._fastest()
-        self._queue = RequestQueue(self._complete)
+        self._sampler = LocalSampler(self._sampling, renderer, len(tokenizer), self._precision)
+        self._queue = RequestQueue(self._advance, self._sampler.drop)
         self._optimiser: torch.optim.Optimizer | None = None
         if learn is not None:
             self._optimiser = make_optimiser(model, learn)
@@ -102,7 +83,7 @@ class LocalPolicy:
             follow = learn.distil_follow if learn.distil_weight else 1.0
             self._follower = Follower(model, self._forward, follow)
         self.choices: Mapping[str, Any] = self._chosen() | dict(choices or {}) | {"dtype": dtype}
-        self._decoder.slots.size, self._decoder.slots.budget = self._row, self.choices["budget"]
+        self._sampler.budget = self.choices["budget"]
 
     async def sample(self, request: Request) -> list[Rollout]:
         """Completes a prompt; requests that wait at the same time are decoded side by side."""
@@ -112,7 +93,7 @@ class LocalPolicy:
         """Brings what the sampler reads up to date with what was learned."""
         if self._sampling is not self.model:
             refresh(self.model, self._sampling)
-        self._published = self.version
+        self._sampler.version = self.version
 
     def update(self, records: Sequence[TrainingRecord], learning_rate: float) -> UpdateStats:
         """Takes one optimiser step on records.
@@ -122,7 +103,7 @@ class LocalPolicy:
         if self.learn is None or self._optimiser is None:
             raise ValueError("this policy was loaded for sampling only")
         started = time.perf_counter()
-        self._decoder.slots.release()
+        self._sampler.make_room()
         again = self.choices["recomputes"]
         with recomputed(self.model) if again else nullcontext():
             stats = update(
@@ -132,7 +113,7 @@ class LocalPolicy:
                 self.learn,
                 learning_rate=learning_rate,
                 pad_id=self.renderer.pad_id,
-                share=not again and self._shares,
+                share=not again and self._sampler.shares,
                 autocast=self._precision.autocast,
                 apply=self._apply,
                 teacher=self._follower.teacher,
@@ -190,89 +171,20 @@ class LocalPolicy:
         self.version = version
         self.publish()
 
-    def _complete(self, requests: Sequence[Request]) -> list[list[Rollout]]:
-        """Decodes whole requests, in as few batches as the budget allows."""
+    def _advance(self, news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
+        """Lets the sampler go on, and counts what it takes."""
         started = time.perf_counter()
-        asked = [self._fitted(request) for request in requests]
-        drawn: list[list[Drawn]] = [[] for _ in requests]
-        possible = [i for i, one in enumerate(asked) if one.params.max_new_tokens > 0]
-        with self._precision.autocast():
-            for batch in self._batches([asked[i] for i in possible]):
-                groups = self._decoder.draw([part for _, part in batch])
-                for (at, _), group in zip(batch, groups, strict=True):
-                    drawn[possible[at]] += group
-        for i, one in enumerate(asked):
-            drawn[i] += [Drawn((), (), False)] * (
-                one.n - len(drawn[i])
-            )  # a prompt that is too long
-        tokens = sum(len(row.ids) for rows in drawn for row in rows)
+        complete = self._sampler.advance(news)
+        tokens = sum(len(one.completion_ids) for group in complete.values() for one in group)
+        prompts = sum(len(request.prompt.ids) for request in news.values())
         self.usage = replace(
             self.usage,
             device_bytes=most_used(self.model.device.type),
             tokens_sampled=self.usage.tokens_sampled + tokens,
-            prompt_tokens=self.usage.prompt_tokens + sum(len(one.prompt) for one in asked),
+            prompt_tokens=self.usage.prompt_tokens + prompts,
             seconds_sampling=self.usage.seconds_sampling + time.perf_counter() - started,
         )
-        return [
-            [self._rollout(request, row) for row in rows]
-            for request, rows in zip(requests, drawn, strict=True)
-        ]
-
-    def _batches(self, asked: Sequence[Asked]) -> Iterable[list[tuple[int, Asked]]]:
-        """Requests that are decoded together; slots take any number, and fill as they empty."""
-        if self._decoder.layout is Layout.SLOTTED:
-            return [list(enumerate(asked))] if asked else []
-        equal = self._decoder.layout is Layout.EQUAL
-        return cut(asked, self._row, self.choices["budget"], equal=equal)
-
-    def _fastest(self) -> Layout:
-        """The layout to decode in; on a GPU slots, where they give what full attention gives."""
-        model, dtype = self._sampling, self._precision.dtype
-        self._shares = (found := choose_layout(model, self._try, dtype)) in _SHARING
-        if found is Layout.SHARED and model.device.type == "cuda":
-            found = choose_layout(model, self._try, dtype, (Layout.SLOTTED, Layout.SHARED))
-        return found
-
-    def _fitted(self, request: Request) -> Asked:
-        """A request as rows; its limit is what the model's context leaves beside the prompt."""
-        params, ids = request.params, request.prompt.ids
-        if self._positions is not None:
-            room = max(0, min(params.max_new_tokens, self._positions - len(ids)))
-            params = replace(params, max_new_tokens=room)
-        stop, box = request.prompt.stop, request.prompt.stops_at_box
-        return Asked(ids, request.n, params, request.seed, stop=stop, stops_at_box=box)
-
-    def _rollout(self, request: Request, drawn: Drawn) -> Rollout:
-        text = self.renderer.decode(drawn.ids)
-        for stop in request.prompt.stop:
-            text = text.partition(stop)[0]
-        return Rollout(
-            prompt=request.prompt,
-            completion_ids=drawn.ids,
-            logprobs=drawn.logprobs,
-            text=text,
-            stop="stop" if drawn.stopped else "length",
-            policy_version=self._published,
-        )
-
-    def _try(
-        self, layout: Layout, prompts: Sequence[Sequence[int]]
-    ) -> list[tuple[Sequence[int], Sequence[float]]]:
-        """Decodes a few tokens after each prompt, for the choice of a layout.
-
-        The first row of each prompt ends at once, so that a cache is seen to shed rows as well.
-        """
-        self._decoder.layout = layout
-        asked = [
-            [
-                Asked(tuple(prompt), n, SamplingParams(tokens), seed)
-                for n, tokens in ((1, 1), (3, 4))
-            ]
-            for seed, prompt in enumerate(prompts)
-        ]
-        together = asked if layout is Layout.EQUAL else [list(chain(*asked))]
-        groups = [group for batch in together for group in self._decoder.draw(batch)]
-        return [(group[-1].ids, group[-1].logprobs) for group in groups[1::2]]
+        return complete
 
     def _apply(self, step: Callable[[], Any]) -> None:
         with self.guard():
