@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
 from alive.protocols import Request
@@ -19,6 +19,17 @@ def encode(text: str) -> tuple[int, ...]:
 
 def decode(ids: Sequence[int]) -> str:
     return bytes(ids).decode()
+
+
+class Said:
+    """Guesses that are there, for whoever awaits them, however often."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = answers
+
+    def __await__(self) -> Generator[None, None, tuple[str, ...]]:
+        yield
+        return self.answers
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from fakes import ScriptedSampler
+from fakes import Said, ScriptedSampler
 
 from alive.config import Config, GameConfig, SamplingConfig
 from alive.game import Played, _hardest, play, play_all
@@ -286,7 +286,7 @@ def test_memory_and_guesses_reach_the_poser(game) -> None:
     again = game(memory={DOCUMENT.id: seen, "another": {"3": Seen(6, mixed=True)}})
     assert not {task.span for task in again.episode.tasks} & {"12", "3"}
     assert again.refused == {"posed before": 6}
-    guessed = game(guesses=("12",))
+    guessed = game(guesses=Said("12"))
     assert "12" not in {task.span for task in guessed.episode.tasks}
     assert guessed.refused["guessable"] >= 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
 
@@ -52,7 +52,7 @@ async def play_all(
     reviewed: bool = True,
     tries: int = 1,
     memory: Memory | None = None,
-    guesses: Sequence[str] = (),
+    guesses: Awaitable[Sequence[str]] | None = None,
 ) -> list[Played]:
     """Plays the documents of a step side by side, none waiting for another; see ``play``."""
     return await asyncio.gather(
@@ -78,7 +78,7 @@ async def play(
     reviewed: bool = True,
     tries: int = 1,
     memory: Memory | None = None,
-    guesses: Sequence[str] = (),
+    guesses: Awaitable[Sequence[str]] | None = None,
 ) -> Played:
     """Plays a document.
 
@@ -93,7 +93,7 @@ async def play(
         reviewed: Whether attempts are reviewed and revised at all.
         tries: How often the policy may write a review until one may train the reviewer.
         memory: Spans that were posed lately.
-        guesses: Answers the policy gives without any passage.
+        guesses: Answers the policy gives without any passage; awaited once they are needed.
 
     Returns:
         Its episode with M tasks (fewer where it has no more), N attempts each, a review an

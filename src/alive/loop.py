@@ -5,6 +5,7 @@ Format steps and warm-up come before a policy is on its own; every later step is
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -95,11 +96,11 @@ def step(run: Session) -> None:
 
 
 async def play_documents(run: Session, conditioned: bool, warm: bool) -> list[Played]:
-    """Plays the step's documents side by side, once the policy has said what it answers unread."""
+    """Plays the step's documents side by side, while the policy says what it answers unread."""
     config, state = run.config, run.state
     sampling = config.sampling
     solving = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
-    guesses = await blind_guesses(
+    unread = blind_guesses(
         run, run.renderer, config.game.solutions_per_mask, solving,
         derive(config.seed, "guesses", state.step),
     )  # fmt: skip
@@ -108,7 +109,7 @@ async def play_documents(run: Session, conditioned: bool, warm: bool) -> list[Pl
         run.next_documents(), state.step, run, run.renderer, config,
         critic=critic, tries=TRIES if warm and critic is None else 1,
         conditioned=conditioned, reviewed=arms.reviews(config),
-        memory=state.memory, guesses=guesses,
+        memory=state.memory, guesses=asyncio.ensure_future(unread),
     )  # fmt: skip
 
 

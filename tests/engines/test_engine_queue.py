@@ -170,9 +170,10 @@ def test_what_was_begun_when_a_loop_was_broken_off_is_dropped() -> None:
     queue = RequestQueue(lambda news: {}, lambda: dropped.append(True))
 
     async def breaks_off():
-        asyncio.ensure_future(ask(queue, 1))
+        left = asyncio.ensure_future(ask(queue, 1))
         for _ in range(100):
             await asyncio.sleep(0)
+        assert not left.done()
         raise ValueError("something else")
 
     with pytest.raises(ValueError, match="something else"):

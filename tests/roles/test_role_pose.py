@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from fakes import PlainRenderer, ScriptedSampler
+from fakes import PlainRenderer, Said, ScriptedSampler
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -284,7 +284,7 @@ def test_fewer_tasks_only_where_the_document_has_no_more():
 def test_remembered_and_guessable_spans_are_refused():
     game = GameConfig(masks_per_document=2, random_share=0.0)
     memory = {"23": Seen(3, mixed=False)}
-    posed, _ = run(["23", "Paris"] * 3, game, memory=memory, guesses=("paris",))
+    posed, _ = run(["23", "Paris"] * 3, game, memory=memory, guesses=Said("paris"))
     assert posed.reasons == ("posed before", "guessable") * 3
     assert not {"23", "Paris"} & {task.span for task in posed.tasks}
 
@@ -325,7 +325,7 @@ def test_a_document_does_not_run_out():
     ]
     # What can be guessed without reading is no task for all that.
     posed = asyncio.run(
-        pose(sampler, Renderer(), document(text), game, PARAMS, 1, memory, guesses=("42", "31"))
+        pose(sampler, Renderer(), document(text), game, PARAMS, 1, memory, guesses=Said("42", "31"))
     )
     assert [task.span for task in posed.tasks] == ["23"]
 

@@ -7,7 +7,7 @@ leaves open after its resamples, and always a small share, is filled with random
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alive.config import GameConfig
@@ -76,7 +76,7 @@ async def pose(
     params: SamplingParams,
     seed: int,
     memory: Mapping[str, Seen] | None = None,
-    guesses: Sequence[str] = (),
+    guesses: Awaitable[Sequence[str]] | None = None,
 ) -> Posed:
     """Poses M tasks on a document.
 
@@ -91,21 +91,23 @@ async def pose(
         params: How proposals are drawn.
         seed: Seed of what this is part of.
         memory: Spans of this document that were posed lately.
-        guesses: What the policy answers without any passage (``blind_guesses``).
+        guesses: What the policy answers without any passage (``blind_guesses``); awaited by each
+            document.
 
     Returns:
         The tasks, poser's first, and every proposal with what came of it.
     """
     prompt = renderer.pose(document.text, positive_condition("pose", renderer.words))
-    draft = SpanDraft(document, game, memory or {}, guesses)
     m = game.masks_per_document
     wanted = m - round(game.random_share * m)
+    draft = SpanDraft(document, game, memory or {})
     for turn in range(ROUNDS):
         missing = wanted - len(draft.tasks)
-        if missing <= 0:
-            break
-        own = derive(seed, "pose", document.id, turn)
-        for rollout in await sampler.sample(Request(prompt, missing, params, own)):
+        request = Request(prompt, missing, params, derive(seed, "pose", document.id, turn))
+        proposals = await sampler.sample(request) if missing > 0 else []
+        # Made beside the first proposals, and needed only now.
+        draft.guesses = await guesses if guesses else ()
+        for rollout in proposals:
             draft.propose(rollout)
     draft.replay(wanted)
     draft.fill(m, derive(seed, "random", document.id))
@@ -114,7 +116,7 @@ async def pose(
 
 def posed_at_random(document: Document, game: GameConfig, seed: int) -> tuple[Task, ...]:
     """Returns at most M tasks on a document that nobody chose."""
-    draft = SpanDraft(document, game, {}, ())
+    draft = SpanDraft(document, game, {})
     draft.fill(game.masks_per_document, derive(seed, "random", document.id))
     return tuple(draft.tasks)
 
@@ -142,18 +144,16 @@ def task_id(document: Document, span: str) -> str:
 
 
 class SpanDraft:
-    """The tasks posed so far on one document, and what was refused."""
+    """The tasks posed so far on one document, and what was refused.
 
-    def __init__(
-        self,
-        document: Document,
-        game: GameConfig,
-        memory: Mapping[str, Seen],
-        guesses: Sequence[str],
-    ) -> None:
+    Attributes:
+        guesses: Answers that the policy gives without any passage.
+    """
+
+    def __init__(self, document: Document, game: GameConfig, memory: Mapping[str, Seen]) -> None:
         """Starts with no task; the arguments are those of ``pose``."""
-        self.document, self.game = document, game
-        self.memory, self.guesses = memory, guesses
+        self.document, self.game, self.memory = document, game, memory
+        self.guesses: Sequence[str] = ()
         self.tasks: list[Task] = []
         self.rollouts: list[Rollout] = []
         self.reasons: list[str | None] = []
