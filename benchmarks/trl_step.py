@@ -1,10 +1,12 @@
-"""One training step, TRL's GRPOTrainer against ALIVE: the same model, prompts, sizes and threads.
+"""One GRPO step, TRL's GRPOTrainer against ALIVE: the same model, prompts, sizes and threads.
 
 Both sides sample 128 completions of 32 tokens from a 2.7 M-parameter Llama with random weights (8
-prompts, 16 completions each) and take one AdamW step on them. The sides alternate step by step
-after an untimed first one. A completion that ends itself is shorter, so rates are by the token.
+prompts, 16 completions each) and take one AdamW step on them; with ``--model`` from a real one, on
+a GPU where there is one. The sides alternate step by step after an untimed first one. A completion
+that ends itself is shorter, so rates are by the token.
 
     python benchmarks/trl_step.py [--steps 5] [--threads 2]
+    python benchmarks/trl_step.py --model FOLDER --prompts 32 --tokens 128
 """
 
 from __future__ import annotations
@@ -17,14 +19,45 @@ import os
 import statistics
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from timing import matmul_rate, now
 
-PROMPTS, GROUP, PROMPT_TOKENS, NEW_TOKENS, VOCABULARY = 8, 16, 16, 32, 512
+GROUP, PROMPT_TOKENS, VOCABULARY = 16, 16, 512
+
+MICRO = 64
+"""Completions of one of TRL's training passes on a GPU: the logits of more would not fit."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What both sides do.
+
+    Attributes:
+        folder: The model's.
+        steps: Timed ones.
+        prompts: A step.
+        tokens: Most of a completion.
+        threads: Of the CPU.
+        gpu: Whether it is done on one.
+        paged: Whether TRL generates by transformers' continuous batching.
+    """
+
+    folder: Path
+    steps: int
+    prompts: int
+    tokens: int
+    threads: int
+    gpu: bool
+    paged: bool
+
+    def texts(self) -> list[str]:
+        """Prompts for all steps, all different."""
+        words = [prompt_words(index) for index in range(self.prompts * (self.steps + 1))]
+        return [" ".join(f"w{token}" for token in row) for row in words]
 
 
 @dataclass
@@ -98,88 +131,102 @@ def prompt_words(index: int) -> list[int]:
     return [2 + (index * 31 + place * 7) % (VOCABULARY - 2) for place in range(PROMPT_TOKENS)]
 
 
-def alive_stepper(folder: Path, threads: int) -> Callable[[int], int]:
+def alive_stepper(task: Task) -> Callable[[int], int]:
     """Returns ALIVE's step: it samples, learns everything it sampled, and counts the tokens."""
+    from transformers import AutoTokenizer
+
     from alive import aio
+    from alive.arms.baselines import advantages
     from alive.config import LearnConfig, ModelConfig
     from alive.engines.local import load_policy
     from alive.protocols import Request, SamplingParams
     from alive.seeding import derive
     from alive.types import Prompt, Rollout, TrainingRecord
 
-    settings = ModelConfig(id=str(folder), dtype="float32", threads=threads)
+    dtype = "bfloat16" if task.gpu else "float32"
+    settings = ModelConfig(id=str(task.folder), dtype=dtype, threads=task.threads)
     policy, _ = load_policy(settings, LearnConfig())
-    params = SamplingParams(max_new_tokens=NEW_TOKENS)
+    tokenizer = AutoTokenizer.from_pretrained(task.folder)
+    prompts = [Prompt("solve", tuple(tokenizer(text).input_ids)) for text in task.texts()]
+    params = SamplingParams(max_new_tokens=task.tokens)
 
     async def sample(number: int) -> list[list[Rollout]]:
-        prompts = (
-            Prompt("solve", tuple(prompt_words(number * PROMPTS + index)))
-            for index in range(PROMPTS)
-        )
+        chosen = prompts[number * task.prompts : (number + 1) * task.prompts]
         requests = (
             Request(prompt, GROUP, params, derive(number, index))
-            for index, prompt in enumerate(prompts)
+            for index, prompt in enumerate(chosen)
         )
         return await asyncio.gather(*map(policy.sample, requests))
 
     def step(number: int) -> int:
-        records = [
-            TrainingRecord(
-                role="solve",
-                prompt_ids=rollout.prompt.ids,
-                completion_ids=rollout.completion_ids,
-                weight=1.0,
-                document_id="d",
-            )
-            for group in aio.run(sample(number))
-            for rollout in group
-        ]
-        policy.update(records, learning_rate=1e-4)
-        return sum(len(record.completion_ids) for record in records)
+        records, tokens = [], 0
+        for group in aio.run(sample(number)):
+            weights = advantages([reward(rollout.completion_ids) for rollout in group])
+            for rollout, weight in zip(group, weights, strict=True):
+                tokens += len(rollout.completion_ids)
+                records.append(
+                    TrainingRecord(
+                        "solve", rollout.prompt.ids, rollout.completion_ids, weight, "d",
+                        sampling_logprobs=rollout.logprobs, loss="policy_gradient",
+                    )
+                )  # fmt: skip
+        policy.update(records, learning_rate=1e-6)
+        policy.publish()
+        return tokens
 
     return step
 
 
-def race(folder: Path, steps: int, threads: int) -> tuple[Side, Side]:
+def reward(completion_ids: Sequence[int]) -> float:
+    """Some number of a completion."""
+    return float(completion_ids[0] % 7)
+
+
+def race(task: Task) -> tuple[Side, Side]:
     """Alternates one step of GRPOTrainer and one of ALIVE, so that noise meets both alike.
 
-    TRL's costly extras are off: no gradient checkpointing, no reference model.
+    TRL's costly extras are off: no gradient checkpointing, no reference model. On a GPU its weights
+    are those of the file, mostly bfloat16; ALIVE's are float32 always.
     """
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
 
     trl, alive = Side("TRL"), Side("ALIVE")
-    alive_step = alive_stepper(folder, threads)
+    alive_step = alive_stepper(task)
     drawn: list[int] = []
     began = [now()]
 
     class Alternate(TrainerCallback):
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-            trl.add(began[0], drawn[-1])
+            settled(task.gpu)
+            trl.add(began[0], sum(drawn))
+            drawn.clear()
             start = now()
-            alive.add(start, alive_step(len(alive.wall)))
+            tokens = alive_step(len(alive.wall))
+            settled(task.gpu)
+            alive.add(start, tokens)
             began[0] = now()
 
-    def reward(completion_ids: list[list[int]], **_: Any) -> list[float]:
+    def rewards(completion_ids: list[list[int]], **_: Any) -> list[float]:
         drawn.append(sum(len(ids) for ids in completion_ids))
-        return [float(ids[0] % 7) for ids in completion_ids]
+        return [reward(ids) for ids in completion_ids]
 
-    rows = [
-        {"prompt": " ".join(f"w{token}" for token in prompt_words(index))}
-        for index in range(PROMPTS * (steps + 1))
-    ]
+    completions = task.prompts * GROUP
+    micro = min(MICRO, completions) if task.gpu else completions
     with tempfile.TemporaryDirectory() as out:
         settings = GRPOConfig(
             output_dir=out,
-            per_device_train_batch_size=PROMPTS * GROUP,
+            per_device_train_batch_size=micro,
+            gradient_accumulation_steps=completions // micro,
             num_generations=GROUP,
-            max_completion_length=NEW_TOKENS,
-            max_steps=steps + 1,
-            learning_rate=1e-4,
+            max_completion_length=task.tokens,
+            max_steps=task.steps + 1,
+            learning_rate=1e-6,
             gradient_checkpointing=False,
-            bf16=False,
-            use_cpu=True,
+            bf16=task.gpu,
+            use_cpu=not task.gpu,
+            use_transformers_continuous_batching=task.paged,
             beta=0.0,
             report_to=[],
             save_strategy="no",
@@ -188,11 +235,11 @@ def race(folder: Path, steps: int, threads: int) -> tuple[Side, Side]:
             dataloader_pin_memory=False,
         )
         trainer = GRPOTrainer(
-            model=AutoModelForCausalLM.from_pretrained(folder),
-            reward_funcs=reward,
+            model=AutoModelForCausalLM.from_pretrained(task.folder),
+            reward_funcs=rewards,
             args=settings,
-            train_dataset=Dataset.from_list(rows),
-            processing_class=AutoTokenizer.from_pretrained(folder),
+            train_dataset=Dataset.from_list([{"prompt": text} for text in task.texts()]),
+            processing_class=AutoTokenizer.from_pretrained(task.folder),
             callbacks=[Alternate()],
         )
         with contextlib.redirect_stdout(io.StringIO()):
@@ -200,11 +247,23 @@ def race(folder: Path, steps: int, threads: int) -> tuple[Side, Side]:
     return trl, alive
 
 
+def settled(gpu: bool) -> None:
+    """Waits until a GPU has done what it was given."""
+    if gpu:
+        import torch
+
+        torch.cuda.synchronize()
+
+
 def main() -> None:
     """Runs both sides and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=5, help="timed steps a side")
     parser.add_argument("--threads", type=int, default=0, help="0: all usable CPUs")
+    parser.add_argument("--model", type=Path, help="a folder; default: a random small Llama")
+    parser.add_argument("--prompts", type=int, default=8, help="a step, 16 completions each")
+    parser.add_argument("--tokens", type=int, default=32, help="most of a completion")
+    parser.add_argument("--paged", action="store_true", help="TRL by continuous batching")
     options = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     warnings.filterwarnings("ignore")
@@ -212,19 +271,27 @@ def main() -> None:
     import torch
 
     from alive.engines.probe import usable_cpus
+    from alive.engines.shape import read_shape
 
     threads = options.threads or usable_cpus()
     torch.set_num_threads(threads)
-    with tempfile.TemporaryDirectory() as folder:
-        parameters = make_model(Path(folder))
-        # A token costs 2 operations a weight in the sampling pass, 6 in forward and backward.
-        floor = 8 * parameters * PROMPTS * GROUP * NEW_TOKENS / matmul_rate()
-        trl, alive = race(Path(folder), options.steps, threads)
-    print(f"{parameters:,} parameters, {threads} threads, {options.steps} steps")
+    gpu = bool(options.model) and torch.cuda.is_available()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.model or Path(scratch)
+        parameters = read_shape(str(folder)).parameters if options.model else make_model(folder)
+        task = Task(
+            folder, options.steps, options.prompts, options.tokens, threads, gpu, options.paged
+        )
+        rate = matmul_rate("cuda" if gpu else "cpu")
+        trl, alive = race(task)
+    where = torch.cuda.get_device_name() if gpu else f"{threads} threads"
+    print(f"{parameters:,} parameters, {where}, {options.steps} steps")
     print(f"{'':8}{'s a step':>10}{'CPU s':>10}{'tokens':>9}{'tokens/s':>10}")
     print(trl.row())
     print(alive.row())
     ratio = alive.rate() / trl.rate()
+    # A token costs 2 operations a weight in the sampling pass, 6 in forward and backward.
+    floor = 8 * parameters * options.prompts * GROUP * options.tokens / rate
     print(f"arithmetic floor {floor:.2f} s; ALIVE does {ratio:.2f} times the tokens a second")
 
 
