@@ -186,8 +186,9 @@ def race(task: Task) -> tuple[Side, Side]:
     """Alternates one step of GRPOTrainer and one of ALIVE, so that noise meets both alike.
 
     TRL's costly extras are off: no gradient checkpointing, no reference model. On a GPU its weights
-    are those of the file, mostly bfloat16; ALIVE's are float32 always.
+    and moments are bfloat16, the faster way; ALIVE's are float32 always.
     """
+    import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
@@ -235,7 +236,9 @@ def race(task: Task) -> tuple[Side, Side]:
             dataloader_pin_memory=False,
         )
         trainer = GRPOTrainer(
-            model=AutoModelForCausalLM.from_pretrained(task.folder),
+            model=AutoModelForCausalLM.from_pretrained(
+                task.folder, dtype=torch.bfloat16 if task.gpu else torch.float32
+            ),
             reward_funcs=rewards,
             args=settings,
             train_dataset=Dataset.from_list([{"prompt": text} for text in task.texts()]),
