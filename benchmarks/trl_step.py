@@ -127,8 +127,11 @@ def make_model(folder: Path) -> int:
 
 
 def prompt_words(index: int) -> list[int]:
-    """Returns the tokens of a prompt, different for each index."""
-    return [2 + (index * 31 + place * 7) % (VOCABULARY - 2) for place in range(PROMPT_TOKENS)]
+    """Returns the tokens of a prompt, different for each index; all are numbers of three digits.
+
+    So prompts are equally long in any vocabulary: padding would cost TRL time.
+    """
+    return [100 + (index * 31 + place * 7) % (VOCABULARY - 100) for place in range(PROMPT_TOKENS)]
 
 
 def alive_stepper(task: Task) -> Callable[[int], int]:

@@ -188,7 +188,7 @@ class LearnConfig(Section):
     micro_batch_tokens: CountOrZero = Field(
         0,
         description="tokens (padding included) of one forward and backward pass; 0: the most, up "
-        "to 8,192, that fits the memory that is free at the start",
+        "to 32,768, that fits the memory that is free at the start",
     )
     checkpointing: Literal["auto", "on", "off"] = Field(
         "auto",

@@ -135,18 +135,21 @@ def available_memory() -> int:
 
 
 def _with_fitting_passes(config: Config, shape: ModelShape) -> Config:
-    """Takes the most of 8,192 tokens and its halves with which the run fits, where any fits.
+    """Takes the most of 32,768 tokens and its halves with which the run fits, where any fits.
 
-    Never fewer than the longest record. On a CPU wider passes pad more than they gain, and the
-    logits of a large model leave its caches.
+    Never fewer than the longest record. A GPU does the arithmetic of a narrow pass sooner than its
+    kernels are launched; on a CPU wider passes pad more than they gain, and the logits of a large
+    model leave its caches.
     """
     from alive.engines.shape import free_gpu_memory
 
-    widest = 8192
+    widest = 32_768
     if free_gpu_memory() is None:
         widest = 1024 if shape.parameters > LARGE else 2048
     longest = longest_record(config)
-    sizes = [size for size in (8192, 4096, 2048, 1024, 512) if longest <= size <= widest]
+    sizes = [
+        size for size in (32_768, 16_384, 8192, 4096, 2048, 1024, 512) if longest <= size <= widest
+    ]
     ways = [with_passes(config, size) for size in sizes or [longest]]
     available = available_memory()
     fitting = (way for way in ways if memory_of(way, shape).peak <= ROOM * available)

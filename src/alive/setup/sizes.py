@@ -84,7 +84,7 @@ def completions(chunk: int, seen: Survey, on_gpu: bool) -> Choices:
     usual = Config().sampling
     solve, review = usual.solve_tokens, usual.review_tokens
     why = f"documents of {longest:,} tokens, worked out in words; what ends sooner costs no more."
-    if on_gpu and 2 * longest > solve:
+    if on_gpu and longest > solve:
         solve, review = 2 * solve, 2 * review
     return {
         "sampling.solve_tokens": Choice(solve, f"{why} If many attempts are cut, raise it."),

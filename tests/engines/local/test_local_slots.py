@@ -87,7 +87,7 @@ def test_any_requests_in_any_number_of_slots(asked: list[Asked], rows: int) -> N
 
 
 def test_text_grows_past_windows_and_the_slots_are_used_again(monkeypatch) -> None:
-    """A step looks at few lengths of the cache; 300 tokens take three of them."""
+    """A step looks at few lengths of the cache; 300 tokens take two of them."""
     model = llama()
     seen = []
     run = Slots.run
@@ -98,11 +98,11 @@ def test_text_grows_past_windows_and_the_slots_are_used_again(monkeypatch) -> No
 
     monkeypatch.setattr(Slots, "run", noted)
     drawing = decoder(model, Layout.SLOTTED, stops=(99,))
-    long = [Asked((3, 4), 1, SamplingParams(300), 7), Asked((5,) * 9, 9, SamplingParams(30), 8)]
+    long = [Asked((3, 4), 1, SamplingParams(300), 7), Asked((5,) * 9, 39, SamplingParams(30), 8)]
     first = drawing.draw(long)
     slots = drawing.slots._slots
-    assert {length for _, length in seen} == {128, 256, 384}
-    assert {count for count, _ in seen} == {16, 8}  # nine rows are shed, the last moves up
+    assert {length for _, length in seen} == {256, 512}
+    assert {count for count, _ in seen} == {64, 32}  # most rows are shed, the last moves up
     assert ids(first) == ids(decoder(model, Layout.SHARED, stops=(99,)).draw(long))
     assert drawing.draw(long) == first
     assert drawing.slots._slots is slots
@@ -198,7 +198,7 @@ def test_the_cache_is_what_a_pass_keeps() -> None:
 
 
 def test_lengths_and_rows_come_in_few_sizes() -> None:
-    assert [continuous._power(n) for n in (0, 1, 8, 9, 64, 65)] == [8, 8, 8, 16, 64, 128]
-    assert [continuous._at_least(n) for n in (1, 128, 129, 1537, 2049)] == [
-        128, 128, 256, 2048, 3072,
+    assert [continuous._power(n) for n in (0, 1, 32, 33, 64, 65)] == [32, 32, 32, 64, 64, 128]
+    assert [continuous._at_least(n) for n in (1, 256, 257, 1025, 2049)] == [
+        256, 256, 512, 2048, 3072,
     ]  # fmt: skip

@@ -24,9 +24,11 @@ LOOK = 16
 MOST_ROWS = 1024
 """A device gains little from more rows at a time."""
 
-LEAST_ROWS = 8
+LEAST_ROWS = 32
+"""Fewer take as long."""
 
-_LENGTHS = (128, 256, 384, 512, 768, 1024, 1536)
+_LENGTHS = (256, 512, 1024)
+"""Few: making a graph for another length takes as long as some hundred tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,4 @@ def _power(rows: int) -> int:
 
 def _at_least(length: int) -> int:
     """The next of few lengths."""
-    for size in _LENGTHS:
-        if length <= size:
-            return size
-    return -(-length // 1024) * 1024
+    return next((size for size in _LENGTHS if length <= size), -(-length // 1024) * 1024)
