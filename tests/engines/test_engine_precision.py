@@ -122,3 +122,16 @@ def test_bfloat16_learns_as_float32_does(seed_tokenizer) -> None:
         ends[dtype] = losses[-1]
         assert losses[-1] < 0.7 * losses[0]
     assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.01)
+
+
+def test_cudnn_attends_but_where_gradients_are_taken() -> None:
+    """Its backward pass gives NaN for some lengths; a CPU has none."""
+    on = torch.backends.cuda.cudnn_sdp_enabled
+    assert on()
+    with Precision("bfloat16", "cuda").sound_gradients():
+        assert not on()
+        assert torch.backends.cuda.flash_sdp_enabled()
+        assert torch.backends.cuda.mem_efficient_sdp_enabled()
+    assert on()
+    with Precision("float32", "cpu").sound_gradients():
+        assert on()

@@ -9,15 +9,22 @@ else it shares with the learner, and under the same autocast both compute the sa
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers.pytorch_utils import Conv1D
 
 from alive.config import ComputeType
 
 __all__ = ["Precision", "refresh", "sampling_copy"]
+
+
+_SOUND = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""All but cuDNN's: beside a mask its backward pass gives NaN where a length leaves 64 over 128
+(torch 2.11 and later, https://github.com/pytorch/pytorch/issues/196678)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,10 @@ class Precision:
     def autocast(self) -> torch.autocast:
         """Context in which a forward pass runs."""
         return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.low)
+
+    def sound_gradients(self) -> AbstractContextManager[Any]:
+        """Context of forward and backward passes in which attention's gradients are right."""
+        return sdpa_kernel(_SOUND) if self.device == "cuda" else nullcontext()
 
     @property
     def low(self) -> bool:

@@ -105,7 +105,8 @@ class LocalPolicy:
         started = time.perf_counter()
         self._sampler.make_room()
         again = self.choices["recomputes"]
-        with recomputed(self.model) if again else nullcontext():
+        recomputing = recomputed(self.model) if again else nullcontext()
+        with recomputing, self._precision.sound_gradients():
             stats = update(
                 self._forward,
                 self._optimiser,
