@@ -125,7 +125,7 @@ def _plain(text: str) -> str:
     text = _RAISED.sub(lambda m: "^" + m[0].translate(_SUPERSCRIPTS), text)
     text = _WRAPPER.sub("{", _SPACING.sub("", text))
     text = _FRACTION.sub(lambda m: f" {m[1] or m[2]}/{m[3] or m[4]} ", text)
-    return text.replace("$", " ").casefold()
+    return text.replace("$", " ").replace("\u2019", "'").casefold()
 
 
 def _value(span: str, sought: list[str | Fraction]) -> Fraction | None:
@@ -165,10 +165,13 @@ _NOTATIONS = ((_RATIO, _ratio), (_SCALED, _scaled), (_SCIENTIFIC, _power), (_EXP
 
 
 def _tokens(text: str) -> list[str | Fraction]:
-    """Returns the text's words and, by their value, its numbers, in digits or in words."""
+    """Returns the text's words and, by their value, its numbers, in digits or in words.
+
+    Whose something is names as well as who: ``Anna's`` is a word like ``Anna``.
+    """
     tokens: list[str | Fraction] = []
     spoken: list[str] = []  # the words of a number that is being said
-    for token in _TOKEN.findall(text):
+    for token in (token.removesuffix("'s") for token in _TOKEN.findall(text)):
         if spoken and not _continues(spoken, token):
             tokens += _said(spoken)
             spoken = []

@@ -34,6 +34,9 @@ __all__ = [
 ROUNDS = 3
 """Times a poser is asked, the first included: what is left open then is filled at random."""
 
+GUESS_TOKENS = 128
+"""What takes longer to say is no guess; and every document of a step waits for it."""
+
 BLAMELESS = frozenset({"taken", "posed before", "type too common"})
 """Reasons to refuse a proposal that say nothing against the span itself."""
 
@@ -129,7 +132,8 @@ async def blind_guesses(
     A span among these is guessable without reading, and no task. One call a step serves every
     document. [I] The paper asks for spans that need the passage; this is our test of it.
     """
-    request = Request(renderer.solve(MASK, None), n, params, derive(seed, "blind"))
+    short = replace(params, max_new_tokens=min(params.max_new_tokens, GUESS_TOKENS))
+    request = Request(renderer.solve(MASK, None), n, short, derive(seed, "blind"))
     answers = [
         normalise(answer)
         for rollout in await sampler.sample(request)
