@@ -50,7 +50,6 @@ async def play_all(
     critic: Critic | None = None,
     conditioned: bool = True,
     reviewed: bool = True,
-    tries: int = 1,
     memory: Memory | None = None,
     guesses: Awaitable[Sequence[str]] | None = None,
 ) -> list[Played]:
@@ -59,7 +58,7 @@ async def play_all(
         *(
             play(
                 document, step, sampler, renderer, config, critic=critic, conditioned=conditioned,
-                reviewed=reviewed, tries=tries, memory=memory, guesses=guesses,
+                reviewed=reviewed, memory=memory, guesses=guesses,
             )
             for document in documents
         )
@@ -76,7 +75,6 @@ async def play(
     critic: Critic | None = None,
     conditioned: bool = True,
     reviewed: bool = True,
-    tries: int = 1,
     memory: Memory | None = None,
     guesses: Awaitable[Sequence[str]] | None = None,
 ) -> Played:
@@ -91,7 +89,6 @@ async def play(
         critic: The warm-up teacher; None: the policy reviews with the hidden span in view.
         conditioned: Whether attempts are sampled under the positive condition.
         reviewed: Whether attempts are reviewed and revised at all.
-        tries: How often the policy may write a review until one may train the reviewer.
         memory: Spans that were posed lately.
         guesses: Answers the policy gives without any passage; awaited once they are needed.
 
@@ -127,7 +124,7 @@ async def play(
             silent = sum(not review_.given for review_ in written)
         else:
             written = await review.review_each(
-                sampler, renderer, judged_tasks, judged_attempts, True, judging, seed, tries
+                sampler, renderer, judged_tasks, judged_attempts, True, judging, seed, review.TRIES
             )
         review_at = dict(zip(judged, written, strict=True))
         reviews = [review_at.get(i) or review.none(owners[i], a) for i, a in enumerate(attempts)]

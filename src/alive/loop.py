@@ -21,7 +21,7 @@ from alive.session import Session
 from alive.sizing import settled
 from alive.trackers import require_packages
 from alive.types import Trained, TrainingKey, TrainingRecord
-from alive.warmup import TRIES, format_records, make_critic
+from alive.warmup import format_records, make_critic
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -107,8 +107,7 @@ async def play_documents(run: Session, conditioned: bool, warm: bool) -> list[Pl
     critic = make_critic(config, run.renderer) if warm else None
     return await play_all(
         run.next_documents(), state.step, run, run.renderer, config,
-        critic=critic, tries=TRIES if warm and critic is None else 1,
-        conditioned=conditioned, reviewed=arms.reviews(config),
+        critic=critic, conditioned=conditioned, reviewed=arms.reviews(config),
         memory=state.memory, guesses=asyncio.ensure_future(unread),
     )  # fmt: skip
 

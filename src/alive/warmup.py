@@ -21,9 +21,6 @@ from alive.roles.solve import solve
 from alive.teacher import EndpointTeacher
 from alive.types import Attempt, Document, Review, Task, TrainingRecord
 
-TRIES = 4
-"""Critiques of an attempt that a policy which teaches itself may write, until one can be kept."""
-
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 

@@ -17,7 +17,10 @@ from alive.protocols import Request, Sampler, SamplingParams
 from alive.seeding import derive
 from alive.types import Attempt, Review, Rollout, Task
 
-__all__ = ["ParsedReview", "from_text", "none", "parse_review", "review", "review_each"]
+__all__ = ["TRIES", "ParsedReview", "from_text", "none", "parse_review", "review", "review_each"]
+
+TRIES = 4
+"""Reviews of an attempt that a policy may write until one can train anybody (docs/LOG.md, 42)."""
 
 _SCORE = re.compile(r"(\d{1,2}(?:\.\d+)?)(?:[ \t]*(?:/|out of)[ \t]*10)?[ \t*_.]*", re.IGNORECASE)
 _NAMED = re.compile(r"\bstep[ \t]+(\d{1,3})\b", re.IGNORECASE)
