@@ -19,17 +19,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from alive.config import LearnConfig, ModelConfig
+from alive.config import ModelConfig
 from alive.engines.local import LocalPolicy, load_policy
 from alive.engines.local.layout import Layout
+from alive.floor import measure_machine, measure_speeds
 from alive.protocols import Request, SamplingParams
-from alive.types import TrainingRecord
 
 PARTS = ("tests", "floor", "sampler", "engine", "steps")
 TEXT = "and one more apple in the basket " * 15 + r"is \mask{} apples"
@@ -67,7 +67,7 @@ def main() -> None:
     if "tests" in options.only:
         note("tests", _tests)
     if "floor" in options.only:
-        note("floor", lambda: floor(options.device, small))
+        note("floor", lambda: asdict(measure_machine(options.device)))
     for model in options.models or ["seed"]:
         name = Path(model).name
         if "sampler" in options.only:
@@ -80,21 +80,6 @@ def main() -> None:
                 note(f"steps: {kind}", lambda r=rank, m=model: steps(m, r, options.corpus))
 
 
-def floor(device: str, small: bool) -> dict[str, float]:
-    """Measured limits: matrix products (TFLOP/s) and copies (TB/s, read and written)."""
-    size = 1024 if small else 8192
-    rates = {}
-    for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-        left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in "ab")
-        seconds = _median(lambda a=left, b=right: a @ b, device)
-        rates[f"{name} TFLOP/s"] = round(2 * size**3 / seconds / 1e12, 2)
-    numbers = torch.randn(size * size, device=device)
-    target = torch.empty_like(numbers)
-    seconds = _median(lambda: target.copy_(numbers), device)
-    rates["copy TB/s"] = round(2 * 4 * size * size / seconds / 1e12, 3)
-    return rates
-
-
 def sampler(model: str, small: bool) -> dict[str, Any]:
     """Tokens a second of ALIVE's sampler and of ``generate``, on the same weights and prompt.
 
@@ -103,8 +88,8 @@ def sampler(model: str, small: bool) -> dict[str, Any]:
     """
     policy, renderer = load_policy(ModelConfig(id=model))
     prompt, tokens = renderer.solve(TEXT, None), 8 if small else 128
+    policy.endless()
     decoder = policy._sampler.decoder
-    decoder._stops, decoder.slots._stop_ids = frozenset({-1}), (-1,)
     result: dict[str, Any] = {"layout": decoder.layout.name, "dtype": str(policy.model.dtype)}
     layouts = dict.fromkeys((decoder.layout, Layout.SHARED))
     for rows in (4,) if small else (64, 256, 512):
@@ -136,40 +121,17 @@ def sampler(model: str, small: bool) -> dict[str, Any]:
 
 
 def engine(model: str, rank: int, small: bool) -> dict[str, Any]:
-    """Tokens a second and peak memory of the sampler and the learner alone."""
+    """The sampler and the learner of one policy beside the machine's floor, as ``alive bench``."""
+    gc.collect()
     if not small:
-        gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    pass_tokens = 1024 if small else 8192
-    learn = LearnConfig(micro_batch_tokens=pass_tokens)
-    started = time.perf_counter()
-    policy, renderer = load_policy(ModelConfig(id=model, lora_rank=rank), learn)
-    result: dict[str, Any] = {
-        "load s": round(time.perf_counter() - started, 1),
-        **policy.choices,
-        "layout": policy._sampler.decoder.layout.name,
-    }
-    rows = 4 if small else 256
-    request = Request(renderer.solve(TEXT, None), rows, SamplingParams(8 if small else 64), rows)
-    result |= {f"sample tokens/s at {rows} rows": _rates(policy, request)}
-    rollouts = asyncio.run(policy.sample(request))
-    width = 64 if small else 256
-    records = [
-        replace(
-            TrainingRecord("solve", one.prompt.ids, one.completion_ids, 1.0, "d"),
-            prompt_ids=(at + 5, *one.prompt.ids[1 : width - len(one.completion_ids)]),
-        )
-        for at, one in enumerate(rollouts[: pass_tokens // width])
-    ]  # no two begin alike: every token is computed
-    tokens = sum(len(one.prompt_ids) + len(one.completion_ids) for one in records)
-    seconds = [_update(policy, records) for _ in range(3)][1:]
-    result |= {
-        "train tokens/s": round(tokens / min(seconds)),
-        "train TFLOP/s": round(_flops(policy, tokens) / min(seconds) / 1e12, 1),
-        "peak GB": round(policy.usage.device_bytes / 1e9, 2),
-    }
-    return result
+    return measure_speeds(
+        ModelConfig(id=model, lora_rank=rank),
+        rows=(4,) if small else (64, 256, 512),
+        new_tokens=8 if small else 128,
+        records=4 if small else 128,
+    ).as_dict()
 
 
 def steps(model: str, rank: int, corpus: str) -> dict[str, Any]:
@@ -211,37 +173,10 @@ def _rates(policy: LocalPolicy, request: Request) -> list[int]:
     return rates
 
 
-def _update(policy: LocalPolicy, records: list[TrainingRecord]) -> float:
-    before = policy.usage.seconds_learning
-    policy.update(records, 1e-6)
-    return policy.usage.seconds_learning - before
-
-
-def _flops(policy: LocalPolicy, tokens: int) -> float:
-    """Operations of a step: 2 a weight and token forward, 4 backward, 2 of them for its input."""
-    weights = sum(weight.numel() for weight in policy.model.parameters())
-    trained = sum(weight.numel() for _, weight in policy._trainable())
-    recomputed = 2 * weights if policy.choices["recomputes"] else 0
-    return tokens * (4 * weights + 2 * trained + recomputed)
-
-
 def _tests() -> dict[str, Any]:
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests/gpu"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ})
     return {"exit code": done.returncode, "end": done.stdout.strip().splitlines()[-25:]}
-
-
-def _median(call: Callable[[], Any], device: str) -> float:
-    seconds = []
-    for _ in range(12):
-        if device == "cuda":
-            torch.cuda.synchronize()
-        started = time.perf_counter()
-        call()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - started)
-    return sorted(seconds[2:])[5]
 
 
 def _device(device: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import copy
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -109,12 +110,16 @@ Score: a whole number from 0 to 10"""
 
 @dataclass(frozen=True)
 class Variant:
-    """A wording: files that override the shipped ones, a blank, what is shown, and the frame."""
+    """A wording: files that override the shipped ones, a blank, what is shown, and the frame.
+
+    With ``condition`` attempts are made under the positive words, said so.
+    """
 
     files: Mapping[str, str] = field(default_factory=dict)
     blank: str = ""
     context: Context = "document"
     plain: bool = False
+    condition: str = ""
 
 
 def _reviews(shown: str, hush: str) -> dict[str, str]:
@@ -177,6 +182,15 @@ POSES = {
     "no example": Variant(_posing(-1)),
     "no chat template": Variant(plain=True),
 }
+CONDITIONS = {
+    said.split(" $")[0]: Variant(context="before", condition=said)
+    for said in (
+        "<EF>$words</EF>",
+        "Feedback on your answer will be: $words",
+        "A careful reviewer will say of your answer: $words",
+        "Write an answer of which a careful reviewer says: $words",
+    )
+}
 QUESTIONS = {"shipped": Variant(), "no chat template": Variant(plain=True)}
 
 
@@ -187,9 +201,13 @@ def renderer_of(policy: LocalPolicy, variant: Variant) -> Renderer:
         tokenizer.chat_template = None
     files = dict(variant.files)
     shipped = make_renderer(tokenizer).templates
+    words = (resources.files("alive.prompts") / "chat/words.toml").read_text()
     if variant.blank:
-        words = (resources.files("alive.prompts") / "chat/words.toml").read_text()
         files["words.toml"] = words.replace(f'"{shipped.blank}"', f"'{variant.blank}'")
+    if variant.condition:
+        files["words.toml"] = re.sub(
+            "^condition = .*$", f'condition = "{variant.condition}\\\\n"', words, flags=re.MULTILINE
+        )
     with tempfile.TemporaryDirectory() as folder:
         for name, text in files.items():
             (Path(folder) / name).write_text(text)
@@ -211,11 +229,15 @@ def blanks(documents: Sequence[Document], context: Context) -> list[Task]:
 
 
 async def attempts_at(
-    policy: LocalPolicy, renderer: Renderer, tasks: Sequence[Task], params: SamplingParams
+    policy: LocalPolicy,
+    renderer: Renderer,
+    tasks: Sequence[Task],
+    params: SamplingParams,
+    words: str | None = None,
 ) -> list[Attempt]:
-    """One attempt a task."""
+    """One attempt a task, under words if there are any."""
     groups = await asyncio.gather(
-        *(solve(policy, renderer, task, 1, params, None, SEED) for task in tasks)
+        *(solve(policy, renderer, task, 1, params, words, SEED) for task in tasks)
     )
     return [attempt for (attempt,) in groups]
 
@@ -268,7 +290,8 @@ def print_solved(
         started = now()[0]
         renderer = renderer_of(policy, variant)
         chosen = tasks[variant.context]
-        attempts = aio.run(attempts_at(policy, renderer, chosen, params))
+        words = renderer.words.solve_positive if variant.condition else None
+        attempts = aio.run(attempts_at(policy, renderer, chosen, params, words))
         print(solved_row(name, attempts, now()[0] - started), flush=True)
         for task, attempt in list(zip(chosen, attempts, strict=True))[:show]:
             shown = renderer.show(attempt.rollout.prompt.ids)
@@ -357,7 +380,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="a model's folder, name or hub id")
     parser.add_argument("corpus", help="a file or folder of text")
-    parser.add_argument("--ask", default="blanks,reviews", help="poses, blanks, questions, reviews")
+    parser.add_argument(
+        "--ask", default="blanks,reviews", help="poses, blanks, conditions, questions, reviews"
+    )
     parser.add_argument("--documents", type=int, default=48)
     parser.add_argument("--views", default="privileged,blind", help="of reviews")
     parser.add_argument("--tokens", type=int, default=512, help="limit of an attempt")
@@ -391,6 +416,9 @@ def main() -> None:
         print_poses(policy, chosen(POSES), shown, options.temperature, options.show)
     if "blanks" in asked:
         print_solved("Blanks", policy, chosen(BLANKS), tasks, params, options.show)
+    if "conditions" in asked:
+        title = "Blanks under positive words"
+        print_solved(title, policy, chosen(CONDITIONS), tasks, params, options.show)
     questions: dict[str, list[Task]] = {}
     if options.suite:
         items = load_suite(options.suite, options.documents).items

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from alive import __version__
+from alive.cli.bench import bench_command
 from alive.cli.compare import compare_command
 from alive.cli.completion import completion_command
 from alive.cli.doctor import doctor_command
@@ -52,6 +53,7 @@ group.add_command(eval_command)
 group.add_command(solve_command)
 group.add_command(compare_command)
 group.add_command(plan_command)
+group.add_command(bench_command)
 group.add_command(view_command)
 group.add_command(report_command)
 group.add_command(export_command)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from alive.api import Solution
+    from alive.floor import Speeds
     from alive.plan import Plan
 
 _ACCURACY = {
@@ -103,6 +104,26 @@ def plan_table(plan: Plan) -> Table:
     table.add_column(justify="right")
     for label, value in plan.lines():
         table.add_row(label, value)
+    return table
+
+
+def speeds_table(model: str, speeds: Speeds) -> Table:
+    """Shows what a machine does with a model, beside what it could do at most."""
+    machine = speeds.machine
+    share = f"{speeds.parameters:,} parameters, {speeds.trained:,} train, {speeds.dtype}"
+    limits = (
+        f"{machine.device}: float32 {machine.float32 / 1e12:.3g} TFLOP/s, "
+        f"bfloat16 {machine.bfloat16 / 1e12:.3g} TFLOP/s, copies {machine.copy / 1e9:.3g} GB/s"
+    )
+    if speeds.peak:
+        limits += f"; at most {speeds.peak / 1e9:.2f} GB held"
+    table = Table(title=Text(f"{model}: {share}"), caption=Text(limits))
+    for name in ("stage", "tokens/s", "at most", "share, %"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for stage in speeds.stages:
+        table.add_row(
+            stage.name, f"{stage.rate:,.0f}", f"{stage.floor:,.0f}", _percent(stage.share)
+        )
     return table
 
 

@@ -89,6 +89,11 @@ class Continuous:
         self._waiting: deque[tuple[Row, torch.Tensor]] = deque()
         self._held: list[Row | None] = [None] * (self._slots.rows if self._slots else 0)
 
+    def endless(self) -> None:
+        """As ``Decoder``; nothing is being written."""
+        self._stop_ids = (-1,)
+        self.release()
+
     def release(self) -> None:
         """Gives the memory of all slots back; nothing is being written."""
         self._slots, self._held = None, []

@@ -59,6 +59,11 @@ class Decoder:
             model, stop_ids=stop_ids, vocabulary=vocabulary, decode=decode, dtype=dtype
         )
 
+    def endless(self) -> None:
+        """Lets every completion go on to its limit from here on, to be timed."""
+        self._stops = frozenset()
+        self.slots.endless()
+
     @torch.inference_mode()
     def draw(self, asked: Sequence[Asked]) -> list[list[Drawn]]:
         """Draws the rows of requests that fit one batch together; in slots, of any number.

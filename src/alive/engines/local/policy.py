@@ -89,6 +89,10 @@ class LocalPolicy:
         """Completes a prompt; requests that wait at the same time are decoded side by side."""
         return await self._queue.sample(request)
 
+    def endless(self) -> None:
+        """Lets every completion go on to its limit from here on, to be timed."""
+        self._sampler.decoder.endless()
+
     def publish(self) -> None:
         """Brings what the sampler reads up to date with what was learned."""
         if self._sampling is not self.model:

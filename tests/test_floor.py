@@ -1,0 +1,75 @@
+"""The floor of a stage by hand, and what a model reaches of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from alive.config import ModelConfig
+from alive.floor import Machine, Stage, _Sizes, measure_machine, measure_speeds
+
+MACHINE = Machine("a machine", float32=1e9, bfloat16=4e9, copy=1e9)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rows", "tokens"),
+    [
+        ("float32", 1, 250),  # 4 ms to read a million weights, 2 ms of products
+        ("float32", 10, 500),  # 20 ms of products for ten tokens
+        ("bfloat16", 1, 500),  # half the bytes
+        ("bfloat16", 100, 2000),
+    ],
+)
+def test_sampling_reads_the_weights_once_for_all_rows(dtype: str, rows: int, tokens: float) -> None:
+    assert _Sizes(10**6, 10**6).sampled(MACHINE, dtype, rows) == pytest.approx(tokens)
+
+
+@pytest.mark.parametrize(
+    ("trained", "recomputed", "operations"),
+    [(10**6, False, 6), (10**6, True, 8), (10**4, False, 4.02), (10**4, True, 6.02)],
+)
+def test_training_costs_four_to_eight_operations_a_weight(trained, recomputed, operations) -> None:
+    found = _Sizes(10**6, trained).learned(MACHINE, "float32", recomputed=recomputed)
+    assert found == pytest.approx(1e3 / operations)
+
+
+def test_a_share_is_of_the_floor() -> None:
+    assert Stage("training", 30.0, 120.0).share == 0.25
+
+
+def test_a_machine_has_rates() -> None:
+    machine = measure_machine("cpu")
+    assert min(machine.float32, machine.bfloat16, machine.copy) > 1e6
+    assert machine.operations("bfloat16") == machine.bfloat16
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_speeds_of_the_seed(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every completion goes on to its limit, and every token of a record is computed."""
+    from alive.engines.local import LocalPolicy
+
+    drawn, taught = [], []
+    advance, update = LocalPolicy._advance, LocalPolicy.update
+
+    def advanced(self, news):
+        complete = advance(self, news)
+        drawn.extend(len(one.completion_ids) for group in complete.values() for one in group)
+        return complete
+
+    def updated(self, records, rate):
+        taught.append(update(self, records, rate).tokens)
+
+    monkeypatch.setattr(LocalPolicy, "_advance", advanced)
+    monkeypatch.setattr(LocalPolicy, "update", updated)
+    speeds = measure_speeds(
+        ModelConfig(id="seed", lora_rank=rank), rows=(1, 3), new_tokens=5, records=2
+    )
+    assert [stage.name for stage in speeds.stages] == [
+        "sampling, 1 rows",
+        "sampling, 3 rows",
+        "training",
+    ]
+    assert all(0 < stage.share < 2 for stage in speeds.stages)
+    assert drawn == [5] * 6 * 4
+    assert taught == [2 * 128] * 6
+    assert speeds.parameters == 935_040 + (speeds.trained if rank else 0)
+    assert speeds.as_dict()["stages"][0]["share"] == speeds.stages[0].share
