@@ -26,9 +26,9 @@ from typing import Any
 import torch
 
 from alive.config import ModelConfig
+from alive.engines.floor import measure_machine, measure_speeds
 from alive.engines.local import LocalPolicy, load_policy
 from alive.engines.local.layout import Layout
-from alive.floor import measure_machine, measure_speeds
 from alive.protocols import Request, SamplingParams
 
 PARTS = ("tests", "floor", "sampler", "engine", "steps")

@@ -41,7 +41,7 @@ def bench_command(model: str, lora_rank: int, rows: tuple[int, ...], file: Path 
 
     from alive.cli.tables import speeds_table
     from alive.config import ModelConfig
-    from alive.floor import measure_speeds
+    from alive.engines.floor import measure_speeds
     from alive.store.atomic import write_json
 
     gpu = torch.cuda.is_available()

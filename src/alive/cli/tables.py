@@ -11,7 +11,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from alive.api import Solution
-    from alive.floor import Speeds
+    from alive.engines.floor import Speeds
     from alive.plan import Plan
 
 _ACCURACY = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alive.config import ModelConfig
-from alive.floor import Machine, Stage, _Sizes, measure_machine, measure_speeds
+from alive.engines.floor import Machine, Stage, _Sizes, measure_machine, measure_speeds
 
 MACHINE = Machine("a machine", float32=1e9, bfloat16=4e9, copy=1e9)
 
