@@ -36,7 +36,6 @@ def bench_command(model: str, lora_rank: int, rows: tuple[int, ...], file: Path 
     The floor is what the machine's arithmetic and memory allow. MODEL is 'seed', 'smollm2', a
     folder or a hub id. A model that does not fit this machine's memory ends it; see `alive plan`.
     """
-    import torch
     from rich.console import Console
 
     from alive.cli.tables import speeds_table
@@ -44,13 +43,7 @@ def bench_command(model: str, lora_rank: int, rows: tuple[int, ...], file: Path 
     from alive.engines.floor import measure_speeds
     from alive.store.atomic import write_json
 
-    gpu = torch.cuda.is_available()
-    speeds = measure_speeds(
-        ModelConfig(id=model, lora_rank=lora_rank),
-        rows=rows or ((64, 256, 512) if gpu else (16, 64)),
-        new_tokens=128 if gpu else 32,
-        records=128 if gpu else 4,
-    )
+    speeds = measure_speeds(ModelConfig(id=model, lora_rank=lora_rank), rows=rows)
     Console().print(speeds_table(model, speeds))
     if file is not None:
         write_json(file, speeds.as_dict())

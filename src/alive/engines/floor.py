@@ -21,8 +21,8 @@ from alive.types import Prompt, TrainingRecord
 
 __all__ = ["Machine", "Speeds", "Stage", "measure_machine", "measure_speeds"]
 
-PROMPT, WIDTH = 128, 256
-"""Tokens of a prompt that is completed, and of a record that is trained on."""
+PROMPT, WIDTH, PASS = 128, 256, 32_768
+"""Tokens of a prompt that is completed, of a record that is trained on, and of a training pass."""
 
 _REPEATS = 5
 
@@ -118,26 +118,28 @@ def measure_machine(device: str) -> Machine:
 def measure_speeds(
     model: ModelConfig,
     *,
-    rows: Sequence[int],
-    new_tokens: int,
-    records: int,
-    pass_tokens: int = 0,
+    rows: Sequence[int] = (),
+    new_tokens: int = 0,
+    records: int = 0,
 ) -> Speeds:
     """Loads a model, and times its sampling and its training; the weights are thrown away.
 
     Args:
         model: Which, and whether adapters train.
-        rows: How many completions are drawn at a time.
-        new_tokens: Of a completion, all of which go on to their limit.
-        records: How many are trained on, of ``WIDTH`` tokens; no two begin alike.
-        pass_tokens: Of a training pass; 0 is the most a run would take.
+        rows: How many completions are drawn at a time; none: what suits the device.
+        new_tokens: Of a completion, all of which go on to their limit; 0: what suits the device.
+        records: How many are trained on, of ``WIDTH`` tokens, no two of which begin alike, in
+            passes as wide as a GPU takes; 0: what suits the device.
 
     Raises:
         ModelError: The model cannot be used.
     """
     from alive.engines.local import load_policy
 
-    policy, _ = load_policy(model, LearnConfig(micro_batch_tokens=pass_tokens))
+    policy, _ = load_policy(model, LearnConfig(micro_batch_tokens=PASS))
+    gpu = policy.model.device.type == "cuda"
+    rows = rows or ((64, 256, 512) if gpu else (16, 64))
+    new_tokens, records = new_tokens or (128 if gpu else 32), records or (128 if gpu else 4)
     device, dtype = policy.model.device.type, policy.choices["dtype"]
     machine = measure_machine(device)
     sizes = _Sizes.of(policy.model)
