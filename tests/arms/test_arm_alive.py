@@ -19,6 +19,7 @@ from alive.types import (
     Task,
     Trained,
 )
+from alive.verify import extract_answer
 
 DOCUMENT = Document("doc", "Ann has 3 pens and buys 4 more. Now she has 7.", "here", "maths")
 PASSAGE = "Ann has 3 pens and buys 4 more. Now she has \\mask{}."
@@ -58,7 +59,7 @@ class Board:
         attempts, reviews = [], []
         for index, (text, correct, review) in enumerate(tries):
             rollout = wrote(self.renderer, prompt, text)
-            attempts.append(Attempt(name, index, rollout, None, correct))
+            attempts.append(Attempt(name, index, rollout, extract_answer(text), correct))
             reviews.append(self._review(task, index, **review))
         self.tasks.append(task)
         self.attempts.append(tuple(attempts))
@@ -330,6 +331,8 @@ def test_a_critique_teaches_where_the_attempt_was_corrected(renderer) -> None:
     task = board.add(*tries, (GOOD, True, {"verdict": True, "own": True}))
     assert [one.attempt_index for one in of(board.records()[0], "review")] == [0, 1, 2, 3]
     board.revise(task, 0, BAD, False)
+    # Whoever can correct nothing yet still hears what is wrong.
+    assert [one.attempt_index for one in of(board.records()[0], "review")] == [0, 1, 2, 3]
     board.revise(task, 1, GOOD, True)
     made = of(board.records()[0], "review")
     assert [(one.attempt_index, one.weight) for one in made] == [(1, 1.0), (3, 1.0)]
@@ -437,6 +440,8 @@ def test_a_wrong_attempt_is_distilled_under_its_honest_review_alone(renderer) ->
     board = Board(renderer)
     states = {"verdict": False, "text": SAYS_WRONG + "\nit is 7"}
     board.add(HONEST_WRONG, HONEST_RIGHT, (BAD, False, {"verdict": True}), (BAD, False, states))
+    endless = "3+4=8\nso it is"  # no answer: nothing to follow
+    board.add((endless, False, {"verdict": False}))
     made, outcomes = board.records(LearnConfig(distil_weight=1.0), conditioned=False)
     [distilled] = [record for record in made if record.loss == "distil"]
     assert distilled.role == "solve"

@@ -155,9 +155,11 @@ class _Learned:
         """The plain prompt follows, token by token, what is written after the attempt's review.
 
         The attempt is where the policy went without help; under the review its own distribution
-        moves away from the error, and that is what is learned (docs/algorithm.md).
+        moves away from the error, and that is what is learned (docs/algorithm.md). Of an attempt
+        that ran on without an answer nothing is: who follows it word for word runs on as well.
         """
-        if not (self.learn.distil_weight and may_guide(review, self.task.span)):
+        guided = attempt.answer is not None and may_guide(review, self.task.span)
+        if not (self.learn.distil_weight and guided):
             return []
         informed = self.renderer.revise(self.task.passage, attempt.rollout.text, review.text)
         record = _record(self.task, attempt, self.plain, 1.0)
@@ -224,7 +226,8 @@ def _review_records(
     Attempts that share one review (identical completions) make one record. Half of the reviews
     stand there up to a step already. Who knows that an attempt is wrong blames some step or other:
     of the policy's own critiques of wrong attempts those teach after which the attempt was
-    corrected (docs/LOG.md, 21).
+    corrected (docs/LOG.md, 21). Where none was, all do: else a policy that cannot correct itself
+    yet would never hear that an attempt was wrong.
     """
     corrected = {(r.task_id, r.index) for r in episode.revisions if r.correct}
     kept: dict[tuple[str, str], tuple[Task, Attempt, Review]] = {}
@@ -232,7 +235,7 @@ def _review_records(
         episode.tasks, episode.attempts, episode.reviews, strict=True
     ):
         for attempt, review in zip(attempts, reviews, strict=True):
-            own = review.rollout is not None and bool(episode.revisions)
+            own = review.rollout is not None and bool(corrected)
             if (
                 own
                 and not privileged_too
