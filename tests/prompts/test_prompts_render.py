@@ -85,7 +85,7 @@ def test_seed_completion_ends_with_the_end_token(seed_renderer):
 
 def test_chat_prompt_is_a_users_message(chat_renderer, chat_tokenizer):
     text = chat_tokenizer.decode(chat_renderer.solve(f"a {MASK} b", "good").ids)
-    assert "<|im_start|>user\n<EF>good</EF>\n" in text
+    assert "<|im_start|>user\nFeedback on your answer will be: good\n\n" in text
     assert "\na ____ b\n" in text and r"\boxed{}" in text
     assert text.endswith("<|im_end|>\n<|im_start|>assistant\n")
 
@@ -93,7 +93,7 @@ def test_chat_prompt_is_a_users_message(chat_renderer, chat_tokenizer):
 def test_a_question_is_asked_as_one(chat_renderer, plain_renderer, seed_renderer):
     """And a text with a blank is not; the seed knows no questions."""
     shown = chat_renderer.show(chat_renderer.solve("How many are 2 + 3?", "good").ids)
-    frame = "<EF>good</EF>\nHow many are 2 + 3?\n\n"
+    frame = "Feedback on your answer will be: good\n\nHow many are 2 + 3?\n\n"
     assert f"user\n{frame}" in shown and "____" not in shown and "text" not in shown
     shown = plain_renderer.show(plain_renderer.solve("How many are 2 + 3?", None).ids)
     assert shown.endswith("Question:\nHow many are 2 + 3?\n\nAnswer:")
@@ -224,12 +224,14 @@ def test_no_text_in_any_placeholder_makes_a_control_token(
 
 @given(words=HOSTILE)
 def test_condition_words_cannot_close_the_condition(seed_renderer, chat_renderer, words):
-    for renderer in (seed_renderer, chat_renderer):
-        plain = renderer._tokenizer.decode(renderer.solve("p", words).ids)
-        assert plain.lower().count("<ef>") == plain.lower().count("</ef>") == 1
-        _, _, rest = plain.partition("<EF>")
-        said = rest.partition("</EF>")[0]
-        assert "\n" not in said
+    plain = seed_renderer._tokenizer.decode(seed_renderer.solve("p", words).ids)
+    assert plain.lower().count("<ef>") == plain.lower().count("</ef>") == 1
+    _, _, rest = plain.partition("<EF>")
+    assert "\n" not in rest.partition("</EF>")[0]
+    # A chat model's condition is a line: what ends it cannot be said in it.
+    plain = chat_renderer._tokenizer.decode(chat_renderer.solve("p", words).ids)
+    _, _, rest = plain.partition("Feedback on your answer will be: ")
+    assert rest.partition("\n")[2].startswith("\nWhat belongs in place of ____")
 
 
 @given(text=HOSTILE)
