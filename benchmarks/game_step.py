@@ -12,11 +12,12 @@ import argparse
 import statistics
 from itertools import islice
 
-from timing import matmul_rate, now
+from timing import now
 
 from alive import aio, arms
 from alive.config import Config
 from alive.corpus import open_corpus
+from alive.engines.floor import measure_machine
 from alive.engines.local import LocalPolicy, load_policy
 from alive.engines.probe import usable_cpus
 from alive.game import Played, play_all
@@ -76,7 +77,7 @@ def main() -> None:
         stats = policy.update(records, 0.0)
         learned.append(now()[0] - began)
     weights = sum(weight.numel() for weight in policy.model.parameters())
-    rate = matmul_rate()
+    rate = measure_machine("cpu").float32
     one, other, learning = map(statistics.median, (together, apart, learned[1:]))
     sampling = 2 * weights * drawn / options.steps / rate
     print(f"{weights:,} weights, {threads} threads, {options.steps} steps a side")

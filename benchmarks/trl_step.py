@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from timing import matmul_rate, now
+from timing import now
 
 GROUP, PROMPT_TOKENS, VOCABULARY = 16, 16, 512
 
@@ -276,6 +276,7 @@ def main() -> None:
 
     import torch
 
+    from alive.engines.floor import measure_machine
     from alive.engines.probe import usable_cpus
     from alive.engines.shape import read_shape
 
@@ -288,7 +289,8 @@ def main() -> None:
         task = Task(
             folder, options.steps, options.prompts, options.tokens, threads, gpu, options.paged
         )
-        rate = matmul_rate("cuda" if gpu else "cpu")
+        machine = measure_machine("cuda" if gpu else "cpu")
+        rate = machine.operations("bfloat16" if gpu else "float32")
         trl, alive = race(task)
     where = torch.cuda.get_device_name() if gpu else f"{threads} threads"
     print(f"{parameters:,} parameters, {where}, {options.steps} steps")
