@@ -19,7 +19,6 @@ __all__ = [
     "free_bytes",
     "give_back_freed",
     "most_used",
-    "mostly_free",
 ]
 
 _M_MMAP_THRESHOLD = -3
@@ -38,11 +37,6 @@ def free_bytes(device: str) -> int:
         if text != "max":
             available = min(available, max(int(text) - int(used.read_text()), 0))
     return available
-
-
-def mostly_free(device: str) -> bool:
-    """Whether more than half of a GPU's memory can be had now; a CPU's is never said to be."""
-    return device == "cuda" and 2 * free_bytes(device) > int(torch.cuda.mem_get_info()[1])
 
 
 def decode_budget(device: str, free: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -73,6 +74,7 @@ class LocalPolicy:
         self._tokenizer, self._base = tokenizer, base
         self._precision = Precision(dtype, model.device.type)
         self.usage = Usage()
+        self._needed = math.inf  # bytes that an update takes, where they are known
         self._sampling = self._sampling_model()
         self._sampler = LocalSampler(self._sampling, renderer, len(tokenizer), self._precision)
         self._queue = RequestQueue(self._advance, self._sampler.drop)
@@ -107,7 +109,7 @@ class LocalPolicy:
         if self.learn is None or self._optimiser is None:
             raise ValueError("this policy was loaded for sampling only")
         started = time.perf_counter()
-        self._sampler.make_room()
+        self._sampler.make_room(self._needed)
         again = self.choices["recomputes"]
         recomputing = recomputed(self.model) if again else nullcontext()
         with recomputing, self._precision.sound_gradients():
@@ -208,11 +210,14 @@ class LocalPolicy:
         free = free_bytes(device)
         if self.learn is None:
             return {"budget": decode_budget(device, free), "recomputes": False}
-        free -= 12 * sum(weight.numel() for _, weight in self._trainable())
+        moments = 12 * sum(weight.numel() for _, weight in self._trainable())
+        free -= moments
         recomputes = self.learn.checkpointing == "on"
-        if self.learn.checkpointing == "auto" and can_recompute(self.model):
-            kept = activation_bytes(self.model, self._precision.autocast())
-            recomputes = kept * self.learn.pass_tokens > free / 2
+        if not recomputes and can_recompute(self.model):
+            kept = self.learn.pass_tokens * activation_bytes(self.model, self._precision.autocast())
+            # Half as much again for logits, and for what the allocator cannot use.
+            self._needed = moments + 1.5 * kept
+            recomputes = self.learn.checkpointing == "auto" and kept > free / 2
         return {"budget": decode_budget(device, free), "recomputes": recomputes}
 
     @property

@@ -11,7 +11,7 @@ from alive.engines.local.batches import cut, row_size
 from alive.engines.local.decode import Decoder
 from alive.engines.local.layout import Layout, choose_layout, probe_cache
 from alive.engines.local.rows import Asked, Drawn
-from alive.engines.memory import mostly_free
+from alive.engines.memory import free_bytes
 from alive.engines.precision import Precision
 from alive.engines.refusals import max_positions
 from alive.prompts import Renderer
@@ -102,12 +102,16 @@ class LocalSampler:
         self._begun = {}
         self._slots.drop()
 
-    def make_room(self) -> None:
-        """Gives the memory of slots back where that of training would be short without.
+    def make_room(self, needed: float) -> None:
+        """Gives the memory of slots back where training would be short of it.
 
         Slots that stay keep their graphs, which take longer to make than to use for a step.
+
+        Args:
+            needed: Bytes that training takes.
         """
-        if not mostly_free(self.decoder.model.device.type):
+        device = self.decoder.model.device.type
+        if device != "cuda" or free_bytes(device) < needed:
             self._slots.release()
 
     def _in_batches(self, asked: Mapping[int, Asked]) -> dict[int, list[Drawn]]:
