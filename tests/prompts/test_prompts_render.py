@@ -231,7 +231,7 @@ def test_condition_words_cannot_close_the_condition(seed_renderer, chat_renderer
     # A chat model's condition is a line: what ends it cannot be said in it.
     plain = chat_renderer._tokenizer.decode(chat_renderer.solve("p", words).ids)
     _, _, rest = plain.partition("Feedback on your answer will be: ")
-    assert rest.partition("\n")[2].startswith("\nWhat belongs in place of ____")
+    assert rest.partition("\n")[2].startswith("\np\n\nPlease reason step by step")
 
 
 @given(text=HOSTILE)

@@ -249,7 +249,7 @@ def fitted(
 
 def test_memory_is_saved_the_mildest_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning.shutil, "disk_usage", lambda path: Disk(10**13))
-    assert fitted(monkeypatch, SMALL, 1e12, True) == ("auto", 0, 8192)
+    assert fitted(monkeypatch, SMALL, 1e12, True) == ("auto", 0, 32_768)
     # A CPU has little time for all weights of a model this large, whatever its memory.
     assert fitted(monkeypatch, SMALL, 1e12, False) == ("auto", 16, 1024)
     monkeypatch.setattr(starter.importlib.util, "find_spec", lambda name: None)
