@@ -257,8 +257,8 @@ def test_memory_is_saved_the_mildest_way(monkeypatch: pytest.MonkeyPatch) -> Non
     # 135 million float32 weights with gradients and moments take 2.2 GB, with adapters 0.6.
     assert fitted(monkeypatch, SMALL, 2.5e9, False) == ("auto", 16, 1024)
     # 7.6 billion take 122 GB, and 15 for the copy that the sampler reads.
-    assert fitted(monkeypatch, LARGE, 180e9, True) == ("auto", 0, 8192)
-    assert fitted(monkeypatch, LARGE, 78e9, True) == ("auto", 16, 8192)
+    assert fitted(monkeypatch, LARGE, 180e9, True) == ("auto", 0, 32_768)
+    assert fitted(monkeypatch, LARGE, 78e9, True) == ("auto", 16, 32_768)
     with pytest.raises(UserError, match=r"whatever is set.*take a smaller model"):
         fitted(monkeypatch, LARGE, 10e9, True)
 
