@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alive.config import ModelConfig
+from alive.engines import floor
 from alive.engines.floor import Machine, Stage, _Sizes, measure_machine, measure_speeds
 
 MACHINE = Machine("a machine", float32=1e9, bfloat16=4e9, copy=1e9)
@@ -36,12 +37,36 @@ def test_a_share_is_of_the_floor() -> None:
     assert Stage("training", 30.0, 120.0).share == 0.25
 
 
-def test_a_machine_has_rates() -> None:
+@pytest.fixture
+def half_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is done once, and takes half a second."""
+
+    def seconds(call, device: str) -> float:
+        assert device == "cpu"
+        call()
+        return 0.5
+
+    monkeypatch.setattr(floor, "_seconds", seconds)
+
+
+@pytest.mark.usefixtures("half_a_second")
+def test_a_machines_rates_by_hand() -> None:
     machine = measure_machine("cpu")
-    assert min(machine.float32, machine.bfloat16, machine.copy) > 1e6
-    assert machine.operations("bfloat16") == machine.bfloat16
+    assert machine.float32 == machine.bfloat16 == 2 * 1024**3 / 0.5
+    assert machine.copy == 2 * 4 * 2**24 / 0.5
+    assert MACHINE.operations("bfloat16") == 4e9
+    assert MACHINE.operations("float32") == 1e9
 
 
+def test_the_median_of_five_calls_after_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0.0, 90.0, 0.0, 1.0, 0.0, 5.0, 0.0, 2.0, 0.0, 9.0, 0.0, 4.0])
+    monkeypatch.setattr(floor.time, "perf_counter", lambda: next(ticks))
+    called: list[int] = []
+    assert floor._seconds(lambda: called.append(1), "cpu") == 4.0
+    assert len(called) == 6
+
+
+@pytest.mark.usefixtures("half_a_second")
 @pytest.mark.parametrize("rank", [0, 2])
 def test_speeds_of_the_seed(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every completion goes on to its limit, and every token of a record is computed."""
@@ -68,8 +93,8 @@ def test_speeds_of_the_seed(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
         "sampling, 3 rows",
         "training",
     ]
-    assert all(0 < stage.share < 2 for stage in speeds.stages)
-    assert drawn == [5] * 6 * 4
-    assert taught == [2 * 128] * 6
+    assert [stage.rate for stage in speeds.stages] == [5 / 0.5, 15 / 0.5, 2 * 256 / 0.5]
+    assert drawn == [5] * 4
+    assert taught == [2 * 128]
     assert speeds.parameters == 935_040 + (speeds.trained if rank else 0)
     assert speeds.as_dict()["stages"][0]["share"] == speeds.stages[0].share

@@ -13,13 +13,7 @@ import torch
 
 from alive.learn.head import decoder_of
 
-__all__ = [
-    "activation_bytes",
-    "decode_budget",
-    "free_bytes",
-    "give_back_freed",
-    "most_used",
-]
+__all__ = ["activation_bytes", "decode_budget", "free_bytes", "give_back_freed", "most_used"]
 
 _M_MMAP_THRESHOLD = -3
 """Of ``mallopt``: <malloc.h> of glibc."""
