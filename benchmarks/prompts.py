@@ -70,6 +70,11 @@ $passage
 
 Please reason step by step, and put your final answer within \\boxed{}. If it cannot be \
 worked out, put your best guess there."""
+FEW = """${condition}What belongs in place of $blank in this text?
+
+$passage
+
+Please reason in a few short steps, and put your final answer within \\boxed{}."""
 REVIEWED = """Task (a question, or a text in which $blank stands for a missing piece):
 $passage
 
@@ -155,6 +160,8 @@ BLANKS = {
     "shipped, system message": Variant({"system.txt": SYSTEM}),
     "shipped, [BLANK]": Variant(blank="[BLANK]"),
     "brief": Variant({"solve.txt": BRIEF}),
+    "brief, text before": Variant({"solve.txt": BRIEF}, context="before"),
+    "few steps, text before": Variant({"solve.txt": FEW}, context="before"),
     "earlier": Variant({"solve.txt": EARLIER, "system.txt": SYSTEM}, "\\mask{}"),
     "no chat template": Variant(plain=True),
 }

@@ -64,6 +64,24 @@ def test_memory_in_bfloat16_by_hand(roomy: None) -> None:
     assert plan.memory["sampler's copy"] == 2 * 384
 
 
+def test_memory_of_packed_matrices_by_hand(roomy: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where a matrix is worth it, and where there would be no copy anyway."""
+    monkeypatch.setattr("alive.engines.packing.can_pack", lambda: True)
+
+    def copied(dtype: str, rank: int) -> int:
+        model = ModelConfig(id="somebody/model", dtype=dtype, lora_rank=rank)
+        return make_plan(Config(model=model, game=GAME), TINY).memory["sampler's copy"]
+
+    assert copied("float32", 0) == 0
+    monkeypatch.setattr("alive.engines.packing.LEAST", 1)
+    # All but the embedding are matrices, 960 numbers.
+    assert copied("float32", 0) == copied("float32", 3) == 4 * 960
+    assert copied("bfloat16", 0) == 2 * 960
+    assert copied("bfloat16", 3) == 2 * 960 + 2 * 384
+    monkeypatch.setattr("alive.engines.memory.worth_packing", lambda *_: False)
+    assert copied("float32", 0) == 0
+
+
 def test_tokens_by_hand(roomy: None) -> None:
     plan = make_plan(Config(game=GAME), TINY)
     sampled = 2 * 16 + 6 * (512 + 256) + 2 * 512

@@ -73,8 +73,9 @@ def trained_parameters(config: Config, shape: ModelShape) -> int:
 
 def memory_of(config: Config, shape: ModelShape) -> Footprint:
     """Bytes by part, on the device that a policy would be loaded on."""
-    from alive.engines.footprint import activation_bytes_of, footprint
-    from alive.engines.memory import decode_budget
+    from alive.engines.footprint import activation_bytes_of, footprint, packed_bytes
+    from alive.engines.memory import decode_budget, worth_packing
+    from alive.engines.packing import can_pack
     from alive.engines.shape import free_gpu_memory
     from alive.learn.head import slice_bytes
 
@@ -91,9 +92,12 @@ def memory_of(config: Config, shape: ModelShape) -> Footprint:
     recomputes = learn.checkpointing == "on" or (
         learn.checkpointing == "auto" and activation * learn.pass_tokens > free / 2
     )
+    rank = config.model.lora_rank
+    weights = (2 if rank and compute == "bfloat16" else 4) * shape.parameters
+    packs = can_pack() and worth_packing(packed_bytes(shape, rank, compute), free - weights)
     return footprint(
         shape,
-        rank=config.model.lora_rank,
+        rank=rank,
         compute=compute,
         pass_tokens=tokens,
         activation=activation,
@@ -101,6 +105,7 @@ def memory_of(config: Config, shape: ModelShape) -> Footprint:
         slice_bytes=slice_bytes(device),
         cache=min(attempts * row, decode_budget(device, free)),
         on_gpu=on_gpu,
+        packs=packs and not on_gpu,
         follower=bool(learn.distil_weight)
         and learn.distil_follow < 1
         and not (config.model.lora_rank and not learn.distil_follow),

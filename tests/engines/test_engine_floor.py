@@ -66,6 +66,14 @@ def test_the_median_of_five_calls_after_one(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(called) == 6
 
 
+def test_what_takes_long_is_timed_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0.0, 90.0, 0.0, 40.0, 0.0, 20.0])
+    monkeypatch.setattr(floor.time, "perf_counter", lambda: next(ticks))
+    called: list[int] = []
+    assert floor._seconds(lambda: called.append(1), "cpu") == 30.0
+    assert len(called) == 3
+
+
 @pytest.mark.usefixtures("half_a_second")
 @pytest.mark.parametrize("rank", [0, 2])
 def test_speeds_of_the_seed(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,9 +93,16 @@ def test_speeds_of_the_seed(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(LocalPolicy, "_advance", advanced)
     monkeypatch.setattr(LocalPolicy, "update", updated)
+    begun: list[str] = []
     speeds = measure_speeds(
-        ModelConfig(id="seed", lora_rank=rank), rows=(1, 3), new_tokens=5, records=2
+        ModelConfig(id="seed", lora_rank=rank),
+        rows=(1, 3),
+        new_tokens=5,
+        records=2,
+        begins=begun.append,
     )
+    assert begun[:2] == ["loading the model", "the machine"]
+    assert begun[2:] == [stage.name for stage in speeds.stages]
     assert [stage.name for stage in speeds.stages] == [
         "sampling, 1 rows",
         "sampling, 3 rows",

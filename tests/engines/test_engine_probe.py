@@ -27,7 +27,7 @@ def test_bfloat16_has_to_win_clearly(monkeypatch, device, bfloat16_seconds, chos
     asked = []
 
     def seconds(dtype, *where):
-        asked.append(where)
+        asked.append(where[:3])
         return times[dtype]
 
     monkeypatch.setattr(probe, "_matmul_seconds", seconds)
@@ -45,7 +45,23 @@ def test_it_is_measured_once(monkeypatch):
     monkeypatch.setattr(probe, "_matmul_seconds", lambda *where: asked.append(where) or 1.0)
     for _ in range(3):
         assert probe.choose_compute("cpu", 896, 4864) == "float32"
-    assert len(asked) == 2
+    assert len(asked) == 2 * probe._ROUNDS
+
+
+def test_noise_that_meets_one_type_once_decides_nothing(monkeypatch):
+    times = {torch.float32: [1.0] * 6, torch.bfloat16: [3.0, 2.0, 0.4, 3.0, 3.0, 3.0]}
+    monkeypatch.setattr(probe, "_matmul_seconds", lambda dtype, *_: times[dtype].pop(0))
+    assert probe.choose_compute("cpu", 896, 4864) == "bfloat16"
+
+
+def test_a_type_without_units_is_given_up_at_once(monkeypatch):
+    asked = []
+    times = {torch.float32: 1.0, torch.bfloat16: 400.0}
+    monkeypatch.setattr(
+        probe, "_matmul_seconds", lambda dtype, *_: asked.append(dtype) or times[dtype]
+    )
+    assert probe.choose_compute("cpu", 896, 4864) == "float32"
+    assert asked == [torch.float32, torch.bfloat16]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

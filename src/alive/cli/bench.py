@@ -43,7 +43,12 @@ def bench_command(model: str, lora_rank: int, rows: tuple[int, ...], file: Path 
     from alive.engines.floor import measure_speeds
     from alive.store.atomic import write_json
 
-    speeds = measure_speeds(ModelConfig(id=model, lora_rank=lora_rank), rows=rows)
+    with Console(stderr=True).status("") as status:
+        speeds = measure_speeds(
+            ModelConfig(id=model, lora_rank=lora_rank),
+            rows=rows,
+            begins=lambda stage: status.update(f"measuring: {stage}"),
+        )
     Console().print(speeds_table(model, speeds))
     if file is not None:
         write_json(file, speeds.as_dict())

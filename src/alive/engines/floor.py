@@ -24,7 +24,8 @@ __all__ = ["Machine", "Speeds", "Stage", "measure_machine", "measure_speeds"]
 PROMPT, WIDTH, PASS = 128, 256, 32_768
 """Tokens of a prompt that is completed, of a record that is trained on, and of a training pass."""
 
-_REPEATS = 5
+_REPEATS, _ENOUGH = 5, 60.0
+"""How often a stage is timed; after so many seconds it is not timed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Stage:
 
     Attributes:
         name: What is done.
-        rate: Tokens a second, the median of five.
+        rate: Tokens a second, the median of up to five.
         floor: Tokens a second that the machine's rates allow.
     """
 
@@ -121,6 +122,7 @@ def measure_speeds(
     rows: Sequence[int] = (),
     new_tokens: int = 0,
     records: int = 0,
+    begins: Callable[[str], None] = lambda stage: None,
 ) -> Speeds:
     """Loads a model, and times its sampling and its training; the weights are thrown away.
 
@@ -130,27 +132,32 @@ def measure_speeds(
         new_tokens: Of a completion, all of which go on to their limit; 0: what suits the device.
         records: How many are trained on, of ``WIDTH`` tokens, no two of which begin alike, in
             passes as wide as a GPU takes; 0: what suits the device.
+        begins: Hears what is done next.
 
     Raises:
         ModelError: The model cannot be used.
     """
     from alive.engines.local import load_policy
 
+    begins("loading the model")
     policy, _ = load_policy(model, LearnConfig(micro_batch_tokens=PASS))
     gpu = policy.model.device.type == "cuda"
     rows = rows or ((64, 256, 512) if gpu else (16, 64))
     new_tokens, records = new_tokens or (128 if gpu else 32), records or (128 if gpu else 4)
     device, dtype = policy.model.device.type, policy.choices["dtype"]
+    begins("the machine")
     machine = measure_machine(device)
     sizes = _Sizes.of(policy.model)
     policy.endless()
     ids = tuple(5 + at % 90 for at in range(WIDTH))
     stages = []
     for count in rows:
+        begins(f"sampling, {count} rows")
         request = Request(Prompt("solve", ids[:PROMPT]), count, SamplingParams(new_tokens), count)
         seconds = _seconds(partial(_complete, policy, request), device)
         floor = sizes.sampled(machine, dtype, count)
         stages.append(Stage(f"sampling, {count} rows", count * new_tokens / seconds, floor))
+    begins("training")
     taught = [
         TrainingRecord("solve", (5 + at, *ids[1:PROMPT]), ids[PROMPT:], 1.0, "floor")
         for at in range(records)
@@ -195,11 +202,11 @@ def _complete(policy: Sampler, request: Request) -> None:
 
 
 def _seconds(call: Callable[[], Any], device: str) -> float:
-    """The median of five calls after one that warms up."""
+    """The median of five calls after one that warms up; of fewer where they take long."""
     import torch
 
-    taken = []
-    for _ in range(1 + _REPEATS):
+    taken: list[float] = []
+    while len(taken) <= _REPEATS and sum(taken[1:]) < _ENOUGH:
         started = time.perf_counter()
         call()
         if device == "cuda":

@@ -9,7 +9,7 @@ from typing import Any
 from alive.config import ComputeType
 from alive.engines.shape import ModelShape
 
-__all__ = ["Footprint", "activation_bytes_of", "footprint"]
+__all__ = ["Footprint", "activation_bytes_of", "footprint", "packed_bytes"]
 
 RUNTIME = 430_000_000
 """Bytes of a process that has imported torch, transformers and pyarrow and holds no model."""
@@ -54,6 +54,7 @@ def footprint(
     slice_bytes: int,
     cache: int,
     on_gpu: bool,
+    packs: bool = False,
     follower: bool = False,
 ) -> Footprint:
     """Adds up what the engine and the learner hold.
@@ -68,6 +69,7 @@ def footprint(
         slice_bytes: Float32 logits that the loss computes at a time.
         cache: Bytes of the largest batch of completions.
         on_gpu: Whether the device's memory is counted, or that of the process.
+        packs: Whether the sampler's matrices are packed.
         follower: Whether a teacher holds weights of its own.
     """
     low = compute == "bfloat16"
@@ -75,7 +77,8 @@ def footprint(
     matrices = shape.parameters - embedding  # the head is among them where it is a matrix apart
     trained = shape.lora_parameters(rank) if rank else shape.parameters
     base = 2 if rank and low else 4
-    copied = trained if rank else matrices + (embedding if shape.tied else 0)
+    copied = trained if rank else shape.read_matrices
+    copies = (2 * copied if low else 0) + (packed_bytes(shape, rank, compute) if packs else 0)
     inputs = shape.layers * shape.hidden * (2 if rank and low else 4)
     kept = activation
     if recomputes:  # the inputs of all layers, and one layer whole
@@ -83,7 +86,7 @@ def footprint(
     held = {
         "weights": base * shape.parameters + (4 * trained if rank else 0),
         "Adam": 8 * trained,
-        "sampler's copy": 2 * copied if low else 0,
+        "sampler's copy": copies,
         **({"teacher": 4 * trained} if follower else {}),
         "runtime": 0 if on_gpu else RUNTIME + (PEFT if rank else 0),
     }
@@ -96,6 +99,15 @@ def footprint(
         + (0 if rank else (6 if low else 4) * embedding),
     }
     return Footprint(held, learning, {"cache and logits of completions": cache})
+
+
+def packed_bytes(shape: ModelShape, rank: int, compute: ComputeType) -> int:
+    """Bytes that packing the sampler's matrices adds (see ``engines.packing``)."""
+    from alive.engines.packing import LEAST
+
+    if shape.hidden * shape.intermediate < LEAST or (compute == "bfloat16" and not rank):
+        return 0  # none is worth it, or all are copied anyway
+    return (2 if compute == "bfloat16" else 4) * shape.read_matrices
 
 
 def activation_bytes_of(id: str, shape: ModelShape, rank: int, compute: ComputeType) -> float:

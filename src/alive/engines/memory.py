@@ -13,7 +13,14 @@ import torch
 
 from alive.learn.head import decoder_of
 
-__all__ = ["activation_bytes", "decode_budget", "free_bytes", "give_back_freed", "most_used"]
+__all__ = [
+    "activation_bytes",
+    "decode_budget",
+    "free_bytes",
+    "give_back_freed",
+    "most_used",
+    "worth_packing",
+]
 
 _M_MMAP_THRESHOLD = -3
 """Of ``mallopt``: <malloc.h> of glibc."""
@@ -44,6 +51,11 @@ def decode_budget(device: str, free: int) -> int:
     if device == "cpu":
         most = min(most, psutil.virtual_memory().total // 8)
     return 1 << max(26, max(most, 0).bit_length() - 1)
+
+
+def worth_packing(added: int, free: int) -> bool:
+    """Whether packed copies of matrices may take what they add: a quarter of what is free."""
+    return added <= free // 4
 
 
 def most_used(device: str) -> int:

@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers.pytorch_utils import Conv1D
 
 from alive.config import ComputeType
+from alive.engines.packing import PackedLinear, pack
 
 __all__ = ["Precision", "refresh", "sampling_copy"]
 
@@ -58,18 +59,25 @@ class Precision:
         return self.compute == "bfloat16"
 
 
-def sampling_copy(model: Any) -> Any:
-    """Returns a model of the same modules whose matrices are bfloat16 copies.
+def sampling_copy(model: Any, dtype: torch.dtype = torch.bfloat16, *, packs: bool = False) -> Any:
+    """Returns a model of the same modules, whose matrices are copies to compute with.
 
-    Everything else (embeddings, norms, buffers, what is bfloat16 already) is the model's own and
-    costs no memory. Tied embeddings stay float32 where they embed; the head gets a copy.
+    Everything else (embeddings, norms, buffers, what has the type already) is the model's own and
+    costs no memory. Tied embeddings stay as they are where they embed; the head gets a copy.
+
+    Args:
+        model: What trains.
+        dtype: What is computed in.
+        packs: Whether matrices that are worth it are packed, on a CPU.
     """
     shared = [*model.parameters(), *model.buffers()]
     twin = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+    if packs:
+        pack(twin, dtype)
     for _, copied in _pairs(model, twin):
         for name, tensor in copied.named_parameters(recurse=False):
-            if tensor.dtype == torch.float32:
-                low = tensor.detach().to(torch.bfloat16)
+            if tensor.dtype == torch.float32 != dtype:
+                low = tensor.detach().to(dtype)
                 setattr(copied, name, torch.nn.Parameter(low, requires_grad=False))
     return twin
 
@@ -78,6 +86,10 @@ def sampling_copy(model: Any) -> Any:
 def refresh(model: Any, twin: Any) -> None:
     """Brings the matrices of a sampling copy up to date with its model's."""
     for source, copied in _pairs(model, twin):
+        if isinstance(copied, PackedLinear):
+            if source.weight.requires_grad:  # else nothing changes it
+                copied.load(source)
+            continue
         for name, tensor in copied.named_parameters(recurse=False):
             original = getattr(source, name)
             if tensor is not original:
@@ -85,7 +97,7 @@ def refresh(model: Any, twin: Any) -> None:
 
 
 def _pairs(model: Any, twin: Any) -> list[tuple[Any, Any]]:
-    """The modules that autocast computes in bfloat16, in the model and in its copy."""
+    """The modules that are matrices, in the model and in its copy."""
     return [
         (source, copied)
         for source, copied in zip(model.modules(), twin.modules(), strict=True)

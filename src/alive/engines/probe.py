@@ -16,6 +16,9 @@ __all__ = ["choose_compute", "choose_threads", "usable_cpus"]
 # A choice must win clearly: runs on one machine should not differ because a probe was noisy.
 _MARGIN = 1.5
 
+_ROUNDS, _HOPELESS = 6, 4
+"""How often the types are timed; a type that takes so many times as long is given up at once."""
+
 _NARROW = 512
 """Models of a smaller width are computed in float32 without asking."""
 
@@ -32,12 +35,13 @@ def choose_compute(device: str, hidden: int, intermediate: int) -> ComputeType:
     """
     if hidden < _NARROW:
         return "float32"
-    seconds = {
-        dtype: _matmul_seconds(dtype, device, hidden, intermediate)
-        for dtype in (torch.float32, torch.bfloat16)
-    }
-    faster = seconds[torch.float32] / seconds[torch.bfloat16]
-    return "bfloat16" if faster > _MARGIN else "float32"
+    best = {torch.float32: float("inf"), torch.bfloat16: float("inf")}
+    for _ in range(_ROUNDS):  # by turns, so that another process meets both
+        for dtype, before in best.items():
+            best[dtype] = min(before, _matmul_seconds(dtype, device, hidden, intermediate, 2))
+        if best[torch.bfloat16] > _HOPELESS * best[torch.float32]:
+            break
+    return "bfloat16" if best[torch.float32] > _MARGIN * best[torch.bfloat16] else "float32"
 
 
 def choose_threads(n: int = 0) -> int:
@@ -73,13 +77,15 @@ def usable_cpus() -> int:
     return min(cpus, int(told)) if told.isdigit() and int(told) else cpus
 
 
-def _matmul_seconds(dtype: torch.dtype, device: str, hidden: int, intermediate: int) -> float:
+def _matmul_seconds(
+    dtype: torch.dtype, device: str, hidden: int, intermediate: int, times: int = 4
+) -> float:
     # Large enough on a GPU that the launch does not hide the arithmetic.
     rows = _TOKENS if device == "cpu" else 4096
     left = torch.ones(rows, hidden, device=device)
     weight = torch.ones(hidden, intermediate, dtype=dtype, device=device)
     best = float("inf")
-    for _ in range(4):
+    for _ in range(times):
         start = time.perf_counter()
         product = left.to(dtype) @ weight
         product.float()

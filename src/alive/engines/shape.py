@@ -59,6 +59,12 @@ class ModelShape:
     adapted: int = 0
     caches: tuple[LayerCache, ...] = ()
 
+    @property
+    def read_matrices(self) -> int:
+        """Weights of all matrices that a token is multiplied with, a tied head among them."""
+        embedding = self.vocabulary * self.hidden
+        return self.parameters - (0 if self.tied else embedding)
+
     def lora_parameters(self, rank: int) -> int:
         """Weights of adapters of a rank; where they were not counted, those of a Llama.
 

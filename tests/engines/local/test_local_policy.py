@@ -206,10 +206,11 @@ def test_an_interrupted_step_is_not_the_old_version(seed_tokenizer, monkeypatch)
 def test_what_a_run_chose_is_not_chosen_again(seed_tokenizer) -> None:
     """The rest is asked of the machine."""
     chosen = policy(seed_tokenizer, dtype="bfloat16").choices
-    assert chosen.keys() == {"dtype", "budget", "recomputes"}
+    assert chosen.keys() == {"dtype", "budget", "recomputes", "packs"}
     assert (chosen["dtype"], chosen["recomputes"]) == ("bfloat16", False)
-    resumed = policy(seed_tokenizer, choices={"budget": 12345, "recomputes": True})
-    assert resumed.choices == {"dtype": "float32", "budget": 12345, "recomputes": True}
+    saved = {"budget": 12345, "recomputes": True, "packs": True}
+    resumed = policy(seed_tokenizer, choices=saved)
+    assert resumed.choices == {"dtype": "float32", **saved}
     assert policy(seed_tokenizer, choices={"budget": 9}).choices["recomputes"] is False
 
 

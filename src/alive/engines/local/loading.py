@@ -43,6 +43,8 @@ def load_policy(
     if device == "cpu":
         # With several threads the sums of some backward passes would depend on their timing.
         torch.use_deterministic_algorithms(True)
+        # That would fill all memory that is taken with NaN first, which costs a tenth of the time.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     choose_threads(model.threads)
     compute = (choices or {}).get("dtype") or compute_type(model, device)
     # Weights that train are float32; a base that is frozen needs no more than is computed in.

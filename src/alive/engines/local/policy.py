@@ -13,12 +13,20 @@ from typing import Any
 import torch
 
 from alive.config import ComputeType, LearnConfig
+from alive.engines.attention import group_queries
 from alive.engines.checkpointing import can_recompute, recomputed
 from alive.engines.follower import Follower
 from alive.engines.local.sampler import LocalSampler
 from alive.engines.lora import load_adapters, save_adapters
-from alive.engines.memory import activation_bytes, decode_budget, free_bytes, most_used
+from alive.engines.memory import (
+    activation_bytes,
+    decode_budget,
+    free_bytes,
+    most_used,
+    worth_packing,
+)
 from alive.engines.models import load_weights, save_folder
+from alive.engines.packing import can_pack, pack, packable
 from alive.engines.precision import Precision, refresh, sampling_copy
 from alive.engines.queue import RequestQueue
 from alive.learn.loss import Forward
@@ -38,7 +46,8 @@ class LocalPolicy:
         version: Optimiser steps taken.
         identity: Digest of the weights it started from; empty if it only samples.
         choices: ``dtype``, what is computed in; ``budget``, bytes that one batch of completions may
-            fill; ``recomputes``, whether activations are computed again in the backward pass.
+            fill; ``recomputes``, whether activations are computed again in the backward pass;
+            ``packs``, whether the sampler's matrices are packed.
         usage: What was sampled and trained so far, and what it took.
         guard: Entered around the moment in which weights and version change together.
     """
@@ -75,6 +84,8 @@ class LocalPolicy:
         self._precision = Precision(dtype, model.device.type)
         self.usage = Usage()
         self._needed = math.inf  # bytes that an update takes, where they are known
+        packs = (choices or {}).get("packs")
+        self._packs = self._worth_packing() if packs is None else bool(packs)
         self._sampling = self._sampling_model()
         self._sampler = LocalSampler(self._sampling, renderer, len(tokenizer), self._precision)
         self._queue = RequestQueue(self._advance, self._sampler.drop)
@@ -84,7 +95,9 @@ class LocalPolicy:
             self._forward = Forward.of(model, self._precision.dtype)
             follow = learn.distil_follow if learn.distil_weight else 1.0
             self._follower = Follower(model, self._forward, follow)
-        self.choices: Mapping[str, Any] = self._chosen() | dict(choices or {}) | {"dtype": dtype}
+        self.choices: Mapping[str, Any] = (
+            self._chosen() | dict(choices or {}) | {"dtype": dtype, "packs": self._packs}
+        )
         self._sampler.budget = self.choices["budget"]
 
     async def sample(self, request: Request) -> list[Rollout]:
@@ -201,8 +214,32 @@ class LocalPolicy:
             self._follower.step()
 
     def _sampling_model(self) -> Any:
-        """What the sampler reads: the model itself, or its copy with matrices in bfloat16."""
-        return sampling_copy(self.model) if self._precision.low and self.learn else self.model
+        """What the sampler reads: the model itself, or its copy with matrices to compute with."""
+        dtype, model = self._precision.dtype, self.model
+        if self.learn and (self._precision.low or self._packs):
+            model = sampling_copy(model, dtype, packs=self._packs)
+        elif self._packs:
+            pack(model, dtype)
+        if model.device.type == "cpu":
+            group_queries(model)
+        return model
+
+    def _worth_packing(self) -> bool:
+        """Whether matrices can be packed, and memory for what that adds is there."""
+        device = self.model.device.type
+        if device != "cpu" or not can_pack():
+            return False
+        low = self._precision.low
+        weights = [linear.weight for linear in packable(self.model)]
+        # Of weights that are cast anyway there is a copy as it is; those that are only read go.
+        added = [w for w in weights if self.learn and not (low and w.dtype == torch.float32)]
+        width = self._precision.dtype.itemsize
+        free = free_bytes(device) - (self._moments() if self.learn else 0)
+        return bool(weights) and worth_packing(width * sum(w.numel() for w in added), free)
+
+    def _moments(self) -> int:
+        """Bytes of gradients and of Adam's moments."""
+        return 12 * sum(weight.numel() for _, weight in self._trainable())
 
     def _chosen(self) -> dict[str, Any]:
         """What fits into the memory that is free once gradients and moments are there."""
@@ -210,7 +247,7 @@ class LocalPolicy:
         free = free_bytes(device)
         if self.learn is None:
             return {"budget": decode_budget(device, free), "recomputes": False}
-        moments = 12 * sum(weight.numel() for _, weight in self._trainable())
+        moments = self._moments()
         free -= moments
         recomputes = self.learn.checkpointing == "on"
         if not recomputes and can_recompute(self.model):
