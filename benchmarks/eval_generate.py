@@ -1,9 +1,9 @@
 r"""``alive eval`` against transformers' own ``generate``, on the same problems with the same limit.
 
 The other side asks as the model's makers do: the question and "Please reason step by step, and put
-your final answer within \boxed{}." through its chat template, greedily, in bfloat16 on a GPU and in
-float32 on a CPU. Both sides' completions are recounted by math-verify alone, which knows nothing of
-our verifier.
+your final answer within \boxed{}." through its chat template, greedily, in the type that ``alive
+eval`` computes in on this machine. Both sides' completions are recounted by math-verify alone,
+which knows nothing of our verifier.
 
     python benchmarks/eval_generate.py MODEL SUITE [--limit 32] [--max-tokens 400] [--batch 8]
 """
@@ -56,9 +56,12 @@ def by_generate(model: str, suite: Suite, tokens: int, batch: int) -> tuple[list
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from alive.config import ModelConfig
+    from alive.engines.local.loading import compute_type
+
     tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    dtype = getattr(torch, compute_type(ModelConfig(id=model), device))
     network = AutoModelForCausalLM.from_pretrained(model, dtype=dtype).eval().to(device)
     usual = network.generation_config
     usual.update(do_sample=False, temperature=None, top_p=None, top_k=None)

@@ -70,11 +70,43 @@ $passage
 
 Please reason step by step, and put your final answer within \\boxed{}. If it cannot be \
 worked out, put your best guess there."""
+TURN = """What belongs in place of $blank in this text?
+
+math.isqrt(n)
+
+Return the integer square root of n: the largest whole number whose square is at most n.
+
+>>> math.isqrt(17)
+$blank
+
+Please reason step by step, and put your final answer within \\boxed{}.
+====
+The call returns the largest whole number whose square is at most 17.
+4 * 4 = 16 is at most 17, and 5 * 5 = 25 is more than 17.
+So what belongs there is \\boxed{4}.
+====
+"""
+LAST = """${condition}What belongs in place of $blank in this text?
+
+$passage
+
+Please reason step by step. The last line of your answer must be the missing piece alone, within \
+\\boxed{}."""
+BREAKS = """${condition}This text breaks off at $blank.
+
+$passage
+
+What comes there? Please reason step by step, and put your final answer within \\boxed{}."""
 FEW = """${condition}What belongs in place of $blank in this text?
 
 $passage
 
 Please reason in a few short steps, and put your final answer within \\boxed{}."""
+AFTER = """${condition}Text:
+$passage
+
+What belongs in place of $blank in the text above? Please reason step by step, and put your final \
+answer within \\boxed{}."""
 REVIEWED = """Task (a question, or a text in which $blank stands for a missing piece):
 $passage
 
@@ -161,6 +193,12 @@ BLANKS = {
     "shipped, [BLANK]": Variant(blank="[BLANK]"),
     "brief": Variant({"solve.txt": BRIEF}),
     "brief, text before": Variant({"solve.txt": BRIEF}, context="before"),
+    "question after, text before": Variant({"solve.txt": AFTER}, context="before"),
+    "shipped, example as a turn, text before": Variant(
+        {"solve.txt": TURN + SHIPPED}, context="before"
+    ),
+    "last line, text before": Variant({"solve.txt": LAST}, context="before"),
+    "breaks off, text before": Variant({"solve.txt": BREAKS}, context="before"),
     "few steps, text before": Variant({"solve.txt": FEW}, context="before"),
     "earlier": Variant({"solve.txt": EARLIER, "system.txt": SYSTEM}, "\\mask{}"),
     "no chat template": Variant(plain=True),

@@ -22,14 +22,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from timing import now
 
 GROUP, PROMPT_TOKENS, VOCABULARY = 16, 16, 512
 
-MICRO = 64
-"""Completions of one of TRL's training passes on a GPU: the logits of more would not fit."""
+MICRO_GPU, MICRO_CPU = 64, 16
+"""Completions of one of TRL's training passes over a real model: the logits of more would not
+fit, or not fit a cache."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Task:
         prompts: A step.
         tokens: Most of a completion.
         threads: Of the CPU.
+        micro: Completions of one of TRL's training passes.
         gpu: Whether it is done on one.
+        dtype: What is computed in: on a CPU the faster.
         paged: Whether TRL generates by transformers' continuous batching.
     """
 
@@ -51,7 +54,9 @@ class Task:
     prompts: int
     tokens: int
     threads: int
+    micro: int
     gpu: bool
+    dtype: Literal["float32", "bfloat16"]
     paged: bool
 
     def texts(self) -> list[str]:
@@ -93,8 +98,8 @@ class Side:
         return statistics.mean(self.tokens[1:]) / statistics.median(self.wall[1:])
 
 
-def make_model(folder: Path) -> int:
-    """Saves a random Llama and a word-level tokenizer; returns its parameter count."""
+def make_model(folder: Path) -> None:
+    """Saves a random Llama and a word-level tokenizer."""
     import torch
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
@@ -123,7 +128,6 @@ def make_model(folder: Path) -> int:
     PreTrainedTokenizerFast(
         tokenizer_object=core, bos_token="<s>", eos_token="</s>", pad_token="</s>"
     ).save_pretrained(folder)
-    return sum(weight.numel() for weight in model.parameters())
 
 
 def prompt_words(index: int) -> list[int]:
@@ -146,8 +150,7 @@ def alive_stepper(task: Task) -> Callable[[int], int]:
     from alive.seeding import derive
     from alive.types import Prompt, Rollout, TrainingRecord
 
-    dtype = "bfloat16" if task.gpu else "float32"
-    settings = ModelConfig(id=str(task.folder), dtype=dtype, threads=task.threads)
+    settings = ModelConfig(id=str(task.folder), dtype=task.dtype, threads=task.threads)
     policy, _ = load_policy(settings, LearnConfig())
     tokenizer = AutoTokenizer.from_pretrained(task.folder)
     prompts = [Prompt("solve", tuple(tokenizer(text).input_ids)) for text in task.texts()]
@@ -188,8 +191,8 @@ def reward(completion_ids: Sequence[int]) -> float:
 def race(task: Task) -> tuple[Side, Side]:
     """Alternates one step of GRPOTrainer and one of ALIVE, so that noise meets both alike.
 
-    TRL's costly extras are off: no gradient checkpointing, no reference model. On a GPU its weights
-    and moments are bfloat16, the faster way; ALIVE's are float32 always.
+    TRL's costly extras are off: no gradient checkpointing, no reference model. In bfloat16 its
+    weights and moments are that too, the faster way; ALIVE's are float32 always.
     """
     import torch
     from datasets import Dataset
@@ -216,8 +219,8 @@ def race(task: Task) -> tuple[Side, Side]:
         drawn.append(sum(len(ids) for ids in completion_ids))
         return [reward(ids) for ids in completion_ids]
 
-    completions = task.prompts * GROUP
-    micro = min(MICRO, completions) if task.gpu else completions
+    completions, low = task.prompts * GROUP, task.dtype == "bfloat16"
+    micro = min(task.micro, completions)
     with tempfile.TemporaryDirectory() as out:
         settings = GRPOConfig(
             output_dir=out,
@@ -228,7 +231,7 @@ def race(task: Task) -> tuple[Side, Side]:
             max_steps=task.steps + 1,
             learning_rate=1e-6,
             gradient_checkpointing=False,
-            bf16=task.gpu,
+            bf16=low,
             use_cpu=not task.gpu,
             use_transformers_continuous_batching=task.paged,
             beta=0.0,
@@ -240,7 +243,7 @@ def race(task: Task) -> tuple[Side, Side]:
         )
         trainer = GRPOTrainer(
             model=AutoModelForCausalLM.from_pretrained(
-                task.folder, dtype=torch.bfloat16 if task.gpu else torch.float32
+                task.folder, dtype=torch.bfloat16 if low else torch.float32
             ),
             reward_funcs=rewards,
             args=settings,
@@ -277,7 +280,7 @@ def main() -> None:
     import torch
 
     from alive.engines.floor import measure_machine
-    from alive.engines.probe import usable_cpus
+    from alive.engines.probe import choose_compute, usable_cpus
     from alive.engines.shape import read_shape
 
     threads = options.threads or usable_cpus()
@@ -285,21 +288,31 @@ def main() -> None:
     gpu = bool(options.model) and torch.cuda.is_available()
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.model or Path(scratch)
-        parameters = read_shape(str(folder)).parameters if options.model else make_model(folder)
+        device = "cuda" if gpu else "cpu"
+        if not options.model:
+            make_model(folder)
+        shape = read_shape(str(folder))
         task = Task(
-            folder, options.steps, options.prompts, options.tokens, threads, gpu, options.paged
+            folder,
+            options.steps,
+            options.prompts,
+            options.tokens,
+            threads,
+            micro=(MICRO_GPU if gpu else MICRO_CPU) if options.model else options.prompts * GROUP,
+            gpu=gpu,
+            dtype=choose_compute(device, shape.hidden, shape.intermediate),
+            paged=options.paged,
         )
-        machine = measure_machine("cuda" if gpu else "cpu")
-        rate = machine.operations("bfloat16" if gpu else "float32")
+        rate = measure_machine(device).operations(task.dtype)
         trl, alive = race(task)
     where = torch.cuda.get_device_name() if gpu else f"{threads} threads"
-    print(f"{parameters:,} parameters, {where}, {options.steps} steps")
+    print(f"{shape.parameters:,} parameters, {task.dtype}, {where}, {options.steps} steps")
     print(f"{'':8}{'s a step':>10}{'CPU s':>10}{'tokens':>9}{'tokens/s':>10}")
     print(trl.row())
     print(alive.row())
     ratio = alive.rate() / trl.rate()
     # A token costs 2 operations a weight in the sampling pass, 6 in forward and backward.
-    floor = 8 * parameters * options.prompts * GROUP * options.tokens / rate
+    floor = 8 * shape.parameters * options.prompts * GROUP * options.tokens / rate
     print(f"arithmetic floor {floor:.2f} s; ALIVE does {ratio:.2f} times the tokens a second")
 
 

@@ -131,7 +131,6 @@ def test_formats_are_learned_from_own_right_attempts_with_their_working(renderer
         ("It is {span}, that is 99.", False),  # another number is its last
         ("{span} is not meant. It is another.", False),
         ("who knows", False),
-        ("{span}? \\boxed{{9}}", False),  # it boxes, and it is wrong
     ],
 )
 def test_a_right_answer_without_its_box_gets_one(renderer, said: str, boxed: bool) -> None:
@@ -146,6 +145,18 @@ def test_a_right_answer_without_its_box_gets_one(renderer, said: str, boxed: boo
     assert spans_of(made, renderer) == ["31"]
     solved = [renderer.decode(one.completion_ids) for one in made if one.role == "solve"]
     assert solved == [said.format(span="31") + "\n\\boxed{31}"] * (2 * boxed)
+
+
+def test_where_none_is_right_those_that_box_show_how(renderer) -> None:
+    said = ["so \\boxed{x}", "who knows", "or \\boxed{y}", "\\boxed{"]
+    made, _ = formats(
+        renderer,
+        lambda _prompt, _text, index: said[index],
+        game=GameConfig(masks_per_document=1, solutions_per_mask=4),
+    )
+    solved = [one for one in made if one.role == "solve"]
+    assert [decode(one.completion_ids) for one in solved] == [said[0], said[2]]
+    assert [(one.attempt_index, one.weight) for one in solved] == [(0, 0.5), (2, 0.5)]
 
 
 def test_formats_show_what_a_task_will(renderer) -> None:

@@ -68,7 +68,9 @@ async def format_records(
 
     The attempts are the policy's own at random spans (rejection sampling): a boxed span without its
     working would teach to answer without reasoning. One that says the span at its end and boxes
-    nothing counts as right, and gets its box.
+    nothing counts as right, and gets its box. Where none is right those that box an answer stand
+    for them: on text that is too hard a model could not learn the format else, and what it says
+    beside the box is what it would say anyway.
     """
     sampling = config.sampling
     params = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
@@ -93,7 +95,7 @@ async def format_records(
 def _boxed_records(
     task: Task, attempts: Sequence[Attempt], renderer: Renderer
 ) -> Iterator[TrainingRecord]:
-    """Yields the right attempts at a task, which share the weight of one."""
+    """Yields the right attempts at a task, else the boxed ones; they share the weight of one."""
     kept: list[tuple[Attempt, tuple[int, ...]]] = []
     for attempt in attempts:
         text = attempt.rollout.text.rstrip()
@@ -105,6 +107,8 @@ def _boxed_records(
             and _concludes(text, task.span)
         ):
             kept.append((attempt, renderer.complete(f"{text}\n\\boxed{{{task.span}}}")))
+    boxed = [one for one in attempts if one.answer is not None and one.rollout.stop == "stop"]
+    kept = kept or [(one, one.rollout.completion_ids) for one in boxed]
     for attempt, ids in kept:
         prompt = attempt.rollout.prompt
         yield TrainingRecord(
