@@ -37,6 +37,8 @@ _Found = TypeVar("_Found")
 def boxed(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> float:
     """Returns the share of a few attempts, under the plain prompt, that box an answer.
 
+    One that was cut says nothing about that, unless most are.
+
     Raises:
         CorpusError: No document looked at has anything to hide.
     """
@@ -49,7 +51,9 @@ def boxed(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -
         return [attempt for group in await asyncio.gather(*groups) for attempt in group]
 
     attempts = _on_documents(corpus, ASKED, tried)
-    return sum(attempt.answer is not None for attempt in attempts) / len(attempts)
+    ended = [one for one in attempts if one.answer is not None or one.rollout.stop == "stop"]
+    judged = ended if 2 * len(ended) >= len(attempts) else attempts
+    return sum(attempt.answer is not None for attempt in judged) / len(judged)
 
 
 def separation(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> Separation:

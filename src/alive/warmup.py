@@ -7,21 +7,23 @@ as far as the hidden span confirms what it writes, or from an endpoint.
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from alive.config import Config
-from alive.feedback import leaks
 from alive.game import Critic
 from alive.prompts import Renderer, load_templates
-from alive.protocols import Sampler, SamplingParams
+from alive.protocols import Request, Sampler, SamplingParams
 from alive.roles.pose import posed_at_random
 from alive.roles.review import from_text, none
 from alive.roles.solve import solve
+from alive.seeding import derive
 from alive.teacher import EndpointTeacher
 from alive.types import Attempt, Document, Review, Task, TrainingRecord
+from alive.verify import extract_answer
 
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_ANSWER_TOKENS = 32
+"""Most tokens of an answer that is asked for by an open box."""
 
 
 def open_endpoint(config: Config) -> EndpointTeacher | None:
@@ -64,13 +66,13 @@ def make_critic(config: Config, renderer: Renderer) -> Critic | None:
 async def format_records(
     documents: Sequence[Document], sampler: Sampler, renderer: Renderer, config: Config, seed: int
 ) -> list[TrainingRecord]:
-    r"""Returns records that teach the formats: right attempts with their box; spans alone.
+    r"""Returns records that teach the formats: attempts with their box; spans alone.
 
-    The attempts are the policy's own at random spans (rejection sampling): a boxed span without its
-    working would teach to answer without reasoning. One that says the span at its end and boxes
-    nothing counts as right, and gets its box. Where none is right those that box an answer stand
-    for them: on text that is too hard a model could not learn the format else, and what it says
-    beside the box is what it would say anyway.
+    The attempts are the policy's own at random spans: a boxed span without its working would teach
+    to answer without reasoning. Right ones are kept as they are. One that boxes nothing is asked
+    for its answer, right or wrong, and learned with that in a box behind it; of one that was cut,
+    what it wrote in the first three quarters of the limit. So a model learns to come to an answer
+    on text that is too hard for it as well.
     """
     sampling = config.sampling
     params = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
@@ -79,8 +81,18 @@ async def format_records(
     groups = await asyncio.gather(
         *(solve(sampler, renderer, task, n, params, None, seed) for task in tasks)
     )
+    finished = await asyncio.gather(
+        *(
+            _finished(
+                attempt, sampler, renderer, params, derive(seed, "box", task.id, attempt.index)
+            )
+            for task, attempts in zip(tasks, groups, strict=True)
+            for attempt in attempts
+        )
+    )
     records: list[TrainingRecord] = []
     texts = {document.id: document.text for document in documents}
+    written = iter(finished)
     for task, attempts in zip(tasks, groups, strict=True):
         asked = renderer.pose(texts[task.document_id], None)
         records.append(
@@ -88,41 +100,38 @@ async def format_records(
                 "pose", asked.ids, renderer.complete(task.span), 1.0, task.document_id, task.id
             )
         )
-        records += _boxed_records(task, attempts, renderer)
+        kept = [(attempt, ids) for attempt in attempts if (ids := next(written))]
+        records += [
+            TrainingRecord(
+                "solve", attempt.rollout.prompt.ids, ids, 1 / len(kept),
+                task.document_id, task.id, attempt.index,
+            )
+            for attempt, ids in kept
+        ]  # fmt: skip
     return records
 
 
-def _boxed_records(
-    task: Task, attempts: Sequence[Attempt], renderer: Renderer
-) -> Iterator[TrainingRecord]:
-    """Yields the right attempts at a task, else the boxed ones; they share the weight of one."""
-    kept: list[tuple[Attempt, tuple[int, ...]]] = []
-    for attempt in attempts:
-        text = attempt.rollout.text.rstrip()
-        if attempt.correct:
-            kept.append((attempt, attempt.rollout.completion_ids))
-        elif (
-            attempt.answer is None
-            and attempt.rollout.stop == "stop"
-            and _concludes(text, task.span)
-        ):
-            kept.append((attempt, renderer.complete(f"{text}\n\\boxed{{{task.span}}}")))
-    boxed = [one for one in attempts if one.answer is not None and one.rollout.stop == "stop"]
-    kept = kept or [(one, one.rollout.completion_ids) for one in boxed]
-    for attempt, ids in kept:
-        prompt = attempt.rollout.prompt
-        yield TrainingRecord(
-            "solve", prompt.ids, ids, 1 / len(kept), task.document_id, task.id, attempt.index
-        )
-
-
-def _concludes(text: str, span: str) -> bool:
-    """Tells whether an attempt says the span in its last sentence: of numbers, as the last one."""
-    last = re.split(r"(?<=[.!?])\s+|\n", text)[-1]
-    numbers = _NUMBER.findall(last)
-    if numbers and _NUMBER.fullmatch(span):
-        return leaks(numbers[-1], span)
-    return leaks(last, span)
+async def _finished(
+    attempt: Attempt, sampler: Sampler, renderer: Renderer, params: SamplingParams, seed: int
+) -> tuple[int, ...]:
+    """An attempt as it should have been written; empty if there is nothing to learn from it."""
+    rollout = attempt.rollout
+    if attempt.answer is not None:
+        return rollout.completion_ids if attempt.correct else ()
+    ids = rollout.completion_ids
+    if rollout.stop == "length":
+        ids = ids[: 3 * params.max_new_tokens // 4]
+    text = renderer.decode(ids).rstrip()
+    if rollout.stop == "length":
+        text = text.rpartition("\n")[0].rstrip()
+    working = renderer.complete(f"{text}\n\n\\boxed{{")[:-1]
+    asked = replace(rollout.prompt, ids=rollout.prompt.ids + working, stop=("}",))
+    limit = replace(params, max_new_tokens=min(_ANSWER_TOKENS, params.max_new_tokens))
+    [said] = await sampler.sample(Request(asked, 1, limit, seed))
+    boxed = f"\\boxed{{{said.text.strip()}}}"
+    if not text or said.stop == "length" or extract_answer(boxed) is None:
+        return ()
+    return renderer.complete(f"{text}\n\n{boxed}")
 
 
 def _endpoint(teacher: EndpointTeacher, renderer: Renderer) -> Critic:
