@@ -101,19 +101,24 @@ def test_formats_are_learned_from_own_right_attempts_with_their_working(renderer
 
     def script(prompt, text: str, index: int) -> str:
         hidden = next(s for s in spans if mask(TEXT, s) in text)
-        return (f"so it is\n\\boxed{{{hidden}}}", "\\boxed{x}", "what", f"or \\boxed{{{hidden}}}")[
-            index
-        ]
+        said = (
+            f"so it is\n\\boxed{{{hidden}}}",
+            "\\boxed{x}",
+            "so \\boxed{y}",
+            f"or \\boxed{{{hidden}}}",
+        )
+        return said[index]
 
     game = GameConfig(masks_per_document=3, solutions_per_mask=4)
     spans[:] = [t.span for t in posed_at_random(DOCUMENT, game, 1)]
     made, sampler = formats(renderer, script, game=game)
-    assert spans_of(made, renderer) == spans and len(set(spans)) == 3
+    assert spans_of(made, renderer) == spans
+    assert len(set(spans)) == 3
     assert [record.role for record in made] == ["pose", "solve", "solve"] * 3
     for span, (pose, *solved) in zip(spans, (made[i : i + 3] for i in (0, 3, 6)), strict=True):
         assert pose.prompt_ids == renderer.pose(TEXT, None).ids
         assert {one.prompt_ids for one in solved} == {renderer.solve(mask(TEXT, span), None).ids}
-        # Both as they were written, and of one weight together.
+        # Both as they were written, and of one weight together; a wrong box teaches nothing.
         assert [(one.attempt_index, one.weight) for one in solved] == [(0, 0.5), (3, 0.5)]
         assert [decode(one.completion_ids) for one in solved] == [
             f"so it is\n\\boxed{{{span}}}",
@@ -124,39 +129,62 @@ def test_formats_are_learned_from_own_right_attempts_with_their_working(renderer
     }
 
 
+OPEN = "\\boxed{"
+
+
+def unboxed(renderer, said: str, answer: str, stop: str = "stop", solve_tokens: int = 30):
+    """What is learned of an attempt without a box, and the requests that were made."""
+    sampler = ScriptedSampler(
+        lambda _prompt, text, _index: answer if text.endswith(OPEN) else said,
+        read=renderer.show,
+        stops=lambda text: stop if text == said else "length" if text == "endless" else "stop",
+    )
+    config = Config(
+        game=GameConfig(masks_per_document=1, solutions_per_mask=2),
+        sampling=SamplingConfig(solve_tokens=solve_tokens, temperature=0.5),
+    )
+    made = asyncio.run(format_records([DOCUMENT], sampler, renderer, config, 1))
+    return [renderer.decode(one.completion_ids) for one in made if one.role == "solve"], sampler
+
+
+@pytest.mark.parametrize("answer", ["12", " 12 ", "a word", "nothing like the span"])
+def test_an_attempt_without_a_box_is_asked_for_its_answer(renderer, answer: str) -> None:
+    """Right or wrong: what is learned is to box it. No label is used."""
+    solved, sampler = unboxed(renderer, "3 and 9 more.\nThat is it. ", answer)
+    assert solved == [f"3 and 9 more.\nThat is it.\n\n\\boxed{{{answer.strip()}}}"] * 2
+    attempt, asked, other = sampler.calls
+    assert asked.prompt == other.prompt
+    assert asked.seed != other.seed
+    opened = renderer.complete("3 and 9 more.\nThat is it.\n\n\\boxed{")[:-1]
+    assert asked.prompt.ids == attempt.prompt.ids + opened
+    assert asked.prompt.stop == ("}",)
+    assert (asked.n, asked.params.max_new_tokens, asked.params.temperature) == (1, 30, 0.5)
+
+
+def test_an_answer_is_short(renderer) -> None:
+    _, sampler = unboxed(renderer, "so", "12", solve_tokens=500)
+    assert [one.params.max_new_tokens for one in sampler.calls] == [500, 32, 32]
+
+
+def test_of_what_was_cut_the_lines_of_three_quarters_are_learned(renderer) -> None:
+    said = "one line\nand another\nand a third line that goes on\n"
+    assert len("one line\nand another\n") < 3 * len(said) // 4 < len(said)
+    solved, _ = unboxed(renderer, said, "12", stop="length")
+    assert solved == ["one line\nand another\n\n\\boxed{12}"] * 2
+
+
 @pytest.mark.parametrize(
-    ("said", "boxed"),
+    ("said", "answer", "stop"),
     [
-        ("3 and 4 more make 12. So it is {span}.", True),
-        ("It is {span}, that is 99.", False),  # another number is its last
-        ("{span} is not meant. It is another.", False),
-        ("who knows", False),
+        ("so it is", "endless", "stop"),
+        ("so it is", "  ", "stop"),  # an empty box is no answer
+        ("so it is", "{a", "stop"),  # nor one that does not close
+        ("one line that has no end", "12", "length"),
+        ("", "12", "stop"),
     ],
 )
-def test_a_right_answer_without_its_box_gets_one(renderer, said: str, boxed: bool) -> None:
-    text = "There are 31 pens in it and as it was so it will be, of it and in it and by it."
-    document = Document("one", text, "here")
-    made, _ = formats(
-        renderer,
-        lambda *_: said.format(span="31"),
-        [document],
-        GameConfig(masks_per_document=1, solutions_per_mask=2),
-    )
-    assert spans_of(made, renderer) == ["31"]
-    solved = [renderer.decode(one.completion_ids) for one in made if one.role == "solve"]
-    assert solved == [said.format(span="31") + "\n\\boxed{31}"] * (2 * boxed)
-
-
-def test_where_none_is_right_those_that_box_show_how(renderer) -> None:
-    said = ["so \\boxed{x}", "who knows", "or \\boxed{y}", "\\boxed{"]
-    made, _ = formats(
-        renderer,
-        lambda _prompt, _text, index: said[index],
-        game=GameConfig(masks_per_document=1, solutions_per_mask=4),
-    )
-    solved = [one for one in made if one.role == "solve"]
-    assert [decode(one.completion_ids) for one in solved] == [said[0], said[2]]
-    assert [(one.attempt_index, one.weight) for one in solved] == [(0, 0.5), (2, 0.5)]
+def test_what_comes_to_no_answer_teaches_no_format(renderer, said, answer, stop) -> None:
+    assert unboxed(renderer, said, answer, stop)[0] == []
 
 
 def test_formats_show_what_a_task_will(renderer) -> None:
@@ -170,7 +198,8 @@ def test_formats_show_what_a_task_will(renderer) -> None:
     for span, request in zip(spans[:6], sampler.calls[:6], strict=True):
         [paragraph] = [part for part in text.split("\n\n") if span in part]
         assert request.prompt.ids == renderer.solve(mask(paragraph, span), None).ids
-    assert [record.document_id for record in made] == ["two"] * 6 + ["doc"] * 6
+    posed = [record.document_id for record in made if record.role == "pose"]
+    assert posed == ["two"] * 6 + ["doc"] * 6
 
 
 def test_formats_depend_on_the_seed(renderer) -> None:

@@ -71,7 +71,7 @@ async def format_records(
     The attempts are the policy's own at random spans: a boxed span without its working would teach
     to answer without reasoning. Right ones are kept as they are. One that boxes nothing is asked
     for its answer, right or wrong, and learned with that in a box behind it; of one that was cut,
-    what it wrote in the first three quarters of the limit. So a model learns to come to an answer
+    the lines in the first three quarters. So a model learns to come to an answer
     on text that is too hard for it as well.
     """
     sampling = config.sampling
@@ -118,12 +118,9 @@ async def _finished(
     rollout = attempt.rollout
     if attempt.answer is not None:
         return rollout.completion_ids if attempt.correct else ()
-    ids = rollout.completion_ids
+    text = rollout.text.rstrip()
     if rollout.stop == "length":
-        ids = ids[: 3 * params.max_new_tokens // 4]
-    text = renderer.decode(ids).rstrip()
-    if rollout.stop == "length":
-        text = text.rpartition("\n")[0].rstrip()
+        text = text[: 3 * len(text) // 4].rpartition("\n")[0].rstrip()
     working = renderer.complete(f"{text}\n\n\\boxed{{")[:-1]
     asked = replace(rollout.prompt, ids=rollout.prompt.ids + working, stop=("}",))
     limit = replace(params, max_new_tokens=min(_ANSWER_TOKENS, params.max_new_tokens))
