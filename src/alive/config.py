@@ -218,7 +218,7 @@ class WarmupConfig(Section):
     format_steps: CountOrZero = Field(
         0,
         description="most steps in which a model that does not box its answers learns to, from its "
-        "own right attempts",
+        "own attempts",
     )
 
     @model_validator(mode="after")

@@ -19,9 +19,10 @@ from alive.roles.pose import blind_guesses
 from alive.seeding import derive
 from alive.session import Session
 from alive.sizing import settled
+from alive.state import BOXED
 from alive.trackers import require_packages
 from alive.types import Trained, TrainingKey, TrainingRecord
-from alive.warmup import format_records, make_critic
+from alive.warmup import boxed_share, format_documents, format_records, make_critic, tried
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +57,7 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
     with Session.open(config, resume, console) as run:
         run.evaluate("before")
         with run.bars("formats", run.state.formats_learned, config.warmup.format_steps):
-            while run.state.formats_learned < config.warmup.format_steps and not run.boxes():
+            while not run.state.formats_known(config.warmup.format_steps):
                 learn_formats(run)
         with run.bars("training", *run.extent):
             run.finish_step()
@@ -106,23 +107,28 @@ async def play_documents(run: Session, conditioned: bool, warm: bool) -> list[Pl
     )  # fmt: skip
     critic = make_critic(config, run.renderer) if warm else None
     return await play_all(
-        run.next_documents(), state.step, run, run.renderer, config,
+        run.next_documents(config.game.documents_per_step), state.step, run, run.renderer, config,
         critic=critic, conditioned=conditioned, reviewed=arms.reviews(config),
         memory=state.memory, guesses=asyncio.ensure_future(unread),
     )  # fmt: skip
 
 
 def learn_formats(run: Session) -> None:
-    """One step on the policy's own right attempts, boxed, and on spans as they are proposed."""
+    """Sees whether the policy boxes its answers; if not, one step on its attempts, boxed."""
     config = run.config
     run.stage("play")
     seed = derive(config.seed, "formats", run.state.formats_learned)
-    records = aio.run(format_records(run.next_documents(), run, run.renderer, config, seed))
+    documents = run.next_documents(format_documents(config.game))
+    groups = aio.run(tried(documents, run, run.renderer, config, seed))
+    share = boxed_share(groups)
+    if share >= BOXED:
+        run.formats_found(share)
+        return
+    records = aio.run(format_records(groups, documents, run, run.renderer, config, seed))
     run.stage("learn")
-    rate = learning_rate(config, run.state.formats_learned, records)
-    stats = run.policy.update(records, rate)
+    stats = run.policy.update(records, learning_rate(config, RAMP, records))
     run.policy.publish()
-    run.formats_step_done(records, stats)
+    run.formats_step_done(share, records, stats)
 
 
 def learning_rate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -17,43 +16,15 @@ from alive.evaluation.accuracy import greedy_attempts
 from alive.evaluation.separation import Separation, check_separation, probe_tasks
 from alive.prompts import Renderer
 from alive.protocols import Policy, Sampler, SamplingParams
-from alive.roles import pose, solve
+from alive.roles import pose
 from alive.seeding import derive
 from alive.state import State
-from alive.types import Attempt, Document, Task
+from alive.types import Document, Task
 
 LOOKED_AT = 32
 """Documents that are looked at before a run begins."""
 
-BOXED = 0.9
-"""Share of attempts with an answer in a box, from which on a policy knows the format."""
-
-ASKED = 16
-"""Tasks, each tried twice, on which it is seen whether a policy boxes its answers."""
-
 _Found = TypeVar("_Found")
-
-
-def boxed(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> float:
-    """Returns the share of a few attempts, under the plain prompt, that box an answer.
-
-    One that was cut says nothing about that, unless most are.
-
-    Raises:
-        CorpusError: No document looked at has anything to hide.
-    """
-    sampling, seed = config.sampling, derive(config.seed, "boxed")
-    params = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
-
-    async def tried(documents: Sequence[Document]) -> list[Attempt]:
-        tasks = [t for d in documents for t in pose.posed_at_random(d, config.game, seed)][:ASKED]
-        groups = (solve.solve(policy, renderer, t, 2, params, None, seed) for t in tasks)
-        return [attempt for group in await asyncio.gather(*groups) for attempt in group]
-
-    attempts = _on_documents(corpus, ASKED, tried)
-    ended = [one for one in attempts if one.answer is not None or one.rollout.stop == "stop"]
-    judged = ended if 2 * len(ended) >= len(attempts) else attempts
-    return sum(attempt.answer is not None for attempt in judged) / len(judged)
 
 
 def separation(policy: Sampler, renderer: Renderer, corpus: Corpus, config: Config) -> Separation:

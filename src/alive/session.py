@@ -125,30 +125,50 @@ class Session(AbstractContextManager["Session"]):
         done, total = self.extent
         return max(self.state.step / self.config.steps, done / total)
 
-    def next_documents(self) -> list[Document]:
-        """Takes the next D documents of the train split."""
-        documents = list(islice(self._stream, self.config.game.documents_per_step))
+    def next_documents(self, count: int) -> list[Document]:
+        """Takes the next documents of the train split."""
+        documents = list(islice(self._stream, count))
         self._taken = len(documents)
         return documents
 
-    def formats_step_done(self, records: Sequence[TrainingRecord], stats: UpdateStats) -> None:
+    def formats_found(self, share: float) -> None:
+        """Notes that so large a share of attempts box an answer that nothing is to be learned."""
+        with self._signals.uninterrupted():
+            self._note_boxed(share)
+            self._settle()
+            self._saver.save_if_due()
+
+    def formats_step_done(
+        self, share: float, records: Sequence[TrainingRecord], stats: UpdateStats
+    ) -> None:
         """Records a format step, and counts it.
+
+        Args:
+            share: Of attempts that boxed an answer before it.
+            records: What was learned.
+            stats: Of the update.
 
         Raises:
             DivergenceError: It was left out, and so were those before it.
         """
         taken = self.state.formats_learned
         with self._signals.uninterrupted():
+            self._note_boxed(share)
             self.folder.write_records("format", taken, records, (), self.renderer.show)
             if not stats.skipped:
                 self.state.format_losses.append(stats.role_loss)
-            self.state.documents += self._taken
             self.state.formats_learned += 1
             self._settle(stats)
             self._watch.formats(taken, taken + 1, stats)
             self._saver.save_if_due()
         self.state.check_skips()
         self.stage("formats")
+
+    def _note_boxed(self, share: float) -> None:
+        self.state.boxed.append(share)
+        self.state.documents += self._taken
+        line = f"formats: {100 * share:.0f} % of a few attempts box an answer"
+        self._watch.measured("formats", self.state.step, [line])
 
     def record(
         self,
@@ -214,19 +234,6 @@ class Session(AbstractContextManager["Session"]):
             self._watch.step(state.step - 1, self.extent[0], episodes, values, tokens)
             self._saver.save_if_due(stepped=True)
         self.state.check_skips()
-
-    def boxes(self) -> bool:
-        """Tells whether the policy boxes its answers; asked anew before each format step."""
-        if len(self.state.boxed) <= self.state.formats_learned:
-            with self._measures("measuring, whether answers are boxed"):
-                share = measuring.boxed(self.policy, self.renderer, self._corpus, self.config)
-            with self._signals.uninterrupted():
-                self.state.boxed.append(share)
-                self._settle()
-                line = f"formats: {100 * share:.0f} % of a few attempts box an answer"
-                self._watch.measured("formats", self.state.step, [line])
-                self._saver.save_if_due()
-        return self.state.boxed[-1] >= measuring.BOXED
 
     def check_conditions(self) -> None:
         """Checks whether good words and bad ones separate, where it is time to.

@@ -14,6 +14,9 @@ from alive.types import TrainingRecord
 SKIPS = 3
 """Steps left out in a row that end a run."""
 
+BOXED = 0.9
+"""Share of attempts with an answer in a box, from which on a policy knows the format."""
+
 
 @dataclass(slots=True)
 class State:
@@ -67,6 +70,10 @@ class State:
         """Differs between any two states of a run that may be saved."""
         asked = len(self.boxed), len(self.conditions)
         return self.step, self.formats_learned, *asked, bool(self.unwritten)
+
+    def formats_known(self, most: int) -> bool:
+        """Whether the policy boxes its answers, or took the most steps that are meant for that."""
+        return self.formats_learned >= most or (bool(self.boxed) and self.boxed[-1] >= BOXED)
 
     @property
     def separates(self) -> bool:

@@ -7,10 +7,12 @@ as far as the hidden span confirms what it writes, or from an endpoint.
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from alive.config import Config
+from alive.config import Config, GameConfig
 from alive.game import Critic
 from alive.prompts import Renderer, load_templates
 from alive.protocols import Request, Sampler, SamplingParams
@@ -21,6 +23,12 @@ from alive.seeding import derive
 from alive.teacher import EndpointTeacher
 from alive.types import Attempt, Document, Review, Task, TrainingRecord
 from alive.verify import extract_answer
+
+Group = tuple[Task, Sequence[Attempt]]
+"""A task and the attempts at it."""
+
+_ASKED = 32
+"""Attempts on which it is seen whether a policy boxes its answers."""
 
 _ANSWER_TOKENS = 32
 """Most tokens of an answer that is asked for by an open box."""
@@ -63,52 +71,87 @@ def make_critic(config: Config, renderer: Renderer) -> Critic | None:
     return critic
 
 
-async def format_records(
-    documents: Sequence[Document], sampler: Sampler, renderer: Renderer, config: Config, seed: int
-) -> list[TrainingRecord]:
-    r"""Returns records that teach the formats: attempts with their box; spans alone.
+def format_documents(game: GameConfig) -> int:
+    """Returns how many documents a format step plays: as a step, or enough for 32 attempts."""
+    return max(
+        game.documents_per_step,
+        math.ceil(_ASKED / (game.masks_per_document * game.solutions_per_mask)),
+    )
 
-    The attempts are the policy's own at random spans: a boxed span without its working would teach
-    to answer without reasoning. Right ones are kept as they are. One that boxes nothing is asked
-    for its answer, right or wrong, and learned with that in a box behind it; of one that was cut,
-    the lines in the first three quarters. So a model learns to come to an answer
-    on text that is too hard for it as well.
-    """
-    sampling = config.sampling
-    params = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
+
+async def tried(
+    documents: Sequence[Document], sampler: Sampler, renderer: Renderer, config: Config, seed: int
+) -> list[Group]:
+    """Returns attempts at random spans, under the plain prompt."""
+    params = _params(config)
     tasks = [t for document in documents for t in posed_at_random(document, config.game, seed)]
     n = config.game.solutions_per_mask
     groups = await asyncio.gather(
         *(solve(sampler, renderer, task, n, params, None, seed) for task in tasks)
     )
+    return list(zip(tasks, groups, strict=True))
+
+
+def boxed_share(groups: Sequence[Group]) -> float:
+    """Returns the share of attempts that box an answer.
+
+    One that was cut says nothing about that, unless most are.
+    """
+    attempts = [attempt for _, group in groups for attempt in group]
+    ended = [one for one in attempts if one.answer is not None or one.rollout.stop == "stop"]
+    judged = ended if 2 * len(ended) >= len(attempts) else attempts
+    return sum(one.answer is not None for one in judged) / max(1, len(judged))
+
+
+async def format_records(
+    groups: Sequence[Group],
+    documents: Sequence[Document],
+    sampler: Sampler,
+    renderer: Renderer,
+    config: Config,
+    seed: int,
+) -> list[TrainingRecord]:
+    """Returns records that teach the formats: attempts with their box; spans alone.
+
+    A boxed span without its working would teach to answer without reasoning. Right attempts are
+    kept as they are. One that boxes nothing is asked for its answer, right or wrong, and learned
+    with that in a box behind it; of one that was cut, the lines in the first three quarters. So a
+    model learns to come to an answer on text that is too hard for it as well.
+
+    Args:
+        groups: What ``tried`` returned.
+        documents: Those it was given.
+        sampler: Whose attempts they are.
+        renderer: Of its prompts.
+        config: The run's settings.
+        seed: Of the answers that are asked for.
+    """
+    params, texts = _params(config), {document.id: document.text for document in documents}
+    records: list[TrainingRecord] = []
+    for task, _ in groups:
+        ids, where = renderer.pose(texts[task.document_id], None).ids, (task.document_id, task.id)
+        records.append(TrainingRecord("pose", ids, renderer.complete(task.span), 1.0, *where))
+    flat = [(task, attempt) for task, attempts in groups for attempt in attempts]
     finished = await asyncio.gather(
         *(
-            _finished(
-                attempt, sampler, renderer, params, derive(seed, "box", task.id, attempt.index)
-            )
-            for task, attempts in zip(tasks, groups, strict=True)
-            for attempt in attempts
+            _finished(one, sampler, renderer, params, derive(seed, "box", task.id, one.index))
+            for task, one in flat
         )
     )
-    records: list[TrainingRecord] = []
-    texts = {document.id: document.text for document in documents}
-    written = iter(finished)
-    for task, attempts in zip(tasks, groups, strict=True):
-        asked = renderer.pose(texts[task.document_id], None)
-        records.append(
-            TrainingRecord(
-                "pose", asked.ids, renderer.complete(task.span), 1.0, task.document_id, task.id
-            )
+    kept = [(task, one, ids) for (task, one), ids in zip(flat, finished, strict=True) if ids]
+    shares = Counter(task.id for task, _, _ in kept)  # those of a task have the weight of one
+    return records + [
+        TrainingRecord(
+            "solve", one.rollout.prompt.ids, ids, 1 / shares[task.id],
+            task.document_id, task.id, one.index,
         )
-        kept = [(attempt, ids) for attempt in attempts if (ids := next(written))]
-        records += [
-            TrainingRecord(
-                "solve", attempt.rollout.prompt.ids, ids, 1 / len(kept),
-                task.document_id, task.id, attempt.index,
-            )
-            for attempt, ids in kept
-        ]  # fmt: skip
-    return records
+        for task, one, ids in kept
+    ]  # fmt: skip
+
+
+def _params(config: Config) -> SamplingParams:
+    sampling = config.sampling
+    return SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
 
 
 async def _finished(
