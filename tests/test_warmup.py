@@ -14,7 +14,7 @@ from alive.roles.gate import mask
 from alive.roles.pose import posed_at_random
 from alive.teacher import EndpointTeacher
 from alive.types import Attempt, Document, Framing, Prompt, Rollout, Task
-from alive.warmup import format_records, make_critic
+from alive.warmup import boxed_share, format_documents, format_records, make_critic, tried
 
 TEXT = "Ann has 3 pens and buys 4 more pens. Bob finds 5 coins near the Old Mill in April."
 DOCUMENT = Document("doc", TEXT, "here", "maths")
@@ -88,8 +88,17 @@ def formats(renderer, script, documents=(DOCUMENT,), game=GAME, seed: int = 1):
     """The records of a format step of a scripted policy."""
     sampler = ScriptedSampler(script, read=renderer.show)
     config = Config(game=game, sampling=SamplingConfig(solve_tokens=30, temperature=0.5))
-    made = asyncio.run(format_records(documents, sampler, renderer, config, seed))
-    return made, sampler
+    return learned(documents, sampler, renderer, config, seed), sampler
+
+
+def learned(documents, sampler, renderer, config: Config, seed: int):
+    """Tries, and makes records of the attempts."""
+
+    async def made():
+        groups = await tried(documents, sampler, renderer, config, seed)
+        return await format_records(groups, documents, sampler, renderer, config, seed)
+
+    return asyncio.run(made())
 
 
 def spans_of(made, renderer) -> list[str]:
@@ -114,8 +123,9 @@ def test_formats_are_learned_from_own_right_attempts_with_their_working(renderer
     made, sampler = formats(renderer, script, game=game)
     assert spans_of(made, renderer) == spans
     assert len(set(spans)) == 3
-    assert [record.role for record in made] == ["pose", "solve", "solve"] * 3
-    for span, (pose, *solved) in zip(spans, (made[i : i + 3] for i in (0, 3, 6)), strict=True):
+    assert [record.role for record in made] == ["pose"] * 3 + ["solve"] * 6
+    groups = [(made[i], made[3 + 2 * i], made[4 + 2 * i]) for i in range(3)]
+    for span, (pose, *solved) in zip(spans, groups, strict=True):
         assert pose.prompt_ids == renderer.pose(TEXT, None).ids
         assert {one.prompt_ids for one in solved} == {renderer.solve(mask(TEXT, span), None).ids}
         # Both as they were written, and of one weight together; a wrong box teaches nothing.
@@ -143,7 +153,7 @@ def unboxed(renderer, said: str, answer: str, stop: str = "stop", solve_tokens: 
         game=GameConfig(masks_per_document=1, solutions_per_mask=2),
         sampling=SamplingConfig(solve_tokens=solve_tokens, temperature=0.5),
     )
-    made = asyncio.run(format_records([DOCUMENT], sampler, renderer, config, 1))
+    made = learned([DOCUMENT], sampler, renderer, config, 1)
     return [renderer.decode(one.completion_ids) for one in made if one.role == "solve"], sampler
 
 
@@ -185,6 +195,40 @@ def test_of_what_was_cut_the_lines_of_three_quarters_are_learned(renderer) -> No
 )
 def test_what_comes_to_no_answer_teaches_no_format(renderer, said, answer, stop) -> None:
     assert unboxed(renderer, said, answer, stop)[0] == []
+
+
+def boxes(*attempts: tuple[str | None, str]) -> list[tuple[Task, list[Attempt]]]:
+    """A group of attempts, each an answer and why it ended."""
+    made = [
+        Attempt("t", at, Rollout(Prompt("solve", ()), (), (), "", stop, 0), answer, False)
+        for at, (answer, stop) in enumerate(attempts)
+    ]
+    return [(TASK, made)]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "share"),
+    [
+        ([("7", "stop"), (None, "stop")], 0.5),
+        ([("7", "stop"), (None, "length")], 1.0),  # what was cut says nothing
+        ([("7", "length"), (None, "stop")], 0.5),
+        ([("7", "stop"), (None, "length"), (None, "length")], 1 / 3),  # unless most were
+        ([], 0.0),
+    ],
+)
+def test_the_share_of_boxed_attempts_by_hand(attempts, share: float) -> None:
+    assert boxed_share(boxes(*attempts)) == share
+
+
+@pytest.mark.parametrize(
+    ("documents", "masks", "solutions", "expected"),
+    [(1, 2, 4, 4), (1, 3, 4, 3), (16, 2, 8, 16), (1, 8, 16, 1)],
+)
+def test_a_format_step_plays_enough_to_see(documents, masks, solutions, expected) -> None:
+    game = GameConfig(
+        documents_per_step=documents, masks_per_document=masks, solutions_per_mask=solutions
+    )
+    assert format_documents(game) == expected
 
 
 def test_formats_show_what_a_task_will(renderer) -> None:
