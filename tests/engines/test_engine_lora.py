@@ -26,12 +26,14 @@ from transformers import (
 from alive.engines.lora import (
     attach_adapters,
     base_name,
+    lean_adapters,
     load_adapters,
     merged,
     save_adapters,
     with_lora,
 )
 from alive.engines.models import load_model, load_tokenizer, read_config, save_folder
+from alive.engines.precision import sampling_copy
 from alive.errors import ModelError
 
 IDS = torch.tensor([[1, 5, 9, 4, 7, 2]])
@@ -76,6 +78,25 @@ def test_adapters_alone_train_and_start_at_nothing(make) -> None:
     assert all("lora_" in name for name in names)
     assert not any("lm_head" in name for name in names)
     assert torch.allclose(logits(model), logits(make()))
+
+
+@pytest.mark.parametrize("make", [tiny_models.llama, tiny_models.gpt2])
+@pytest.mark.parametrize("low", [False, True])
+def test_lean_ones_compute_the_same_in_fewer_operations(make, low: bool) -> None:
+    model = trained(make())
+    twin = sampling_copy(model, torch.bfloat16 if low else torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low):
+        whole = logits(model)
+        with model.disable_adapter():
+            bare = logits(model)
+        lean_adapters(twin)
+        with torch.autograd.profiler.profile() as watched:
+            found = logits(twin)
+    assert (whole - bare).abs().max() > 0.1
+    difference = (whole - found).abs().max()
+    assert difference < (0.03 if low else 1e-5)
+    counts = {event.key: event.count for event in watched.key_averages()}
+    assert counts["aten::addmm_"] == sum("lora_A" in name for name in adapters_of(model)) > 3
 
 
 @pytest.mark.parametrize("make", [tiny_models.llama, tiny_models.gpt2])

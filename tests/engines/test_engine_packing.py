@@ -97,8 +97,9 @@ def test_a_layer_in_two_places_stays_one() -> None:
 
 @pytest.mark.parametrize("rank", [0, 2])
 def test_a_policy_samples_what_it_would_unpacked_and_learns(seed_tokenizer: Any, rank: int) -> None:
+    learn = LearnConfig(learning_rate=1e-2)
     plain, packed = (
-        policy(seed_tokenizer, learn=LearnConfig(), rank=rank, choices={"packs": packs})
+        policy(seed_tokenizer, learn=learn, rank=rank, choices={"packs": packs})
         for packs in (False, True)
     )
     requests = [

@@ -17,7 +17,7 @@ from alive.engines.attention import group_queries
 from alive.engines.checkpointing import can_recompute, recomputed
 from alive.engines.follower import Follower
 from alive.engines.local.sampler import LocalSampler
-from alive.engines.lora import load_adapters, save_adapters
+from alive.engines.lora import lean_adapters, load_adapters, save_adapters
 from alive.engines.memory import (
     activation_bytes,
     decode_budget,
@@ -222,6 +222,8 @@ class LocalPolicy:
             pack(model, dtype)
         if model.device.type == "cpu":
             group_queries(model)
+            if self._adapted and (model is not self.model or not self.learn):
+                lean_adapters(model)
         return model
 
     def _worth_packing(self) -> bool:
