@@ -32,6 +32,12 @@ def logits(model: Any) -> torch.Tensor:
         return found
 
 
+def test_the_question_draws_no_random_number() -> None:
+    state = torch.get_rng_state()
+    assert can_pack.__wrapped__()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("rows", [1, 3, 64, 200])
 def test_a_product_by_hand(bias: bool, rows: int) -> None:

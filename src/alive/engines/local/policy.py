@@ -150,6 +150,7 @@ class LocalPolicy:
 
     def save(self, folder: Path) -> None:
         """Writes what trains: a model folder, or adapters that name their base."""
+        assert self.learn is not None  # what only samples may have been packed
         if self._adapted:
             save_adapters(self.model, folder, self._base)
             self._tokenizer.save_pretrained(folder)
