@@ -202,7 +202,7 @@ def test_every_gradient_leads_back_to_a_document_and_an_attempt(straight: Straig
     for row in solved:
         span = spans[row["task_id"]].removesuffix("<|end|>")
         right = row["completion"] == f"\\boxed{{{span}}}<|end|>"
-        asked = r"[^\\]+\n\n\\boxed\{[^{}]+\}<\|end\|>"
+        asked = r"\n\n\\boxed\{[^{}]+\}<\|end\|>"
         assert right or re.fullmatch(asked, row["completion"])
 
 

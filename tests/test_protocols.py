@@ -164,12 +164,12 @@ def test_formats_are_learned_until_answers_are_boxed(
 ) -> None:
     assert play(1)["boxed"] == [0.0, 1.0]
     solved = [r for r in policy.taught[0] if r.role == "solve"]
-    # Each attempt with the answer that is given in a box behind it; the first of a group is wrong.
-    boxed = "\n\n\\boxed{It is 3.}"
-    assert [renderer.decode(r.completion_ids) for r in solved] == [
-        f"It is {3 if r.attempt_index == 0 else 7}.{boxed}" for r in solved
-    ]
-    assert len(solved) == 32
+    # The answer that is given when a box is opened behind an attempt, right or wrong.
+    boxed = renderer.complete("\n\n\\boxed{It is 3.}")
+    assert [r.completion_ids for r in solved] == [boxed] * 32
+    for record in solved:
+        written = renderer.complete(f"It is {3 if record.attempt_index == 0 else 7}.")[:-1]
+        assert record.prompt_ids[-len(written) :] == written
 
 
 @pytest.mark.parametrize("separates", [False, True])

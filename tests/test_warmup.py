@@ -154,19 +154,21 @@ def unboxed(renderer, said: str, answer: str, stop: str = "stop", solve_tokens: 
         sampling=SamplingConfig(solve_tokens=solve_tokens, temperature=0.5),
     )
     made = learned([DOCUMENT], sampler, renderer, config, 1)
-    return [renderer.decode(one.completion_ids) for one in made if one.role == "solve"], sampler
+    return [one for one in made if one.role == "solve"], sampler
 
 
 @pytest.mark.parametrize("answer", ["12", " 12 ", "a word", "nothing like the span"])
 def test_an_attempt_without_a_box_is_asked_for_its_answer(renderer, answer: str) -> None:
     """Right or wrong: what is learned is to box it. No label is used."""
     solved, sampler = unboxed(renderer, "3 and 9 more.\nThat is it. ", answer)
-    assert solved == [f"3 and 9 more.\nThat is it.\n\n\\boxed{{{answer.strip()}}}"] * 2
     attempt, asked, other = sampler.calls
+    # The box alone is learned, after what was written.
+    written = attempt.prompt.ids + renderer.complete("3 and 9 more.\nThat is it.")[:-1]
+    boxed = renderer.complete(f"\n\n\\boxed{{{answer.strip()}}}")
+    assert [(one.prompt_ids, one.completion_ids) for one in solved] == [(written, boxed)] * 2
     assert asked.prompt == other.prompt
     assert asked.seed != other.seed
-    opened = renderer.complete("3 and 9 more.\nThat is it.\n\n\\boxed{")[:-1]
-    assert asked.prompt.ids == attempt.prompt.ids + opened
+    assert asked.prompt.ids == written + renderer.complete("\n\n\\boxed{")[:-1]
     assert asked.prompt.stop == ("}",)
     assert (asked.n, asked.params.max_new_tokens, asked.params.temperature) == (1, 30, 0.5)
 
@@ -179,8 +181,10 @@ def test_an_answer_is_short(renderer) -> None:
 def test_of_what_was_cut_the_lines_of_three_quarters_are_learned(renderer) -> None:
     said = "one line\nand another\nand a third line that goes on\n"
     assert len("one line\nand another\n") < 3 * len(said) // 4 < len(said)
-    solved, _ = unboxed(renderer, said, "12", stop="length")
-    assert solved == ["one line\nand another\n\n\\boxed{12}"] * 2
+    solved, sampler = unboxed(renderer, said, "12", stop="length")
+    written = renderer.complete("one line\nand another")[:-1]
+    assert {one.prompt_ids for one in solved} == {sampler.calls[0].prompt.ids + written}
+    assert {one.completion_ids for one in solved} == {renderer.complete("\n\n\\boxed{12}")}
 
 
 @pytest.mark.parametrize(

@@ -114,9 +114,10 @@ async def format_records(
     """Returns records that teach the formats: attempts with their box; spans alone.
 
     A boxed span without its working would teach to answer without reasoning. Right attempts are
-    kept as they are. One that boxes nothing is asked for its answer, right or wrong, and learned
-    with that in a box behind it; of one that was cut, the lines in the first three quarters. So a
-    model learns to come to an answer on text that is too hard for it as well.
+    learned as they are. One that boxes nothing is asked for its answer, right or wrong, and the box
+    alone is learned, after what stands before it; of one that was cut, after the lines in its first
+    three quarters. So a model learns to come to an answer on text that is too hard for it as well,
+    and not to write as those attempts do that box nothing.
 
     Args:
         groups: What ``tried`` returned.
@@ -138,15 +139,14 @@ async def format_records(
             for task, one in flat
         )
     )
-    kept = [(task, one, ids) for (task, one), ids in zip(flat, finished, strict=True) if ids]
+    kept = [(task, one, made) for (task, one), made in zip(flat, finished, strict=True) if made]
     shares = Counter(task.id for task, _, _ in kept)  # those of a task have the weight of one
     return records + [
         TrainingRecord(
-            "solve", one.rollout.prompt.ids, ids, 1 / shares[task.id],
-            task.document_id, task.id, one.index,
+            "solve", prompt, ids, 1 / shares[task.id], task.document_id, task.id, one.index
         )
-        for task, one, ids in kept
-    ]  # fmt: skip
+        for task, one, (prompt, ids) in kept
+    ]
 
 
 def _params(config: Config) -> SamplingParams:
@@ -156,22 +156,25 @@ def _params(config: Config) -> SamplingParams:
 
 async def _finished(
     attempt: Attempt, sampler: Sampler, renderer: Renderer, params: SamplingParams, seed: int
-) -> tuple[int, ...]:
-    """An attempt as it should have been written; empty if there is nothing to learn from it."""
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """What is to be learned of an attempt, and what it stands after; None if nothing is."""
     rollout = attempt.rollout
     if attempt.answer is not None:
-        return rollout.completion_ids if attempt.correct else ()
+        return (rollout.prompt.ids, rollout.completion_ids) if attempt.correct else None
     text = rollout.text.rstrip()
     if rollout.stop == "length":
         text = text[: 3 * len(text) // 4].rpartition("\n")[0].rstrip()
-    working = renderer.complete(f"{text}\n\n\\boxed{{")[:-1]
-    asked = replace(rollout.prompt, ids=rollout.prompt.ids + working, stop=("}",))
+    if not text:
+        return None
+    working = rollout.prompt.ids + renderer.complete(text)[:-1]
+    opened = working + renderer.complete("\n\n\\boxed{")[:-1]
+    asked = replace(rollout.prompt, ids=opened, stop=("}",))
     limit = replace(params, max_new_tokens=min(_ANSWER_TOKENS, params.max_new_tokens))
     [said] = await sampler.sample(Request(asked, 1, limit, seed))
     boxed = f"\\boxed{{{said.text.strip()}}}"
-    if not text or said.stop == "length" or extract_answer(boxed) is None:
-        return ()
-    return renderer.complete(f"{text}\n\n{boxed}")
+    if said.stop == "length" or extract_answer(boxed) is None:
+        return None
+    return working, renderer.complete(f"\n\n{boxed}")
 
 
 def _endpoint(teacher: EndpointTeacher, renderer: Renderer) -> Critic:
