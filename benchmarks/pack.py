@@ -4,7 +4,7 @@ Into a folder: this checkout (what git tracks), the packages that it needs, at t
 installed here, and a model. torch is left out, since it has to suit the machine's GPU. The folder
 also gets this script, which needs nothing but Python:
 
-    python benchmarks/pack.py pack OUT [--model FOLDER] [--python 3.12] [--extras lora,trl]
+    python benchmarks/pack.py pack OUT [--model FOLDER] [--python 3.12] [--extras lora,bench]
     python OUT/pack.py unpack OUT TARGET        # on the other machine; it says how to go on
 """
 
@@ -143,8 +143,15 @@ def needed(package: str, extras: Sequence[str]) -> dict[str, str]:
                 if further not in seen and not ABSENT.fullmatch(further[0]):
                     seen.add(further)
                     waiting.append(further)
-                    found[further[0]] = metadata.version(further[0])
+                    found[further[0]] = _installed(further[0])
     return found
+
+
+def _installed(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError as error:
+        raise SystemExit(f"{name} is needed and not installed here: pip install {name}") from error
 
 
 def _asked(text: str, extras: Iterable[str]) -> Iterator[tuple[str, frozenset[str]]]:

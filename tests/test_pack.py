@@ -98,3 +98,9 @@ def test_what_is_needed_is_what_is_installed_without_torch(script: Any) -> None:
     assert found["safetensors"] == version("safetensors")
     assert not {"torch", "triton", "trl", "pytest"} & set(found)
     assert not [name for name in found if name.startswith("nvidia")]
+
+
+def test_a_package_that_is_not_here_is_named(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script.metadata, "requires", lambda _: ["nobody-has-this >= 1"])
+    with pytest.raises(SystemExit, match="nobody-has-this is needed and not installed here"):
+        script.needed("alive-rl", [])
