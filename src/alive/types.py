@@ -66,6 +66,7 @@ class Document:
         source: Where it came from, for people (file and line, or a builtin's name).
         domain: A label for reporting (``maths``, ``code``, ...); empty when unknown.
         framing: How tasks show it.
+        asked: Characters at its beginning that ask for what the rest answers; 0 where none do.
     """
 
     id: str
@@ -73,16 +74,18 @@ class Document:
     source: str
     domain: str = ""
     framing: Framing = Framing()
+    asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A problem posed on a document: the text of one span is hidden everywhere it occurs.
+    """A problem posed on a document: the text of one span is hidden, or its question is asked.
 
     Attributes:
         id: Stable digest of document and span.
         document_id: The document it was posed on.
-        passage: The document's text with every occurrence of the span replaced by ``MASK``.
+        passage: What is shown of the document, every occurrence of the span replaced by ``MASK``;
+            without one, the question to which the span is the answer.
         span: The hidden text, the target.
         origin: Who chose the span.
         domain: The document's domain.

@@ -20,6 +20,7 @@ TEXT_COLUMNS = (
     ("question", "answer"),
     ("question", "response"),
     ("problem", "solution"),
+    ("problem", "answer"),
     ("prompt", "completion"),
     ("prompt", "response"),
     ("query", "response"),
@@ -30,6 +31,10 @@ TEXT_COLUMNS = (
 )
 """The columns that make a row's text, in order of preference; joined by a blank line. One with a
 question mark may be missing."""
+
+_JOINT = "\n\n"
+_ASKING = 3
+"""Most parts of a text of which all but the last ask: an instruction, its input, the answer."""
 
 _SPEAKERS = (("role", "content"), ("from", "value"))
 """What a message of a chat calls its speaker and its words: OpenAI's names, and ShareGPT's."""
@@ -47,6 +52,7 @@ class Source:
         key: Its name within the corpus, which decides its split; sources that belong together
             share it.
         blocks: Its text in pieces of any size, to be read once; None when there is none to read.
+        asked: The part of its text that asks for the rest, where its columns or speakers tell.
         domain: Its label for reporting.
         whole: True when the text is one document as it stands, not to be chunked.
         framing: How tasks show its documents.
@@ -60,17 +66,20 @@ class Source:
     whole: bool = False
     framing: Framing = OF_TEXT
     flaw: str = ""
+    asked: str = ""
 
 
 def source_of(row: object, place: str, key: str) -> Source:
     """Returns the source document of a row; one without blocks if there is no text in it."""
     try:
-        text, domain = _text_of(row, place)
+        parts, domain = _parts_of(row, place)
     except FlawError as error:
         return Source(place, key, None, flaw=str(error))
-    if has_lone_surrogates(text + domain):
+    if has_lone_surrogates("".join(parts) + domain):
         return Source(place, key, None)
-    return Source(place, key, [text], domain)
+    # What stands before the last part asks for it; of longer talk each part asks for the next.
+    asked = _JOINT.join(parts[:-1]) if len(parts) <= _ASKING else ""
+    return Source(place, key, [_JOINT.join(parts)], domain, asked=asked)
 
 
 def text_columns(names: Iterable[str], place: str) -> tuple[str, ...]:
@@ -88,30 +97,30 @@ def text_columns(names: Iterable[str], place: str) -> tuple[str, ...]:
     raise FlawError(f"{place}: no text among its columns ({listed}). Needed: {wanted}.")
 
 
-def _text_of(row: object, place: str) -> tuple[str, str]:
-    """Returns text and domain of a row."""
+def _parts_of(row: object, place: str) -> tuple[list[str], str]:
+    """Returns the parts of a row's text that are not empty, and its domain."""
     if isinstance(row, str):
-        return row, ""
+        return [row], ""
     if not isinstance(row, Mapping):
         raise FlawError(
             f'{place}: a {type(row).__name__} where an object such as {{"text": "..."}} is needed.'
         )
-    parts = [_string(row[column], column, place) for column in text_columns(row, place)]
+    columns = text_columns(row, place)
+    parts = [said for column in columns for said in _strings(row[column], column, place) if said]
     domain = row.get("domain")
     if not isinstance(domain, str | None):
         raise FlawError(_not_text(domain, "domain", place))
-    return "\n\n".join(part for part in parts if part), domain or ""
+    return parts, domain or ""
 
 
-def _string(value: object, column: str, place: str) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
+def _strings(value: object, column: str, place: str) -> list[str]:
+    """Returns a text, or what each message of a chat says."""
+    if value is None or isinstance(value, str):
+        return [value or ""]
     if isinstance(value, list) and value:
         messages = [_said(message) for message in value]
         if None not in messages:
-            return "\n\n".join(said for said in messages if said)
+            return [said for said in messages if said]
     raise FlawError(_not_text(value, column, place))
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import count, islice
 
 from alive.config import CorpusConfig
+from alive.corpus.asked import asked_length
 from alive.corpus.chunk import CountTokens, chunk
 from alive.corpus.clean import clean
 from alive.corpus.columns import Keep, Source
@@ -209,7 +210,8 @@ class Corpus:
                 tally.lose("too_short", source.name)
                 continue
             name = digest("document", source.key, index, text)
-            yield Document(name, text, source.name, source.domain, source.framing)
+            asked = 0 if source.whole or index else asked_length(text, source.asked)
+            yield Document(name, text, source.name, source.domain, source.framing, asked)
         if index < 0:
             tally.lose("empty", source.name)
 

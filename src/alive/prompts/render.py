@@ -209,6 +209,8 @@ class Renderer:
         return self._controls.neutralise(neutralise(text))
 
     def _passage(self, passage: str) -> str:
+        if not self.asks and MASK not in passage:
+            passage = f"{passage} {MASK}"  # prompts that know no questions: its answer is hidden
         return self._controls.neutralise(self.templates.passage(passage))
 
     def _frame(self, name: str, conditioned: bool) -> _Frame:

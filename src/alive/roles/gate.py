@@ -8,6 +8,7 @@ from collections.abc import Collection
 from alive.config import GameConfig
 from alive.feedback import leaks
 from alive.prompts import neutralise_mask
+from alive.roles.questions import answer, question
 from alive.roles.spans import STOP_WORDS, around, candidates, occurrences, shown
 from alive.scripts import LETTER, count_words
 from alive.types import MASK, Document
@@ -37,11 +38,13 @@ def mask(text: str, span: str) -> str:
 
 
 def passage(document: Document, span: str) -> str:
-    """Returns what a task shows: the document, or its paragraph, with the span hidden.
+    """Returns what a task shows: the question that the span answers, or text with the span hidden.
 
     Raises:
         ValueError: The span does not stand in the text as whole words.
     """
+    if asked := question(document, span):
+        return neutralise_mask(asked)
     return mask(shown(document.text, span, document.framing.context), span)
 
 
@@ -69,18 +72,13 @@ def invalid_reason(
         return "only stop-words or punctuation"
     if _holds_marker(span):
         return "holds a marker"
-    text = shown(document.text, span, document.framing.context)
-    places = occurrences(text, span)
-    if not places:
-        return "not whole words"
-    whole = document.text if document.framing.context == "before" else text
-    if places[0][0] < document.framing.least_share_before * len(whole):
-        return "too little before it"
-    if len(places) > MAX_OCCURRENCES:
-        return "too frequent"
+    asked = question(document, span)
+    if not asked and (reason := _hides_badly(document, span)):
+        return reason
     if normalise(span) in {normalise(other) for other in taken}:
         return "taken"
-    left = around(text, span)
+    text = asked or shown(document.text, span, document.framing.context)
+    left = [asked] if asked else around(text, span)
     if sum(map(count_words, left)) < MIN_CONTEXT_WORDS or sum(
         map(len, left)
     ) < MIN_CONTEXT_SHARE * len(text):
@@ -92,15 +90,31 @@ def invalid_reason(
 def random_spans(
     document: Document, game: GameConfig, taken: Collection[str], seed: int
 ) -> list[str]:
-    """Returns the output, number, name and term spans that pass the gate, in a seeded order.
+    """Returns what the document's question asks for, then other spans in a seeded order.
 
-    The types take turns, so that a prefix of the list mixes them. No two are equal once normalised.
+    Outputs, numbers, names and terms take turns, so that a prefix of the list mixes them. All pass
+    the gate, and no two are equal once normalised.
     """
     spans: list[str] = []
-    for span in candidates(document.text, seed):
+    for span in (answer(document), *candidates(document.text, seed)):
         if invalid_reason(document, span, game, [*taken, *spans]) is None:
             spans.append(span)
     return spans
+
+
+def _hides_badly(document: Document, span: str) -> str | None:
+    """Why a span cannot be hidden where it stands; None if it can."""
+    framing = document.framing
+    text = shown(document.text, span, framing.context)
+    places = occurrences(text, span)
+    if not places:
+        return "not whole words"
+    whole = document.text if framing.context == "before" else text
+    # What a question gives is told by nothing before it.
+    given = document.asked if framing.context == "before" else 0
+    if places[0][0] < max(given, framing.least_share_before * len(whole)):
+        return "too little before it"
+    return "too frequent" if len(places) > MAX_OCCURRENCES else None
 
 
 def _bare(word: str) -> str:

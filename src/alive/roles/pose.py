@@ -16,6 +16,7 @@ from alive.prompts import Renderer
 from alive.protocols import Request, Sampler, SamplingParams
 from alive.roles.gate import invalid_reason, passage, random_spans
 from alive.roles.memory import Seen
+from alive.roles.questions import answer
 from alive.roles.spans import span_type
 from alive.seeding import derive, digest
 from alive.types import MASK, Document, Origin, Rollout, Task
@@ -207,10 +208,14 @@ class SpanDraft:
             return "guessable"
         if span in self.memory and not self.memory[span].mixed:
             return "posed before"
+        return "type too common" if self._common(span, taken) else None
+
+    def _common(self, span: str, taken: Sequence[str]) -> bool:
+        """Whether a span's type has its share; the answer to a document's question has no type."""
+        text, asked = self.document.text, answer(self.document)
         most = max(1, int(self.document.framing.most_type_share * self.game.masks_per_document))
-        text = self.document.text
-        same = sum(span_type(text, other) == span_type(text, span) for other in taken)
-        return "type too common" if same >= most else None
+        types = [span_type(text, other) for other in taken if other != asked]
+        return span != asked and types.count(span_type(text, span)) >= most
 
     def _spans(self) -> list[str]:
         return [task.span for task in self.tasks]

@@ -13,7 +13,7 @@ from alive.scripts import LETTER, UNSPACED
 from alive.seeding import derive
 from alive.types import Context
 
-__all__ = ["STOP_WORDS", "SpanType", "around", "candidates", "occurrences", "shown", "span_type"]
+__all__ = ["NUMBER", "STOP_WORDS", "SpanType", "around", "candidates", "occurrences", "shown", "span_type"]
 
 SpanType = Literal["output", "number", "name", "term"]
 
@@ -27,7 +27,7 @@ _STOP = """
     yes yet you your"""
 STOP_WORDS = frozenset(_STOP.split())
 
-_NUMBER = re.compile(rf"(?<![.,])(?<!{LETTER})\d+(?:[.,]\d+)*(?!{LETTER})(?![.,]\d)")
+NUMBER = re.compile(rf"(?<![.,])(?<!{LETTER})\d+(?:[.,]\d+)*(?!{LETTER})(?![.,]\d)")
 _NAME = re.compile(r"\b[^\W\d_a-z][^\W\d_]+(?: [^\W\d_a-z][^\W\d_]+){0,3}\b")
 _TERM = re.compile(r"\b[^\W\d_]{5,}\b")
 # Where nothing parts words, those that can be told apart: loan words in katakana, and what stands
@@ -92,7 +92,7 @@ def candidates(text: str, seed: int) -> Iterator[str]:
 
     Each type is in an order of its own, which the seed decides.
     """
-    numbers = _distinct(_NUMBER, text)
+    numbers = _distinct(NUMBER, text)
     names = [
         name
         for name in _distinct(_NAME, text)

@@ -1,0 +1,50 @@
+"""Documents that ask something: what they come to, and the question alone as a task.
+
+A question with its answer is raw text as well. What its answer comes to is worth hiding more than
+any other span of it, and whoever shows the working before it has left one line to work out. So the
+question is shown, and nothing of what follows it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from alive.roles.spans import NUMBER, occurrences
+from alive.types import Document
+from alive.verify import final_answer
+
+__all__ = ["answer", "question"]
+
+_SIGNED = re.compile(rf"(?:(?<![\w)\]])-)?{NUMBER.pattern}")
+
+_SHORT = 60
+"""Characters of an answer that is nothing else, no working and no explanation."""
+
+
+@lru_cache(maxsize=256)
+def answer(document: Document) -> str:
+    r"""Returns what the answer of a document comes to; empty where it asks nothing or none shows.
+
+    That is what it marks (``#### X``, the last box), all of it where it is short, else the last
+    number of its last line with nothing but words after it.
+    """
+    said = document.text[document.asked :].strip()
+    if not document.asked or not said:
+        return ""
+    marked = final_answer(said)
+    if marked != said:
+        return marked
+    if "\n" not in said and len(said) <= _SHORT:
+        return said.rstrip(".")
+    numbers = _SIGNED.findall(said.rpartition("\n")[2])
+    return numbers[-1] if numbers else ""
+
+
+def question(document: Document, span: str) -> str:
+    """Returns the question to which a span is the answer; empty if it is a piece of text to hide.
+
+    A span that stands in the question itself is none.
+    """
+    asked = document.text[: document.asked].strip()
+    return asked if span and span == answer(document) and not occurrences(asked, span) else ""
