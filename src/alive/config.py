@@ -215,11 +215,6 @@ class WarmupConfig(Section):
         "are honest; or the URL of an OpenAI-compatible endpoint",
     )
     teacher_model: str = Field("", description="model name the endpoint is asked for")
-    format_steps: CountOrZero = Field(
-        0,
-        description="most steps in which a model that does not box its answers learns to, from its "
-        "own attempts",
-    )
 
     @model_validator(mode="after")
     def _usable_teacher(self) -> WarmupConfig:

@@ -132,7 +132,7 @@ async def play(
         chosen = _to_revise(owners, attempts, reviews, game.revisions_per_mask, drawn)
         revisions = await asyncio.gather(
             *(
-                solve.revise(sampler, renderer, owners[i], attempts[i], reviews[i], solving, seed)
+                _revision(sampler, renderer, owners[i], attempts[i], reviews[i], solving, seed)
                 for i in chosen
             )
         )
@@ -174,9 +174,23 @@ async def _attempts(
             if count
         )
     )
-    return tuple(
-        replace(attempt, index=at) for at, attempt in enumerate(chain.from_iterable(parts))
-    )
+    attempts = [replace(attempt, index=at) for at, attempt in enumerate(chain.from_iterable(parts))]
+    return await solve.answered(sampler, renderer, task, attempts, params, seed)
+
+
+async def _revision(
+    sampler: Sampler,
+    renderer: Renderer,
+    task: Task,
+    attempt: Attempt,
+    review_: Review,
+    params: SamplingParams,
+    seed: int,
+) -> Attempt:
+    """Has an attempt revised after its review."""
+    made = await solve.revise(sampler, renderer, task, attempt, review_, params, seed)
+    [revision] = await solve.answered(sampler, renderer, task, [made], params, seed)
+    return revision
 
 
 def _hardest(groups: Sequence[Sequence[Attempt]], most: int) -> list[int]:

@@ -1,6 +1,6 @@
 """The whole algorithm, top to bottom.
 
-Format steps and warm-up come before a policy is on its own; every later step is its alone.
+Warm-up comes before a policy is on its own; every later step is its alone.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from alive.roles.pose import blind_guesses
 from alive.seeding import derive
 from alive.session import Session
 from alive.sizing import settled
-from alive.state import BOXED
 from alive.trackers import require_packages
 from alive.types import Trained, TrainingKey, TrainingRecord
-from alive.warmup import boxed_share, format_documents, format_records, make_critic, tried
+from alive.warmup import make_critic
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,9 +55,6 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
     config = settled(config, resume=resume)
     with Session.open(config, resume, console) as run:
         run.evaluate("before")
-        with run.bars("formats", run.state.formats_learned, config.warmup.format_steps):
-            while not run.state.formats_known(config.warmup.format_steps):
-                learn_formats(run)
         with run.bars("training", *run.extent):
             run.finish_step()
             while run.progress < 1:
@@ -111,24 +107,6 @@ async def play_documents(run: Session, conditioned: bool, warm: bool) -> list[Pl
         critic=critic, conditioned=conditioned, reviewed=arms.reviews(config),
         memory=state.memory, guesses=asyncio.ensure_future(unread),
     )  # fmt: skip
-
-
-def learn_formats(run: Session) -> None:
-    """Sees whether the policy boxes its answers; if not, one step on its attempts, boxed."""
-    config = run.config
-    run.stage("play")
-    seed = derive(config.seed, "formats", run.state.formats_learned)
-    documents = run.next_documents(format_documents(config.game))
-    groups = aio.run(tried(documents, run, run.renderer, config, seed))
-    share = boxed_share(groups)
-    if share >= BOXED:
-        run.formats_found(share)
-        return
-    records = aio.run(format_records(groups, documents, run, run.renderer, config, seed))
-    run.stage("learn")
-    stats = run.policy.update(records, learning_rate(config, RAMP, records))
-    run.policy.publish()
-    run.formats_step_done(share, records, stats)
 
 
 def learning_rate(

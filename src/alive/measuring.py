@@ -143,11 +143,9 @@ def summary(
         "seconds": round(seconds, 1),
         "tasks": total,
         "proposed_share": state.proposed / total if total else None,
-        "format_losses": state.format_losses,
         "skipped": state.skipped,
         "conditions": state.conditions[-1] if state.conditions else {},
         "conditions_asked": state.conditions,
-        "boxed": state.boxed,
         "corpus": state.corpus,
     }
     values |= {when: stored["result"] for when, stored in measured.items()}

@@ -71,7 +71,7 @@ def step_metrics(
         "refused": dict(sum((Counter(game.refused) for game in played), Counter())),
         "pass_rate": _mean([a.correct for a in attempts]),
         "solved": _solved(episodes),
-        "answered": _mean([a.answer is not None for a in attempts]),
+        "answered": _mean([a.answer is not None and not a.asked for a in attempts]),
         "cut": _mean([a.rollout.stop == "length" for a in attempts]),
         "poser_utility": sum(utilities) / len(utilities) if utilities else 0.0,
         "difficulty": dict(sorted(Counter(pose_words.values()).items())),

@@ -103,7 +103,7 @@ def _load(config: Config, folder: RunFolder) -> tuple[Policy, Renderer, State]:
         policy.restore(
             folder.checkpoint.model,
             folder.checkpoint.tensors(),
-            version=state.step + state.formats_learned,
+            version=state.step,
         )
         policy.usage = replace(
             policy.usage,

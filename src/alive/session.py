@@ -111,6 +111,10 @@ class Session(AbstractContextManager["Session"]):
         self._watch.sampled(request.prompt.role)
         return rollouts
 
+    async def logprobs(self, prompt: Sequence[int], ids: Sequence[int]) -> list[float]:
+        """Asks the policy for the log-probabilities of a completion."""
+        return await self.policy.logprobs(prompt, ids)
+
     @property
     def extent(self) -> tuple[int, int]:
         """What is done and what is to do: steps, or tokens where a budget ends the run."""
@@ -131,45 +135,6 @@ class Session(AbstractContextManager["Session"]):
         self._taken = len(documents)
         return documents
 
-    def formats_found(self, share: float) -> None:
-        """Notes that so large a share of attempts box an answer that nothing is to be learned."""
-        with self._signals.uninterrupted():
-            self._note_boxed(share)
-            self._settle()
-            self._saver.save_if_due()
-
-    def formats_step_done(
-        self, share: float, records: Sequence[TrainingRecord], stats: UpdateStats
-    ) -> None:
-        """Records a format step, and counts it.
-
-        Args:
-            share: Of attempts that boxed an answer before it.
-            records: What was learned.
-            stats: Of the update.
-
-        Raises:
-            DivergenceError: It was left out, and so were those before it.
-        """
-        taken = self.state.formats_learned
-        with self._signals.uninterrupted():
-            self._note_boxed(share)
-            self.folder.write_records("format", taken, records, (), self.renderer.show)
-            if not stats.skipped:
-                self.state.format_losses.append(stats.role_loss)
-            self.state.formats_learned += 1
-            self._settle(stats)
-            self._watch.formats(taken, taken + 1, stats)
-            self._saver.save_if_due()
-        self.state.check_skips()
-        self.stage("formats")
-
-    def _note_boxed(self, share: float) -> None:
-        self.state.boxed.append(share)
-        self.state.documents += self._taken
-        line = f"formats: {100 * share:.0f} % of a few attempts box an answer"
-        self._watch.measured("formats", self.state.step, [line])
-
     def record(
         self,
         played: Sequence[Played],
@@ -188,7 +153,7 @@ class Session(AbstractContextManager["Session"]):
         episodes = [game.episode for game in played]
         with self._signals.uninterrupted():
             self.folder.write_episode(step, episodes, trained, self.renderer.show)
-            self.folder.write_records("step", step, records, replayed, self.renderer.show)
+            self.folder.write_records(step, records, replayed, self.renderer.show)
             state.memory = remembered(state.memory, episodes, step)
             for game in played:
                 state.proposed += game.proposed
@@ -297,7 +262,7 @@ class Session(AbstractContextManager["Session"]):
 
         Others, whose step is not recorded, are no state to go on from.
         """
-        return self.policy.version == self.state.step + self.state.formats_learned
+        return self.policy.version == self.state.step
 
     def _settle(self, stats: UpdateStats | None = None) -> None:
         """Takes counts over at whole steps alone: what a resumed run does again counts once."""

@@ -36,6 +36,7 @@ GONE: Mapping[str, str] = {
     "game.resamples": "is gone: a poser is asked three times",
     "game.max_span_words": "is gone: a span has at most 10 words",
     "game.max_span_share": "is gone: a span is at most 15 % of its document",
+    "warmup.format_steps": "is gone: an attempt without a box is asked for its answer",
     "evaluate.looks": "is gone: the first 60 problems of a suite are looked at",
     "game.context": "is gone: a corpus's Framing has context",
     "game.min_share_before": "is gone: a corpus's Framing has least_share_before",

@@ -14,9 +14,6 @@ from alive.types import TrainingRecord
 SKIPS = 3
 """Steps left out in a row that end a run."""
 
-BOXED = 0.9
-"""Share of attempts with an answer in a box, from which on a policy knows the format."""
-
 
 @dataclass(slots=True)
 class State:
@@ -24,11 +21,8 @@ class State:
 
     Attributes:
         step: Training steps taken.
-        formats_learned: Format steps taken before them.
-        format_losses: Their losses, nats a token of posing and solving, before each step.
         documents: Documents consumed.
         memory: Spans posed lately, by document.
-        boxed: Share of a few attempts with an answer in a box, before each format step.
         reviews: Review records of earlier steps by document, to be learned again.
         conditions: What each check found whether good words and bad ones separate, and before
             which step.
@@ -37,7 +31,7 @@ class State:
         seconds: Time spent, earlier parts of a resumed run included.
         threads: CPU threads; a resumed run takes the same, for the same sums.
         choices: What the policy chose on this machine; a resumed run takes the same.
-        skipped: Steps left out so far, format steps included, as their loss was not finite.
+        skipped: Steps left out so far, as their loss was not finite.
         skipped_in_a_row: How many of them were the last ones.
         unwritten: The last step's line of metrics, until it is written.
         tokens_sampled: Completion tokens drawn for training, evaluations not counted.
@@ -46,11 +40,8 @@ class State:
     """
 
     step: int = 0
-    formats_learned: int = 0
-    format_losses: list[dict[str, float]] = field(default_factory=list)
     documents: int = 0
     memory: dict[str, dict[str, Seen]] = field(default_factory=dict)
-    boxed: list[float] = field(default_factory=list)
     reviews: dict[str, list[TrainingRecord]] = field(default_factory=dict)
     conditions: list[dict[str, Any]] = field(default_factory=list)
     proposed: int = 0
@@ -66,14 +57,9 @@ class State:
     corpus: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def mark(self) -> tuple[int, int, int, int, bool]:
+    def mark(self) -> tuple[int, int, bool]:
         """Differs between any two states of a run that may be saved."""
-        asked = len(self.boxed), len(self.conditions)
-        return self.step, self.formats_learned, *asked, bool(self.unwritten)
-
-    def formats_known(self, most: int) -> bool:
-        """Whether the policy boxes its answers, or took the most steps that are meant for that."""
-        return self.formats_learned >= most or (bool(self.boxed) and self.boxed[-1] >= BOXED)
+        return self.step, len(self.conditions), bool(self.unwritten)
 
     @property
     def separates(self) -> bool:

@@ -153,6 +153,7 @@ class Attempt:
         rollout: What the solver wrote.
         answer: The extracted final answer; None when none could be parsed.
         correct: Whether the answer matches the hidden text (``e`` in docs/algorithm.md).
+        asked: Whether it came to no answer by itself, so that a box was opened behind it.
     """
 
     task_id: str
@@ -160,6 +161,7 @@ class Attempt:
     rollout: Rollout
     answer: str | None
     correct: bool
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,7 @@ def test_texts_are_split_where_they_are_marked() -> None:
     assert passage_parts("a \\mask{} b \\mask{}", "x") == [
         *(Part("a "), Part("x", "x"), Part(" b "), Part("x", "x")),
     ]
+    assert passage_parts("How many?", "7") == [Part("How many? "), Part("7", "7")]
     assert lines_of("1\n2\n3\n", faulty_step=2) == [
         *(Line(1, "1"), Line(2, "2", faulty=True), Line(3, "3")),
     ]

@@ -72,6 +72,13 @@ def test_a_passage_that_is_not_in_its_document_marks_nothing() -> None:
     assert found.marks == [Mark(DOCUMENT)]
 
 
+def test_the_answer_to_a_question_is_marked_where_it_comes_last() -> None:
+    document = "How many?\n\n3 + 4 = 7, so 7."
+    view = TaskView(row(passage="How many?", span="7"), 0, 1, 0, 0)
+    pieces = [mark.text for mark in marked(document, [view])]
+    assert pieces == ["How many?\n\n3 + 4 = 7, so ", "7", "."]
+
+
 @given(st.text("ab \n", max_size=30), st.text("ab", min_size=1, max_size=3))
 def test_marks_put_together_are_the_document(document: str, span: str) -> None:
     passage = document.replace(span, MASK)

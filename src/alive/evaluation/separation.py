@@ -71,7 +71,8 @@ async def check_separation(
     """
 
     async def rate(task: Task, words: str) -> float:
-        attempts = await solve.solve(sampler, renderer, task, n, params, words, seed)
+        made = await solve.solve(sampler, renderer, task, n, params, words, seed)
+        attempts = await solve.answered(sampler, renderer, task, made, params, derive(seed, words))
         return sum(attempt.correct for attempt in attempts) / n
 
     conditions = (positive_condition, negative_condition)

@@ -39,8 +39,8 @@ class Line:
 
 
 def passage_parts(passage: str, span: str) -> list[Part]:
-    """Splits a masked passage where the span is hidden."""
-    pieces = passage.split(MASK)
+    """Splits a masked passage where the span is hidden; to a question it is the answer."""
+    pieces = (passage if MASK in passage else f"{passage} {MASK}").split(MASK)
     parts = [Part(pieces[0])]
     for piece in pieces[1:]:
         parts += [Part(span, span), Part(piece)]

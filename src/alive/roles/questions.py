@@ -16,6 +16,9 @@ from alive.verify import final_answer
 
 __all__ = ["answer", "question"]
 
+_MEASURE = re.compile(r"[^\w\s]{0,2}\d\S*(?:[ ][^\W\d]+){0,2}\.?")
+"""A number, with what it counts perhaps."""
+
 _SIGNED = re.compile(rf"(?:(?<![\w)\]])-)?{NUMBER.pattern}")
 
 _SHORT = 60
@@ -26,8 +29,8 @@ _SHORT = 60
 def answer(document: Document) -> str:
     r"""Returns what the answer of a document comes to; empty where it asks nothing or none shows.
 
-    That is what it marks (``#### X``, the last box), all of it where it is short, else the last
-    number of its last line with nothing but words after it.
+    That is what it marks (``#### X``, the last box), else the last number of its last line; all of
+    it where it is short and says nothing else.
     """
     said = document.text[document.asked :].strip()
     if not document.asked or not said:
@@ -35,9 +38,10 @@ def answer(document: Document) -> str:
     marked = final_answer(said)
     if marked != said:
         return marked
-    if "\n" not in said and len(said) <= _SHORT:
-        return said.rstrip(".")
     numbers = _SIGNED.findall(said.rpartition("\n")[2])
+    alone = "\n" not in said and len(said) <= _SHORT
+    if alone and (not numbers or _MEASURE.fullmatch(said)):
+        return said.rstrip(".")
     return numbers[-1] if numbers else ""
 
 

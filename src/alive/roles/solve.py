@@ -6,13 +6,22 @@ from the text, through ``alive.verify``.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
 from alive.prompts import Renderer
 from alive.protocols import Request, Sampler, SamplingParams
 from alive.seeding import derive
 from alive.types import Attempt, Review, Rollout, Task
 from alive.verify import extract_answer, matches
 
-__all__ = ["revise", "solve"]
+__all__ = ["answered", "revise", "solve"]
+
+ANSWER_TOKENS = 32
+"""Most tokens of an answer that is asked for by an open box."""
+
+_OPEN = "\n\n\\boxed{"
 
 
 async def solve(
@@ -80,6 +89,67 @@ async def revise(
     own = derive(seed, "revise", task.id, attempt.index)
     (rollout,) = await sampler.sample(Request(prompt, 1, params, own))
     return _attempt(task, attempt.index, rollout)
+
+
+async def answered(
+    sampler: Sampler,
+    renderer: Renderer,
+    task: Task,
+    attempts: Sequence[Attempt],
+    params: SamplingParams,
+    seed: int,
+) -> tuple[Attempt, ...]:
+    """Asks those of a task's attempts for their answer that came to none.
+
+    A box is opened behind what such an attempt wrote, of a cut one behind its whole lines, and the
+    policy fills it. Text, box and end are then the attempt: nothing that was sampled is lost for
+    want of a format, and where it is right it teaches that as well. [I] A world's own model was
+    made to box its answers, and is not asked. Measurements of a policy leave attempts as they are.
+
+    Args:
+        sampler: The policy.
+        renderer: Its prompts.
+        task: The task.
+        attempts: Attempts or revisions of it.
+        params: How they were drawn.
+        seed: Seed of what this is part of.
+
+    Returns:
+        The attempts in order; one that fills no box stays as it was.
+    """
+
+    async def one(attempt: Attempt) -> Attempt:
+        if attempt.answer is not None or renderer.templates.world:
+            return attempt
+        own = derive(seed, "answer", attempt.rollout.prompt.role, task.id, attempt.index)
+        return await _asked(sampler, renderer, task, attempt, params, own)
+
+    return tuple(await asyncio.gather(*map(one, attempts)))
+
+
+async def _asked(
+    sampler: Sampler,
+    renderer: Renderer,
+    task: Task,
+    attempt: Attempt,
+    params: SamplingParams,
+    seed: int,
+) -> Attempt:
+    rollout, prompt = attempt.rollout, attempt.rollout.prompt
+    text = rollout.text if rollout.stop == "stop" else rollout.text.rpartition("\n")[0]
+    if not (text := text.rstrip()):
+        return attempt
+    opened = prompt.ids + renderer.complete(text + _OPEN)[:-1]
+    limit = replace(params, max_new_tokens=min(ANSWER_TOKENS, params.max_new_tokens))
+    filling = replace(prompt, ids=opened, stop=("}",), stops_at_box=False)
+    [said] = await sampler.sample(Request(filling, 1, limit, seed))
+    text = f"{text}{_OPEN}{said.text.strip()}}}"
+    if said.stop == "length" or extract_answer(text) is None:
+        return attempt
+    ids = renderer.complete(text)
+    logprobs = tuple(await sampler.logprobs(prompt.ids, ids))
+    completed = replace(rollout, completion_ids=ids, logprobs=logprobs, text=text)
+    return replace(_attempt(task, attempt.index, completed), asked=True)
 
 
 def _attempt(task: Task, index: int, rollout: Rollout) -> Attempt:

@@ -13,7 +13,16 @@ from alive.scripts import LETTER, UNSPACED
 from alive.seeding import derive
 from alive.types import Context
 
-__all__ = ["NUMBER", "STOP_WORDS", "SpanType", "around", "candidates", "occurrences", "shown", "span_type"]
+__all__ = [
+    "NUMBER",
+    "STOP_WORDS",
+    "SpanType",
+    "around",
+    "candidates",
+    "occurrences",
+    "shown",
+    "span_type",
+]
 
 SpanType = Literal["output", "number", "name", "term"]
 

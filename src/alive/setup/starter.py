@@ -218,6 +218,5 @@ def _length(plan: Plan, seen: Survey) -> Choices:
         "steps": (steps, why),
         "checkpoint_every": (max(1, steps // 4), "about four in all."),
         "warmup.steps": (warm, "a tenth of the steps: until its own reviews can be read."),
-        "warmup.format_steps": (4, "it has to learn to put answers into a box."),
     }
     return {key: Choice(value, said) for key, (value, said) in rest.items()}

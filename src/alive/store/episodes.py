@@ -27,6 +27,7 @@ EPISODE_COLUMNS: dict[str, str] = {
     "prompt_tokens": "int32",
     "completion_tokens": "int32",
     "extracted": "string",
+    "asked": "bool",
     "correct": "bool",
     "critique": "string",
     "critic": "string",
@@ -105,6 +106,7 @@ def _attempt_cells(attempt: Attempt, role: Role, decode: Decode) -> dict[str, An
         "prompt_tokens": len(rollout.prompt.ids),
         "completion_tokens": len(rollout.completion_ids),
         "extracted": attempt.answer,
+        "asked": attempt.asked,
         "correct": attempt.correct,
     }
 

@@ -152,16 +152,14 @@ class RunFolder:
 
     def write_records(
         self,
-        name: str,
         step: int,
         records: Sequence[TrainingRecord],
         replayed: Sequence[TrainingRecord],
         decode: Decode,
     ) -> Path:
-        """Writes what a step learned to ``records/NAME-000012.parquet``, a row a record.
+        """Writes what a step learned to ``records/step-000012.parquet``, a row a record.
 
         Args:
-            name: ``step``, or ``format`` for the steps before them.
             step: 0-based.
             records: The step's own records.
             replayed: Earlier records that it learned again.
@@ -170,7 +168,7 @@ class RunFolder:
         folder = self.path / "records"
         rows = record_rows(step, records, replayed, decode)
         with atomic.storage(folder, self._safe):
-            return write_shard(folder, f"{name}-{step:06d}", rows, RECORD_COLUMNS)
+            return write_shard(folder, f"step-{step:06d}", rows, RECORD_COLUMNS)
 
     def save_checkpoint(
         self,

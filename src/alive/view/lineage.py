@@ -201,7 +201,14 @@ def _task(rows: Sequence[Row]) -> TaskView:
 
 
 def _places(document: str, passage: str, span: str) -> Iterator[tuple[int, int]]:
-    """Yields where a task's span stands in its document, which may be more than its passage."""
+    """Yields where a task's span stands in its document, which may be more than its passage.
+
+    The answer to a question is marked where it comes last.
+    """
+    if MASK not in passage:
+        if (at := document.rfind(span)) >= 0:
+            yield at, at + len(span)
+        return
     at = document.find(passage.replace(MASK, span))
     if at < 0:
         return

@@ -13,7 +13,8 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from alive.types import MASK, Attempt, Episode, Review, Task
+from alive.report.text import passage_parts
+from alive.types import Attempt, Episode, Review, Task
 
 
 class Display:
@@ -86,10 +87,11 @@ class Display:
             return
         task, attempt, review = chosen
         passage = Text()
-        for i, part in enumerate(task.passage.split(MASK)):
-            if i:
-                passage.append(f"[{task.span}]", style="bold reverse")
-            passage.append(part)
+        for part in passage_parts(task.passage, task.span):
+            if part.hidden:
+                passage.append(f"[{part.hidden}]", style="bold reverse")
+            else:
+                passage.append(part.text)
         outcome = Text(
             "right" if attempt.correct else "wrong", "green" if attempt.correct else "red"
         )

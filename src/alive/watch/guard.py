@@ -12,12 +12,12 @@ from typing import Any
 
 from alive.evaluation.lengths import CUT_SHARE
 
-__all__ = ["SKIPPED", "WINDOW", "Guard"]
+__all__ = ["WINDOW", "Guard"]
 
 WINDOW = 5
 """Steps that a rule looks at; before there are as many it holds its tongue."""
 
-SKIPPED = "the loss or its gradient was not finite, so the step was skipped"
+_SKIPPED = "the loss or its gradient was not finite, so the step was skipped"
 """Said of each such step at once."""
 
 Rows = Sequence[Mapping[str, Any]]
@@ -78,7 +78,7 @@ class Guard:
     def look(self, values: Mapping[str, Any]) -> list[str]:
         """Takes a step's metrics; returns what began to hold with it, and what is over."""
         self._rows.append(values)
-        skipped = [SKIPPED] if values.get("skipped") else []
+        skipped = [_SKIPPED] if values.get("skipped") else []
         if len(self._rows) < WINDOW:
             return skipped
         rows = list(self._rows)

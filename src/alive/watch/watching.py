@@ -12,13 +12,12 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from alive.errors import Terminated
-from alive.protocols import UpdateStats
 from alive.report import REPORT, render_report
 from alive.store import RunFolder
 from alive.trackers import Trackers
 from alive.types import Episode, Role
 from alive.watch.display import Display
-from alive.watch.guard import SKIPPED, Guard
+from alive.watch.guard import Guard
 from alive.watch.journal import Journal
 
 EXAMPLE_EVERY = 20
@@ -73,14 +72,6 @@ class Watch:
         """Tells that a request of this stage came back."""
         self._returned[role] += 1
         self.display.stage(f"{role} {self._returned[role]}")
-
-    def formats(self, taken: int, done: int, stats: UpdateStats) -> None:
-        """Tells of a format step."""
-        self.journal.step(taken, "format")
-        if stats.skipped:
-            self._warn(f"after format step {done}", taken, SKIPPED)
-        self.display.advance(done, f"loss {stats.loss:.3f}")
-        self.report()
 
     def step(
         self,

@@ -27,6 +27,9 @@ Drawer = Callable[["Layout", Sequence[Sequence[int]]], Sequence[tuple[Sequence[i
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.25}
 """Nats by which a log-probability may differ between two orders of the same sums."""
 
+_PART = 128
+"""Tokens of which every other token's log-probability is held in float32 at once."""
+
 _COMMON = tuple(range(3, 23))
 _PROMPTS = tuple((*_COMMON, *rest) for rest in ((5, 4, 3), (9,), (2, 8, 7, 5, 3, 9, 4)))
 """Begin alike for long enough that the beginning is shared where that is allowed."""
@@ -89,9 +92,11 @@ def choose_layout(
 def plain_logprobs(model: Any, prompt: Sequence[int], ids: Sequence[int]) -> torch.Tensor:
     """Log-probabilities of a completion, [T], by one pass over the whole without cache or mask."""
     row = torch.tensor([[*prompt, *ids]], device=model.device)
-    logits = model(input_ids=row, use_cache=False).logits[0, len(prompt) - 1 : -1].float()
+    logits = model(input_ids=row, use_cache=False).logits[0, len(prompt) - 1 : -1]
     targets = torch.tensor(list(ids), device=model.device)[:, None]
-    return torch.log_softmax(logits, -1).gather(-1, targets).squeeze(-1).cpu()
+    parts = zip(torch.split(logits, _PART), torch.split(targets, _PART), strict=True)
+    found = [torch.log_softmax(part.float(), -1).gather(-1, target) for part, target in parts]
+    return torch.cat(found).squeeze(-1).cpu()
 
 
 @torch.no_grad()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,11 @@ class LocalPolicy:
         """Completes a prompt; requests that wait at the same time are decoded side by side."""
         return await self._queue.sample(request)
 
+    async def logprobs(self, prompt: Sequence[int], ids: Sequence[int]) -> list[float]:
+        """Natural log-probability of each token of a completion, [T], sampled or not."""
+        with self._counted(prompt_tokens=len(prompt) + len(ids)):
+            return self._sampler.logprobs(prompt, ids)
+
     def endless(self) -> None:
         """Lets every completion go on to its limit from here on, to be timed."""
         self._sampler.decoder.endless()
@@ -194,18 +199,23 @@ class LocalPolicy:
 
     def _advance(self, news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
         """Lets the sampler go on, and counts what it takes."""
-        started = time.perf_counter()
-        complete = self._sampler.advance(news)
+        with self._counted(prompt_tokens=sum(len(one.prompt.ids) for one in news.values())):
+            complete = self._sampler.advance(news)
         tokens = sum(len(one.completion_ids) for group in complete.values() for one in group)
-        prompts = sum(len(request.prompt.ids) for request in news.values())
+        self.usage = replace(self.usage, tokens_sampled=self.usage.tokens_sampled + tokens)
+        return complete
+
+    @contextmanager
+    def _counted(self, prompt_tokens: int) -> Iterator[None]:
+        """Counts what the sampler reads, and takes, within a block."""
+        started = time.perf_counter()
+        yield
         self.usage = replace(
             self.usage,
             device_bytes=most_used(self.model.device.type),
-            tokens_sampled=self.usage.tokens_sampled + tokens,
-            prompt_tokens=self.usage.prompt_tokens + prompts,
+            prompt_tokens=self.usage.prompt_tokens + prompt_tokens,
             seconds_sampling=self.usage.seconds_sampling + time.perf_counter() - started,
         )
-        return complete
 
     def _apply(self, step: Callable[[], Any]) -> None:
         with self.guard():
