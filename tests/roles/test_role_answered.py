@@ -28,7 +28,7 @@ class Sampler(ScriptedSampler):
         return [-2.0 - len(prompt)] * len(ids)
 
 
-def asked_of(renderer, *said: str, answer: str = "12", stop: str = "stop", tokens: int = 50):
+def asked_of(renderer, *said: str, answer: str = "12", stop: str = "stop", tokens: int = 100):
     """Attempts that say these things, as they are and after they were asked; and the requests."""
     sampler = Sampler(
         lambda _prompt, text, index: answer if text.endswith(OPEN) else said[index],
@@ -61,7 +61,7 @@ def test_an_attempt_without_a_box_is_asked_for_its_answer(renderer, answer, righ
     assert renderer.show(asked.prompt.ids) == renderer.show(first.prompt.ids) + (
         f"3 and 9 more.\nThat is it.{OPEN}"
     )
-    assert (asked.n, asked.prompt.stop, asked.prompt.stops_at_box) == (1, ("}",), False)
+    assert (asked.n, asked.prompt.stop, asked.prompt.stops_at_box) == (1, ("}", "\n"), False)
     assert (asked.params.max_new_tokens, asked.params.temperature) == (32, 0.5)
 
 
@@ -73,13 +73,27 @@ def test_who_boxed_an_answer_is_not_asked(renderer) -> None:
 
 
 def test_an_answer_is_short_and_of_its_own_seed(renderer) -> None:
-    *_, calls = asked_of(renderer, "so", "or so", tokens=20)
-    assert [one.params.max_new_tokens for one in calls] == [20, 20, 20]
+    *_, calls = asked_of(renderer, "so", "or so")
+    assert [one.params.max_new_tokens for one in calls] == [100, 32, 32]
     assert len({one.seed for one in calls}) == 3
 
 
-def test_what_was_cut_is_asked_after_its_whole_lines(renderer) -> None:
-    _, [one], _ = asked_of(renderer, "one line\nand another\nand a thi", stop="length")
+def test_an_attempt_grows_no_longer_than_any(renderer) -> None:
+    said = "3 and 9 more"
+    opened, whole = (len(renderer.complete(said + OPEN + rest)) for rest in ("", "12}"))
+    *_, calls = asked_of(renderer, said, tokens=opened + 4)
+    assert calls[1].params.max_new_tokens == 4  # and the end
+    _, [fits], _ = asked_of(renderer, said, tokens=whole)
+    assert len(fits.rollout.completion_ids) == whole
+    for tokens in (whole - 1, opened, opened - 3):
+        plain, after, _ = asked_of(renderer, said, tokens=tokens)
+        assert after == plain
+
+
+def test_what_was_cut_is_asked_after_the_lines_of_three_quarters(renderer) -> None:
+    said = "one line\nand another\nand a third line that goes on"
+    assert len("one line\nand another\n") < 3 * len(said) // 4 < len(said)
+    _, [one], _ = asked_of(renderer, said, stop="length")
     assert one.rollout.text == f"one line\nand another{OPEN}12}}"
     assert (one.rollout.stop, one.asked) == ("length", True)  # it was cut all the same
 

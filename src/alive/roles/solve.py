@@ -101,10 +101,11 @@ async def answered(
 ) -> tuple[Attempt, ...]:
     """Asks those of a task's attempts for their answer that came to none.
 
-    A box is opened behind what such an attempt wrote, of a cut one behind its whole lines, and the
-    policy fills it. Text, box and end are then the attempt: nothing that was sampled is lost for
-    want of a format, and where it is right it teaches that as well. [I] A world's own model was
-    made to box its answers, and is not asked. Measurements of a policy leave attempts as they are.
+    A box is opened behind what such an attempt wrote, of a cut one behind the lines in its first
+    three quarters, and the policy fills it. Text, box and end are then the attempt, no longer than
+    any other: nothing that was sampled is lost for want of a format, and what is right teaches it.
+    [I] A world's own model was made to box its answers, and is not asked. Measurements of a policy
+    leave attempts as they are.
 
     Args:
         sampler: The policy.
@@ -136,17 +137,20 @@ async def _asked(
     seed: int,
 ) -> Attempt:
     rollout, prompt = attempt.rollout, attempt.rollout.prompt
-    text = rollout.text if rollout.stop == "stop" else rollout.text.rpartition("\n")[0]
-    if not (text := text.rstrip()):
+    text = rollout.text.rstrip()
+    if rollout.stop == "length":  # what is left has room for an answer
+        text = text[: 3 * len(text) // 4].rpartition("\n")[0].rstrip()
+    opened = renderer.complete(text + _OPEN)[:-1]
+    room = min(ANSWER_TOKENS, params.max_new_tokens - len(opened) - 1)
+    if not text or room < 1:
         return attempt
-    opened = prompt.ids + renderer.complete(text + _OPEN)[:-1]
-    limit = replace(params, max_new_tokens=min(ANSWER_TOKENS, params.max_new_tokens))
-    filling = replace(prompt, ids=opened, stop=("}",), stops_at_box=False)
+    filling = replace(prompt, ids=prompt.ids + opened, stop=("}", "\n"), stops_at_box=False)
+    limit = replace(params, max_new_tokens=room)
     [said] = await sampler.sample(Request(filling, 1, limit, seed))
     text = f"{text}{_OPEN}{said.text.strip()}}}"
-    if said.stop == "length" or extract_answer(text) is None:
-        return attempt
     ids = renderer.complete(text)
+    if said.stop == "length" or extract_answer(text) is None or len(ids) > params.max_new_tokens:
+        return attempt
     logprobs = tuple(await sampler.logprobs(prompt.ids, ids))
     completed = replace(rollout, completion_ids=ids, logprobs=logprobs, text=text)
     return replace(_attempt(task, attempt.index, completed), asked=True)
