@@ -41,6 +41,8 @@ def asking(said: str, asks: str = ASKS, joint: str = "\n\n") -> Document:
         ("First 48, then half of it.\nThat is 48-24 clips, no more.", "24"),
         ("It is 7.\nThat is all there is to say about it.", ""),  # no number in the last line
         ("It runs over the hills, far away, and nobody has seen it since the winter came.", ""),
+        ("1. Sleep well.\n2. Eat well.", ""),  # the mark of an item
+        ("1. It is 8.\n2. It is 9 in all.", "9"),
         ("   ", ""),
     ],
 )

@@ -19,6 +19,9 @@ __all__ = ["answer", "question"]
 _MEASURE = re.compile(r"[^\w\s]{0,2}\d\S*(?:[ ][^\W\d]+){0,2}\.?")
 """A number, with what it counts perhaps."""
 
+_MARKER = re.compile(r"^\s*\d+[.)]\s")
+"""Of an item in a list."""
+
 _SIGNED = re.compile(rf"(?:(?<![\w)\]])-)?{NUMBER.pattern}")
 
 _SHORT = 60
@@ -38,7 +41,7 @@ def answer(document: Document) -> str:
     marked = final_answer(said)
     if marked != said:
         return marked
-    numbers = _SIGNED.findall(said.rpartition("\n")[2])
+    numbers = _SIGNED.findall(_MARKER.sub("", said.rpartition("\n")[2]))
     alone = "\n" not in said and len(said) <= _SHORT
     if alone and (not numbers or _MEASURE.fullmatch(said)):
         return said.rstrip(".")
