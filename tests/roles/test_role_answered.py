@@ -44,14 +44,25 @@ def asked_of(renderer, *said: str, answer: str = "12", stop: str = "stop", token
     return *asyncio.run(both()), sampler.calls
 
 
-@pytest.mark.parametrize(("answer", "right"), [("12", True), (" 12 ", True), ("7", False)])
-def test_an_attempt_without_a_box_is_asked_for_its_answer(renderer, answer, right) -> None:
+@pytest.mark.parametrize(
+    ("filled", "answer", "right"),
+    [
+        ("12", "12", True),
+        (" 12 ", "12", True),
+        ("12} pens, so \\boxed{13}", "12", True),  # the first brace that closes it
+        ("\\text{12}} and so on", "\\text{12}", True),
+        ("\\text{12", "\\text{12}", True),  # who ended it meant to
+        (r"\{7\}} it is", r"\{7\}", False),
+        ("7", "7", False),
+    ],
+)
+def test_an_attempt_without_a_box_is_asked_for_its_answer(renderer, filled, answer, right) -> None:
     [plain], [one], [first, asked] = asked_of(
         renderer, "3 and 9 more.\nThat is it. ", answer=answer
     )
     assert (plain.answer, plain.asked) == (None, False)
-    assert (one.answer, one.correct, one.asked) == (answer.strip(), right, True)
-    text = f"3 and 9 more.\nThat is it.{OPEN}{answer.strip()}}}"
+    assert (one.answer, one.correct, one.asked) == (answer, right, True)
+    text = f"3 and 9 more.\nThat is it.{OPEN}{answer}}}"
     assert one.rollout.text == text
     assert one.rollout.completion_ids == renderer.complete(text)
     # The sampler tells the log-probabilities of what it did not sample as well.
@@ -61,7 +72,7 @@ def test_an_attempt_without_a_box_is_asked_for_its_answer(renderer, answer, righ
     assert renderer.show(asked.prompt.ids) == renderer.show(first.prompt.ids) + (
         f"3 and 9 more.\nThat is it.{OPEN}"
     )
-    assert (asked.n, asked.prompt.stop, asked.prompt.stops_at_box) == (1, ("}", "\n"), False)
+    assert (asked.n, asked.prompt.stop, asked.prompt.stops_at_box) == (1, ("\n",), False)
     assert (asked.params.max_new_tokens, asked.params.temperature) == (32, 0.5)
 
 
@@ -103,7 +114,7 @@ def test_what_was_cut_is_asked_after_the_lines_of_three_quarters(renderer) -> No
     [
         ("so it is", "endless", "stop"),
         ("so it is", "  ", "stop"),  # an empty box is no answer
-        ("so it is", "{a", "stop"),  # nor one that does not close
+        ("so it is", "}", "stop"),
         ("one line that has no end", "12", "length"),
         ("", "12", "stop"),
     ],

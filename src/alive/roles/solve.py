@@ -7,6 +7,7 @@ from the text, through ``alive.verify``.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -22,6 +23,8 @@ ANSWER_TOKENS = 32
 """Most tokens of an answer that is asked for by an open box."""
 
 _OPEN = "\n\n\\boxed{"
+_BRACE = re.compile(r"\\.|[{}]")
+"""Or what a backslash makes something else of."""
 
 
 async def solve(
@@ -144,16 +147,29 @@ async def _asked(
     room = min(ANSWER_TOKENS, params.max_new_tokens - len(opened) - 1)
     if not text or room < 1:
         return attempt
-    filling = replace(prompt, ids=prompt.ids + opened, stop=("}", "\n"), stops_at_box=False)
+    filling = replace(prompt, ids=prompt.ids + opened, stop=("\n",), stops_at_box=False)
     limit = replace(params, max_new_tokens=room)
     [said] = await sampler.sample(Request(filling, 1, limit, seed))
-    text = f"{text}{_OPEN}{said.text.strip()}}}"
+    text = f"{text}{_OPEN}{_content(said)}}}"
     ids = renderer.complete(text)
-    if said.stop == "length" or extract_answer(text) is None or len(ids) > params.max_new_tokens:
+    if extract_answer(text) is None or len(ids) > params.max_new_tokens:
         return attempt
     logprobs = tuple(await sampler.logprobs(prompt.ids, ids))
     completed = replace(rollout, completion_ids=ids, logprobs=logprobs, text=text)
     return replace(_attempt(task, attempt.index, completed), asked=True)
+
+
+def _content(said: Rollout) -> str:
+    """What fills a box that was opened: up to the brace that closes it, or all that was said.
+
+    Empty where it goes on and on.
+    """
+    depth = 0
+    for brace in _BRACE.finditer(said.text):
+        depth += {"{": 1, "}": -1}.get(brace[0], 0)
+        if depth < 0:
+            return said.text[: brace.start()].strip()
+    return "" if said.stop == "length" else said.text.strip() + "}" * depth
 
 
 def _attempt(task: Task, index: int, rollout: Rollout) -> Attempt:
