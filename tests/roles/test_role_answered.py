@@ -28,10 +28,11 @@ class Sampler(ScriptedSampler):
         return [-2.0 - len(prompt)] * len(ids)
 
 
-def asked_of(renderer, *said: str, answer: str = "12", stop: str = "stop", tokens: int = 100):
+def asked_of(renderer, *said: str, answer="12", stop: str = "stop", tokens: int = 100):
     """Attempts that say these things, as they are and after they were asked; and the requests."""
+    fills = (answer, answer) if isinstance(answer, str) else answer
     sampler = Sampler(
-        lambda _prompt, text, index: answer if text.endswith(OPEN) else said[index],
+        lambda _prompt, text, index: fills[index] if text.endswith(OPEN) else said[index],
         read=renderer.show,
         stops=lambda text: stop if text in said else "length" if text == "endless" else "stop",
     )
@@ -72,8 +73,14 @@ def test_an_attempt_without_a_box_is_asked_for_its_answer(renderer, filled, answ
     assert renderer.show(asked.prompt.ids) == renderer.show(first.prompt.ids) + (
         f"3 and 9 more.\nThat is it.{OPEN}"
     )
-    assert (asked.n, asked.prompt.stop, asked.prompt.stops_at_box) == (1, ("\n",), False)
+    assert (asked.n, asked.prompt.stop, asked.prompt.stops_at_box) == (2, ("\n",), False)
     assert (asked.params.max_new_tokens, asked.params.temperature) == (32, 0.5)
+
+
+def test_the_first_filling_that_ends_counts(renderer) -> None:
+    for fills, right in ((("endless", "12"), True), (("7", "12"), False), ((" ", "12"), True)):
+        _, [one], _ = asked_of(renderer, "so", answer=fills)
+        assert (one.asked, one.correct) == (True, right)
 
 
 def test_who_boxed_an_answer_is_not_asked(renderer) -> None:

@@ -22,6 +22,9 @@ __all__ = ["answered", "revise", "solve"]
 ANSWER_TOKENS = 32
 """Most tokens of an answer that is asked for by an open box."""
 
+FILLINGS = 2
+"""Times a box is filled; the first that comes to an end counts."""
+
 _OPEN = "\n\n\\boxed{"
 _BRACE = re.compile(r"\\.|[{}]")
 """Or what a backslash makes something else of."""
@@ -149,8 +152,9 @@ async def _asked(
         return attempt
     filling = replace(prompt, ids=prompt.ids + opened, stop=("\n",), stops_at_box=False)
     limit = replace(params, max_new_tokens=room)
-    [said] = await sampler.sample(Request(filling, 1, limit, seed))
-    text = f"{text}{_OPEN}{_content(said)}}}"
+    drawn = await sampler.sample(Request(filling, FILLINGS, limit, seed))
+    content = next(filter(None, map(_content, drawn)), "")
+    text = f"{text}{_OPEN}{content}}}"
     ids = renderer.complete(text)
     if extract_answer(text) is None or len(ids) > params.max_new_tokens:
         return attempt
