@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 from alive.protocols import Request
 from alive.types import Prompt, Role, Rollout, StopReason
@@ -57,6 +58,9 @@ class ScriptedSampler:
         self.calls.append(request)
         return [self._rollout(request.prompt, index) for index in range(request.n)]
 
+    async def logprobs(self, prompt: Sequence[int], ids: Sequence[int]) -> list[float]:
+        return [-1.0] * len(ids)
+
     def _rollout(self, prompt: Prompt, index: int) -> Rollout:
         text = self.script(prompt, self.read(prompt.ids), index)
         ids = encode(text)
@@ -64,8 +68,12 @@ class ScriptedSampler:
 
 
 class PlainRenderer:
-    """Renders each role's parts one a line, as bytes: no tokenizer, no template."""
+    """Renders each role's parts one a line, as bytes: no tokenizer, no template.
 
+    It stands for a world's, so that no attempt is asked for its answer.
+    """
+
+    templates = SimpleNamespace(world="plain bytes")
     asks = False
     stop_ids = (0,)
     pad_id = 0
@@ -84,6 +92,9 @@ class PlainRenderer:
 
     def revise(self, passage: str, attempt: str, review: str) -> Prompt:
         return self._prompt("revise", None, passage, attempt, review)
+
+    def complete(self, text: str) -> tuple[int, ...]:
+        return (*encode(text), *self.stop_ids)
 
     def show(self, ids: Sequence[int]) -> str:
         return decode(ids)

@@ -37,13 +37,13 @@ SMALL = (
 )
 SET = tuple(word for text in SMALL for word in ("--set", text))
 SHRINK: dict[str, tuple[str, ...]] = {
-    "train": ("--steps", "1", *SET, "--set", "warmup.format_steps=1"),
+    "train": ("--steps", "1", *SET),
     "plan": SET,
     "eval": ("--limit", "2", "--max-tokens", "8"),
     "solve": ("--max-tokens", "8"),
     "compare": (
         *("--seeds", "1", "--budget-tokens", "1", "--limit", "2", "--samples", "1"),
-        *("--wide", "0", "--workers", "1", *SET, "--set", "warmup.format_steps=0"),
+        *("--wide", "0", "--workers", "1", *SET),
     ),
 }
 """Options appended, by verb."""

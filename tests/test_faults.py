@@ -56,9 +56,9 @@ def terminate() -> None:
 @pytest.mark.parametrize(
     ("at", "version", "saved"),
     [
-        ("review", 2, 1),  # in the middle of step 1, of which nothing is left
-        ("update", 2, 1),  # before the gradients of step 1
-        ("solve", 4, 3),  # while measuring after
+        ("review", 1, 1),  # in the middle of step 1, of which nothing is left
+        ("update", 1, 1),  # before the gradients of step 1
+        ("solve", 3, 3),  # while measuring after
     ],
 )
 def test_sigterm_stops_where_the_run_stands(
@@ -87,7 +87,7 @@ def test_sigterm_in_the_optimisers_step_waits_until_the_step_is_recorded(
     toy_run: Straight, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def apply(self: LocalPolicy, step: Callable[[], Any]) -> None:
-        if self.version == 2:
+        if self.version == 1:
             true_apply(self, lambda: (terminate(), step()))
         else:
             true_apply(self, step)
@@ -121,7 +121,7 @@ def test_a_run_that_stops_in_a_look_has_its_step(
     assert (step, "loss" in state["unwritten"], len(rows_of(settings["out"]))) == (2, True, 1)
     # A kill after the line was written, and before it was saved, writes it no second time.
     with monkeypatch.context() as patch:
-        strike(patch, "review", 3, lambda: (_ for _ in ()).throw(ZeroDivisionError))
+        strike(patch, "review", 2, lambda: (_ for _ in ()).throw(ZeroDivisionError))
         patch.setattr(saving.Saver, "save", lambda self: None)
         with pytest.raises(ZeroDivisionError):
             play(settings, resume=True)
@@ -162,7 +162,7 @@ def test_a_terminated_process_saves_and_says_143(
     undisturbed = {**settings, "out": str(tmp_path / "undisturbed")}
     for one, resume in ((settings, True), (undisturbed, False)):
         with monkeypatch.context() as patch:
-            strike(patch, "update", reached + 2, press_ctrl_c)
+            strike(patch, "update", reached + 1, press_ctrl_c)
             with pytest.raises(KeyboardInterrupt):
                 play(one, resume)
     assert state_of(settings["out"]) == state_of(undisturbed["out"])
@@ -187,13 +187,13 @@ class Clock:
         monkeypatch.setattr(where, name, call)
 
 
-def saves_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, bool]]:
-    """Notes (steps, format steps, conditions known) of every checkpoint."""
-    found: list[tuple[int, int, bool]] = []
+def saves_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
+    """Notes (steps, conditions known) of every checkpoint."""
+    found: list[tuple[int, bool]] = []
     true = RunFolder.save_checkpoint
 
     def save(self: RunFolder, step: int, model: Any, tensors: Any, state: Any) -> Path:
-        found.append((step, state["formats_learned"], bool(state["conditions"])))
+        found.append((step, bool(state["conditions"])))
         return true(self, step, model, tensors, state)
 
     monkeypatch.setattr(RunFolder, "save_checkpoint", save)
@@ -206,11 +206,10 @@ def test_a_checkpoint_every_so_many_minutes(
     clock, saves = Clock(monkeypatch), saves_of(monkeypatch)
     clock.slow(monkeypatch, LocalPolicy, "update", 31.0)
     clock.slow(monkeypatch, measuring, "separation", 61.0)
-    settings |= {"checkpoint_minutes": 1}
-    settings["warmup"] |= {"format_steps": 3}
+    settings |= {"steps": 5, "checkpoint_minutes": 1, "warmup": {"steps": 2}}
     play(settings)
-    # After a save it takes 31 seconds a format step and a step, and 61 to check the conditions.
-    assert saves == [(0, 2, False), (1, 3, False), (1, 3, True), (3, 3, True)]
+    # After a save it takes 31 seconds a step, and 61 to check the conditions; the end saves too.
+    assert saves == [(2, False), (2, True), (4, True), (5, True)]
 
 
 def test_minutes_need_not_count(
@@ -219,33 +218,29 @@ def test_minutes_need_not_count(
     clock, saves = Clock(monkeypatch), saves_of(monkeypatch)
     clock.slow(monkeypatch, LocalPolicy, "update", 1e5)
     play({**settings, "checkpoint_minutes": 0})
-    assert saves == [(STEPS, 1, True)]
+    assert saves == [(STEPS, True)]
     assert result_of(settings["out"]) == result_of(toy_run[0])
 
 
-def test_a_run_killed_in_its_format_steps_keeps_those_saved(
-    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_killed_after_a_check_of_the_conditions_keeps_it(
+    toy_run: Straight, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings["warmup"] |= {"format_steps": 3}
-    straight = {**settings, "out": str(tmp_path / "straight")}
-    play(straight)
     with monkeypatch.context() as patch:
-        Clock(patch).slow(patch, LocalPolicy, "update", 61.0)
-        save = saving.Saver.save
-        strike(patch, "update", 2, lambda: patch.setattr(saving.Saver, "save", lambda self: None))
-        strike(patch, "solve", 3, lambda: (_ for _ in ()).throw(ZeroDivisionError))
+
+        def kill() -> None:
+            patch.setattr(saving.Saver, "save", lambda self: None)
+            raise ZeroDivisionError
+
+        clock, saves = Clock(patch), saves_of(patch)
+        clock.slow(patch, measuring, "separation", 61.0)
+        strike(patch, "review", 1, kill)
         with pytest.raises(ZeroDivisionError):
             play({**settings, "checkpoint_minutes": 1})
-        patch.setattr(saving.Saver, "save", save)
-    assert state_of_formats(settings["out"]) == 2
-    play(settings, resume=True)
-    assert result_of(settings["out"]) == result_of(straight["out"])
-
-
-def state_of_formats(out: str) -> int:
-    checkpoint = newest_checkpoint(Path(out) / "checkpoints")
-    assert checkpoint is not None and checkpoint.step == 0
-    return checkpoint.state()["formats_learned"]
+        assert saves == [(1, True)]
+    with monkeypatch.context() as patch:
+        patch.setattr(measuring, "separation", lambda *_: pytest.fail("asked again"))
+        play(settings, resume=True)
+    assert result_of(settings["out"]) == result_of(toy_run[0])
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, *versions: int) -> None:
@@ -267,23 +262,23 @@ def spoil(monkeypatch: pytest.MonkeyPatch, *versions: int) -> None:
 def test_a_step_that_is_not_finite_is_skipped_and_told(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings["checkpoint_every"] = 1
-    spoil(monkeypatch, 0, 2)  # the format step, and step 1
+    settings |= {"steps": 4, "checkpoint_every": 1}
+    spoil(monkeypatch, 0, 2)
     summary, shown = play(settings)
     rows = rows_of(settings["out"])
     assert [(row["skipped"], row["loss"] is None) for row in rows] == [
-        *((False, False), (True, True), (False, False)),
+        *((True, True), (False, False), (True, True), (False, False)),
     ]
-    assert rows[1]["grad_norm"] is None
+    assert rows[2]["grad_norm"] is None
     assert "NaN" not in Path(settings["out"], "metrics.jsonl").read_text()
-    assert (summary["skipped"], summary["steps"], summary["format_losses"]) == (2, STEPS, [])
+    assert (summary["skipped"], summary["steps"]) == (2, 4)
     said = "the loss or its gradient was not finite, so the step was skipped"
-    assert f"after format step 1: {said}" in shown
-    assert f"after step 2: {said}" in shown
-    assert any("1 of 3 steps were skipped" in line for line in summary["verdicts"])
+    assert f"after step 1: {said}" in shown
+    assert f"after step 3: {said}" in shown
+    assert any("2 of 4 steps were skipped" in line for line in summary["verdicts"])
     journal = journal_of(settings["out"])
     told = [(entry["step"], entry["text"]) for entry in journal if entry["event"] == "guard"]
-    assert (0, said) in told and (1, said) in told
+    assert (0, said) in told and (2, said) in told
     # Resumed right after it, the run goes the same way.
     other = {**settings, "out": str(tmp_path / "other")}
     with monkeypatch.context() as patch:
@@ -300,7 +295,7 @@ def test_a_skipped_step_moves_no_weight(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings |= {"checkpoint_every": 1, "keep_checkpoints": 3}
-    spoil(monkeypatch, 2)
+    spoil(monkeypatch, 1)
     play(settings)
     weights = [
         Path(settings["out"], "checkpoints", f"step-{step:06d}", "model", "model.safetensors")
@@ -315,7 +310,7 @@ def test_three_skipped_steps_in_a_row_end_a_run_whose_state_is_saved(
 ) -> None:
     settings["steps"] = 6
     with monkeypatch.context() as patch:
-        spoil(patch, 1, 3, 4, 5)  # step 0, and steps 2 to 4
+        spoil(patch, 0, 2, 3, 4)
         with pytest.raises(DivergenceError, match=r"3 steps in a row.*lower learn\.learning_rate"):
             play(settings)
     step, state, *_ = state_of(settings["out"])
@@ -335,7 +330,7 @@ def test_a_resumed_run_computes_in_the_type_it_began_with(
     settings["model"] |= {"dtype": "auto"}
     with monkeypatch.context() as patch:
         patch.setattr(loading, "choose_compute", lambda *_: "float32")
-        strike(patch, "review", 2, terminate)
+        strike(patch, "review", 1, terminate)
         with pytest.raises(Terminated):
             play(settings)
     monkeypatch.setattr(loading, "choose_compute", lambda *_: "bfloat16")

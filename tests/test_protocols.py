@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
-from fakes import ScriptedSampler
+from fakes import ScriptedSampler, encode
 from rich.console import Console
 
 from alive.engines import local
@@ -22,6 +23,7 @@ from alive.settings import build_config
 from alive.types import Rollout, TrainingRecord
 
 NAMES = [a + b for a in "ABCDEFGH" for b in "aeiou"]
+OPEN = "\n\n\\boxed{"
 REVIEW = "Summary: {0}\nVerdict: {0}\nScore: 5"
 
 
@@ -50,6 +52,10 @@ class ScriptedPolicy:
         self.usage = replace(self.usage, tokens_sampled=self.usage.tokens_sampled + drawn)
         return [replace(rollout, policy_version=self.version) for rollout in rollouts]
 
+    async def logprobs(self, prompt: Sequence[int], ids: Sequence[int]) -> list[float]:
+        self.heard.append("logprobs")
+        return await self.sampler.logprobs(prompt, ids)
+
     def update(self, records: Sequence[TrainingRecord], learning_rate: float) -> UpdateStats:
         self.heard.append("update")
         self.taught.append(records)
@@ -76,13 +82,13 @@ class ScriptedPolicy:
 
 
 @pytest.fixture
-def renderer(seed_tokenizer):
-    return make_renderer(seed_tokenizer)
+def renderer(chat_tokenizer):
+    return make_renderer(chat_tokenizer)
 
 
 @pytest.fixture
 def policy(renderer) -> ScriptedPolicy:
-    """Boxes its answers once it has learned anything."""
+    """Boxes its answers once it has learned anything, and before that when it is asked."""
 
     def script(prompt, text: str, index: int) -> str:
         if prompt.role == "pose":
@@ -91,6 +97,8 @@ def policy(renderer) -> ScriptedPolicy:
             return "of what"  # asked without a passage
         if prompt.role == "review":
             return REVIEW.format("right" if "\\boxed{7}" in text else "wrong")
+        if text.endswith(OPEN):
+            return text.removesuffix(f".{OPEN}")[-1]
         # The first attempt of a group is wrong, and a revision right.
         answer = "3" if prompt.role == "solve" and index == 0 else "7"
         return f"\\boxed{{{answer}}}" if made.version else f"It is {answer}."
@@ -123,7 +131,7 @@ def play(policy, renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
                 "random_share": 0.0,
             },
             "sampling": {"solve_tokens": 64, "review_tokens": 64},
-            "warmup": {"steps": warm, "format_steps": 3},
+            "warmup": {"steps": warm},
             "evaluate": {"suites": [str(suite)], "every": 1, "conditions_every": every},
         }  # fmt: skip
         console = Console(file=io.StringIO())
@@ -135,41 +143,55 @@ def play(policy, renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_run_of_a_scripted_policy(play, policy: ScriptedPolicy) -> None:
     summary = play(1)
     assert (summary["steps"], summary["tasks"]) == (1, 2)
-    # Eight documents make the 32 attempts of a format step; after it as many were found to box.
-    assert summary["documents"] == 8 + 8 + 2
+    assert summary["documents"] == 2
     assert summary["before"]["accuracy"] == summary["after"]["accuracy"] == 0.0
-    assert policy.heard.count("update") == policy.heard.count("publish") == 2
+    assert policy.heard.count("update") == policy.heard.count("publish") == 1
     # New weights reach the sampler before anything is asked of them.
     after = [policy.heard[at + 1] for at, what in enumerate(policy.heard) if what == "update"]
-    assert after == ["publish", "publish"]
+    assert after == ["publish"]
     assert summary["tokens_trained"] == policy.usage.tokens_trained > 0
 
 
 def test_every_sampled_completion_is_learned_with_its_log_probabilities_and_version(
     play, policy: ScriptedPolicy
 ) -> None:
-    play(1)
-    # Of three format steps one is taken: then it boxes.
-    formats, step = policy.taught
-    assert {(r.sampling_logprobs, r.policy_version) for r in formats} == {((), -1)}
-    assert {r.role for r in step} == {"pose", "solve", "review", "revise"}
-    for record in step:
+    play(2)
+    # Reviews are learned again: some of the second step are of the first.
+    first, second = (
+        {version: [r for r in taught if r.policy_version == version] for version in (0, 1)}
+        for taught in policy.taught
+    )
+    assert [len(first[0]), len(second[0]) + len(second[1])] == [len(t) for t in policy.taught]
+    assert {r.role for r in second[0]} <= {"review"}
+    for records in (first[0], second[1]):
+        assert {r.role for r in records} == {"pose", "solve", "review", "revise"}
+    for record in (*first[0], *second[0], *second[1]):
         assert record.loss == "likelihood"
-        assert record.policy_version == 1
-        assert len(record.sampling_logprobs) == len(record.completion_ids)
+        assert len(record.sampling_logprobs) == len(record.completion_ids) > 0
 
 
-def test_formats_are_learned_until_answers_are_boxed(
-    play, policy: ScriptedPolicy, renderer
+def test_attempts_without_a_box_are_asked_for_their_answer_and_learned_with_it(
+    play, policy: ScriptedPolicy, renderer, tmp_path: Path
 ) -> None:
-    assert play(1)["boxed"] == [0.0, 1.0]
-    solved = [r for r in policy.taught[0] if r.role == "solve"]
-    # The answer that is given when a box is opened behind an attempt, right or wrong.
-    boxed = renderer.complete("\n\n\\boxed{It is 3.}")
-    assert [r.completion_ids for r in solved] == [boxed] * 32
-    for record in solved:
-        written = renderer.complete(f"It is {3 if record.attempt_index == 0 else 7}.")[:-1]
-        assert record.prompt_ids[-len(written) :] == written
+    play(2)
+    rows = [
+        row
+        for shard in sorted((tmp_path / "run" / "episodes").iterdir())
+        for row in pq.read_table(shard).to_pylist()
+    ]
+    assert {(row["step"], row["role"], row["asked"]) for row in rows} == {
+        *((0, "solve", True), (0, "revise", True), (1, "solve", False), (1, "revise", False)),
+    }
+    assert [row["extracted"] for row in rows if row["role"] == "solve"] == 4 * ["3", "7", "7", "7"]
+    taught = [
+        {r.completion_ids for r in records if r.role in ("solve", "revise")}
+        for records in policy.taught
+    ]
+    # What it wrote, the box that was opened behind it, and the end; later what it wrote alone.
+    assert taught[0] == {renderer.complete(f"It is 7.{OPEN}7}}")}
+    assert taught[1] == {encode("\\boxed{7}")}
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["answered"] for line in lines] == [0.0, 1.0]
 
 
 @pytest.mark.parametrize("separates", [False, True])
@@ -180,8 +202,8 @@ def test_whether_words_separate_is_asked_after_warm_up_and_again(
     plain = policy.sampler.script
 
     def script(prompt, text: str, index: int) -> str:
-        # From the fifth version on (four steps after a format step) words turn the other way.
-        turned = separates != (policy.version >= 5)
+        # From the fourth version on words turn the other way.
+        turned = separates != (policy.version >= 4)
         if turned and prompt.condition == renderer.words.solve_negative:
             return "\\boxed{3}"
         return plain(prompt, text, index)
@@ -198,10 +220,10 @@ def test_whether_words_separate_is_asked_after_warm_up_and_again(
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     gaps = {row["step"]: row["words_gap"] for row in map(json.loads, lines) if "words_gap" in row}
     assert gaps == {one["step"]: one["gap"] for one in asked}
-    opening = renderer.solve("", "any words").ids[0]
+    opening = renderer.templates.condition[0]
     spoken = [
-        any(r.prompt_ids[0] == opening for r in taught if r.role == "solve")
-        for taught in policy.taught[1:]
+        any(opening in renderer.show(r.prompt_ids) for r in taught if r.role == "solve")
+        for taught in policy.taught
     ]
     assert spoken == [True, True, *[separates] * 2, *[not separates] * 3]
 
@@ -223,6 +245,6 @@ def test_a_scripted_run_goes_on(play, policy: ScriptedPolicy) -> None:
     policy.usage, policy.heard = Usage(), []
     summary = play(2, resume=True)
     assert policy.heard[0] == "restore"
-    assert policy.version == 3
+    assert policy.version == 2
     assert summary["tokens_trained"] > once["tokens_trained"] == used.tokens_trained
     assert summary["tokens_sampled"] > once["tokens_sampled"]

@@ -65,7 +65,7 @@ def episode(step: int = 0) -> Episode:
         (a, b),
         (
             (attempt("a", 0, "3", True), attempt("a", 1, "4", False)),
-            (attempt("b", 0, None, False, 5), attempt("b", 1, "8", False)),
+            (attempt("b", 0, None, False, 5), replace(attempt("b", 1, "8", False), asked=True)),
         ),
         (
             (review("a", 0, True, own=3), review("a", 1, True, own=3)),
@@ -105,7 +105,7 @@ def test_a_step_is_summed_up_by_hand() -> None:
         "replayed": 0,
         "refused": {"taken": 3, "empty": 1},
         "pass_rate": 0.25,
-        "answered": 0.75,
+        "answered": 0.5,
         "difficulty": {"challenging": 1, "not recoverable": 1},
         "reviews_unparsed": 0.25,
         "reviews_honest": 0.5,
@@ -290,7 +290,7 @@ def test_bars_count_and_say_a_line_now_and_then() -> None:
 
 def test_a_finished_stage_shows_no_bar() -> None:
     display, out = shown_by(terminal=True)
-    with display.bars("formats", done=0, total=0):
+    with display.bars("training", done=0, total=0):
         display.stage("x")
         display.advance(1)
     assert out.getvalue() == ""

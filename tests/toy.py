@@ -40,7 +40,7 @@ def settings_of(world: Path, out: Path) -> dict[str, Any]:
         "game": {"masks_per_document": M, "solutions_per_mask": N},
         "sampling": {"pose_tokens": 6, "solve_tokens": 12, "review_tokens": 40},
         "learn": {"learning_rate": 5e-3},
-        "warmup": {"steps": 1, "format_steps": 1},
+        "warmup": {"steps": 1},
         "evaluate": {"suites": [str(world / "birds.jsonl")], "limit": 4},
     }
 

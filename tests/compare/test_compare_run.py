@@ -37,7 +37,7 @@ def comparison(toy_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Com
                     },
                     "sampling": {"pose_tokens": 6, "solve_tokens": 12, "review_tokens": 40},
                     "learn": {"learning_rate": 1e-4},
-                    "warmup": {"steps": 1, "format_steps": 0},
+                    "warmup": {"steps": 1},
                     "log": {"to": "tensorboard"},
                 },
             )

@@ -72,7 +72,7 @@ def act():
     os.system(f"{sys.executable} -m alive.cli report {out} && cp {out}/report.html {out}/seen.html")
     os.kill(os.getpid(), signal.SIGKILL)
 
-strike(pytest.MonkeyPatch(), "solve", 3, act)
+strike(pytest.MonkeyPatch(), "solve", 2, act)
 play(settings)
 """
 

@@ -157,7 +157,6 @@ def test_the_file_is_the_plan(
         assert (config.learn, config.warmup) == (quickstart.learn, quickstart.warmup)
         assert (config.steps, config.evaluate) == (quickstart.steps, quickstart.evaluate)
     else:
-        assert config.warmup.format_steps == 4
         check_context(config)
         sampling = config.sampling
         # The toy's context is short.

@@ -36,7 +36,7 @@ EPISODE = Episode(
         (Attempt("t2", 0, rollout("\\boxed{3}"), "3", False),),
     ),
     reviews=((review(0, True), review(1, None)), ()),
-    revisions=(Attempt("t1", 1, rollout("\\boxed{5}", "revise"), "5", True),),
+    revisions=(Attempt("t1", 1, rollout("\\boxed{5}", "revise"), "5", True, asked=True),),
 )
 TRAINING = {
     ("t1", 0, "solve"): Trained("every step is right", 0.5, "", "challenging"),
@@ -78,6 +78,7 @@ def test_a_row_an_attempt(tmp_path: Path) -> None:
         "prompt_tokens": 3,
         "completion_tokens": 2,
         "extracted": "5",
+        "asked": False,
         "correct": True,
         "critique": "1 ok",
         "critic": "teacher",
@@ -100,3 +101,4 @@ def test_a_row_an_attempt(tmp_path: Path) -> None:
     assert rows[2]["pass_rate"] == 0.0
     # A revision stands beside the review it answers.
     assert (rows[3]["critique"], rows[3]["weight"], rows[3]["correct"]) == ("1 ok", 0.25, True)
+    assert [row["asked"] for row in rows] == [False, False, False, True]

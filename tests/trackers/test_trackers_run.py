@@ -31,9 +31,7 @@ def world(toy_world: Path) -> Path:
 
 
 def play(world: Path, out: Path, to: list[str], resume: bool = False) -> None:
-    settings = {**toy.settings_of(world, out), "log": {"to": to}}
-    settings["warmup"] = {"steps": 1}
-    toy.play(settings, resume)
+    toy.play({**toy.settings_of(world, out), "log": {"to": to}}, resume)
 
 
 def test_a_run_that_is_stopped_and_resumed(

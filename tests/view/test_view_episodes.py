@@ -20,7 +20,7 @@ def row(**changes: Any) -> dict[str, Any]:
     base = dict.fromkeys(EPISODE_COLUMNS)
     base |= {"task_id": "t", "document_id": "d", "role": "solve", "correct": False, "dropped": ""}
     base |= {"passage": "p", "span": "s", "completion": "c", "source": "a.txt:1", "weight": 0.0}
-    base |= {"extracted": "s", "stop": "stop"}
+    base |= {"extracted": "s", "asked": False, "stop": "stop"}
     return base | changes
 
 
@@ -33,7 +33,7 @@ def write(run: Path, step: int, rows: list[dict[str, Any]]) -> None:
 ROWS = [
     row(attempt_index=0, critique="fine", verdict=True),
     row(attempt_index=1, critique="fine", verdict=True, correct=True, weight=1.0),
-    row(attempt_index=2, critique="?", dropped="review unparsed", stop="length"),
+    row(attempt_index=2, critique="?", dropped="review unparsed", stop="length", asked=True),
     row(attempt_index=3, critique="it is s", verdict=False, leaks=True, completion="x'; drop"),
     row(
         attempt_index=3, role="revise", critique="it is s", verdict=False, correct=True, leaks=True
@@ -50,7 +50,7 @@ ROWS = [
         (Filters(flag="unparsed"), [2]),
         (Filters(flag="leaked"), [3]),
         (Filters(flag="cut"), [2]),
-        (Filters(flag="unboxed"), [4]),
+        (Filters(flag="unboxed"), [2, 4]),  # what filled a box only when asked, too
         (Filters(flag="dropped"), [2, 4]),
         (Filters(flag="trained"), [1]),
         (Filters(flag="right"), [1, 3]),

@@ -40,13 +40,13 @@ def test_stages_add_up_within_a_step(folder: RunFolder, monkeypatch: pytest.Monk
         journal.stage(stage)
     journal.stage("learn")
     assert journal.step(0) == 2 + 1 + 3 + 2
-    assert journal.step(1, "format", "told") == 0
+    assert journal.step(1, "measured after", "told") == 0
     first, second = entries(folder)
     assert first["seconds"] == {"pose": 5, "solve": 1, "learn": 2}
     assert first["memory"]["device"] == 5_000
     assert first["memory"]["resident"] > 1_000_000
     assert (first["event"], first["step"]) == ("step", 0)
-    assert (second["event"], second["text"], second["seconds"]) == ("format", "told", {})
+    assert (second["event"], second["text"], second["seconds"]) == ("measured after", "told", {})
 
 
 def test_comparisons_given_up_are_written_down(folder: RunFolder, monkeypatch) -> None:

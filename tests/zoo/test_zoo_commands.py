@@ -39,7 +39,6 @@ def test_plans_trains_resumes_and_exports(
         "sampling.review_tokens=6",
         "game.documents_per_step=2",
         "warmup.steps=1",
-        "warmup.format_steps=1",
         "evaluate.suites=[]",
     ):
         settings += ["--set", assignment]
