@@ -28,7 +28,7 @@ class Sampler(ScriptedSampler):
         return [-2.0 - len(prompt)] * len(ids)
 
 
-def asked_of(renderer, *said: str, answer="12", stop: str = "stop", tokens: int = 100):
+def asked_of(renderer, *said: str, answer="12", stop: str = "stop", tokens: int = 200):
     """Attempts that say these things, as they are and after they were asked; and the requests."""
     fills = (answer, answer) if isinstance(answer, str) else answer
     sampler = Sampler(
@@ -74,7 +74,7 @@ def test_an_attempt_without_a_box_is_asked_for_its_answer(renderer, filled, answ
         f"3 and 9 more.\nThat is it.{OPEN}"
     )
     assert (asked.n, asked.prompt.stop, asked.prompt.stops_at_box) == (2, ("\n",), False)
-    assert (asked.params.max_new_tokens, asked.params.temperature) == (32, 0.5)
+    assert (asked.params.max_new_tokens, asked.params.temperature) == (64, 0.5)
 
 
 def test_the_first_filling_that_ends_counts(renderer) -> None:
@@ -92,7 +92,7 @@ def test_who_boxed_an_answer_is_not_asked(renderer) -> None:
 
 def test_an_answer_is_short_and_of_its_own_seed(renderer) -> None:
     *_, calls = asked_of(renderer, "so", "or so")
-    assert [one.params.max_new_tokens for one in calls] == [100, 32, 32]
+    assert [one.params.max_new_tokens for one in calls] == [200, 64, 64]
     assert len({one.seed for one in calls}) == 3
 
 

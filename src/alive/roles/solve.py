@@ -19,7 +19,7 @@ from alive.verify import extract_answer, matches
 
 __all__ = ["answered", "revise", "solve"]
 
-ANSWER_TOKENS = 32
+ANSWER_TOKENS = 64
 """Most tokens of an answer that is asked for by an open box."""
 
 FILLINGS = 2
