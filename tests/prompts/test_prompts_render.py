@@ -48,17 +48,22 @@ def test_seed_prompts_are_exactly_the_template(seed_renderer, seed_tokenizer):
     r = seed_renderer
     assert r.stop_ids == (8,) and r.pad_id == 9
     assert text(r.solve(rf"a {MASK}.", None)) == rf"<|text|>a {MASK}.<|solve|>"
-    assert (
-        text(r.solve("p", "every step is right"))
-        == "<EF>every step is right</EF><|text|>p<|solve|>"
-    )
+    passage, shown = rf"p {MASK}", rf"<|text|>p {MASK}<|solve|>"
+    assert text(r.solve(passage, "every step is right")) == f"<EF>every step is right</EF>{shown}"
     assert text(r.pose("d", "challenging")) == "<EF>challenging</EF><|text|>d<|pose|>"
-    assert text(r.review("p", "1+1=2", None)) == "<|text|>p<|solve|>1+1=2<|review|>"
-    told = "<|text|>p<|solve|>o<|answer|>28 {}<|review|>"
-    assert text(r.review("p", "o", "28", True)) == told.format("right")
-    assert text(r.review("p", "o", "28", False)) == told.format("wrong")
+    assert text(r.review(passage, "1+1=2", None)) == f"{shown}1+1=2<|review|>"
+    told = f"{shown}o<|answer|>28 "
+    assert text(r.review(passage, "o", "28", True)) == f"{told}right<|review|>"
+    assert text(r.review(passage, "o", "28", False)) == f"{told}wrong<|review|>"
     review = "1 ok\nSummary: s\nVerdict: wrong\nScore: 5"
-    assert text(r.revise("p", "o", review)) == (f"<|text|>p<|solve|>o<|review|>{review}<|revise|>")
+    assert text(r.revise(passage, "o", review)) == f"{shown}o<|review|>{review}<|revise|>"
+    # These prompts know no questions: the answer is hidden behind one.
+    for asked, same in (
+        (r.solve("p", None), r.solve(passage, None)),
+        (r.review("p", "o"), r.review(passage, "o")),
+        (r.revise("p", "o", review), r.revise(passage, "o", review)),
+    ):
+        assert asked == same
     assert [p.role for p in (r.pose("d", None), r.review("p", "o", "s"))] == ["pose", "review"]
     assert r.solve("p", "w").condition == "w" and r.solve("p", None).condition is None
 
