@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from tiny import policy
 
 from alive.cli import run
@@ -223,6 +226,54 @@ def test_eval_and_solve_say_what_is_wrong_with_a_model(
         said = capfd.readouterr().err
         assert str(tmp_path / "none") in said
         assert "Traceback" not in said
+
+
+@pytest.fixture
+def measure(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """Runs ``alive eval`` on a folder; returns the exit code and what was printed."""
+    (tmp_path / "suite.jsonl").write_text('{"question": "1+1=", "answer": "2"}\n')
+
+    def call(folder: Path) -> tuple[int, str]:
+        suite = str(tmp_path / "suite.jsonl")
+        code = run(["eval", str(folder), "--suite", suite, "--max-tokens", "4"])
+        shown = capfd.readouterr()
+        assert "Traceback" not in shown.err + shown.out
+        return code, shown.err + shown.out
+
+    return call
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_case_6_weights_that_are_not_numbers_are_named(
+    train, measure, model: Path, tmp_path: Path, value: float
+) -> None:
+    name = "model.layers.1.post_attention_layernorm.weight"
+    folder = Path(shutil.copytree(model, tmp_path / "diverged"))
+    weights = load_file(folder / "model.safetensors")
+    weights[name][3] = value
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    for code, shown in (measure(folder), train("--model", str(folder))):
+        assert code == 2
+        assert f"1 of 16 numbers of {name} are not finite" in shown
+        assert "take another checkpoint" in shown
+    assert not (tmp_path / "run").exists()
+    weights[name] = torch.ones(16)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert measure(folder)[0] == 0
+
+
+def test_case_15_quantised_weights_are_refused_with_the_way_out(
+    train, measure, model: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(model, tmp_path / "mine-GPTQ"))
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "gptq", "bits": 4, "group_size": 128}
+    (folder / "config.json").write_text(json.dumps(config))
+    for code, shown in (measure(folder), train("--model", str(folder))):
+        assert code == 2
+        assert f"the weights of {folder} are quantised (gptq)" in shown
+        assert "name the folder or hub id it was quantised from" in shown
+    assert not (tmp_path / "run").exists()
 
 
 EVIL = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -226,6 +227,27 @@ def test_whether_words_separate_is_asked_after_warm_up_and_again(
         for taught in policy.taught
     ]
     assert spoken == [True, True, *[separates] * 2, *[not separates] * 3]
+
+
+def test_the_date_that_a_chat_template_asks_for_is_in_the_record(
+    play, policy: ScriptedPolicy, chat_tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = copy.deepcopy(chat_tokenizer)
+    tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }}:" + tokenizer.chat_template
+    renderer = make_renderer(tokenizer)
+    policy.sampler.read = renderer.show
+    monkeypatch.setattr(local, "load_policy", lambda *_: (policy, renderer))
+    play(1)
+    told = json.loads((tmp_path / "run" / "model.json").read_text())
+    assert told == {
+        "model": "a script",
+        "dtype": "float32",
+        "prompts": renderer.identity["prompts"],
+        "date": "2026-01-01",
+    }
+    prompts = [renderer.show(request.prompt.ids) for request in policy.sampler.calls]
+    assert prompts
+    assert all(text.startswith("01 Jan 2026:") for text in prompts)
 
 
 def test_measuring_leaves_no_count_behind(play, policy: ScriptedPolicy) -> None:

@@ -8,6 +8,7 @@ import json
 import math
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fakes import PlainRenderer, ScriptedSampler
@@ -57,6 +58,11 @@ def review(name: str, index: int, verdict: bool | None, leaks: bool = False, own
     return Review(name, index, written, words, words, verdict, None, None, True, leaks)
 
 
+def cut(written: Any) -> Any:
+    """The same attempt or review, ended by its token limit."""
+    return replace(written, rollout=replace(written.rollout, stop="length"))
+
+
 def episode(step: int = 0) -> Episode:
     a, b = task("a", "3"), task("b", "7")
     return Episode(
@@ -65,10 +71,13 @@ def episode(step: int = 0) -> Episode:
         (a, b),
         (
             (attempt("a", 0, "3", True), attempt("a", 1, "4", False)),
-            (attempt("b", 0, None, False, 5), replace(attempt("b", 1, "8", False), asked=True)),
+            (
+                cut(attempt("b", 0, None, False, 5)),
+                replace(attempt("b", 1, "8", False), asked=True),
+            ),
         ),
         (
-            (review("a", 0, True, own=3), review("a", 1, True, own=3)),
+            (review("a", 0, True, own=3), cut(review("a", 1, True, own=3))),
             (review("b", 0, None), review("b", 1, False, leaks=True)),
         ),
         (attempt("b", 1, "7", True, 4),),
@@ -106,8 +115,10 @@ def test_a_step_is_summed_up_by_hand() -> None:
         "refused": {"taken": 3, "empty": 1},
         "pass_rate": 0.25,
         "answered": 0.5,
+        "cut": 0.25,
         "difficulty": {"challenging": 1, "not recoverable": 1},
         "reviews_unparsed": 0.25,
+        "reviews_cut": 0.5,  # of the two that the policy wrote
         "reviews_honest": 0.5,
         "teacher_silent": 0,
         "reviews_leaking": 0.25,

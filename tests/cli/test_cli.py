@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -282,6 +283,30 @@ def test_eval_writes_every_completion(
     assert "a [note]" in shown
     assert "time: attempts 1.5 s" in shown
     assert (record["notes"], record["seconds"]) == (["a [note]"], {"attempts": 1.5})
+
+
+def test_eval_ends_with_a_table_of_what_was_cut_and_boxed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def row(n: int, right: float, cut: float, boxed: float) -> dict[str, Any]:
+        shares = {"accuracy": right, "cut": cut, "boxed": boxed}
+        return {"n": n, **shares, **{f"{name}_interval": [0.0, 1.0] for name in shares}}
+
+    # Of eight attempts one is right, three are cut, six are boxed.
+    measured = {
+        **row(8, 0.125, 0.375, 0.75),
+        "domains": {"maths": row(4, 0.25, 0.0, 1.0), "prose": row(4, 0.0, 0.75, 0.5)},
+    }
+    found = SimpleNamespace(as_dict=lambda: measured, rows=(), notes=(), seconds={})
+    monkeypatch.setattr(api, "evaluate", lambda *_, **__: found)
+    assert run(["eval", "seed"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line[0] in "┃│"]
+    assert [[cell.strip() for cell in re.split("[┃│]", line)[1:-1]] for line in lines] == [
+        ["domain", "n", "accuracy, greedy", "cut", "boxed"],
+        ["maths", "4", "25.0 [0.0, 100.0]", "0.0", "100.0"],
+        ["prose", "4", "0.0 [0.0, 100.0]", "75.0", "50.0"],
+        ["total", "8", "12.5 [0.0, 100.0]", "37.5", "75.0"],
+    ]
 
 
 def test_plan_prints_and_exits_zero(

@@ -13,9 +13,12 @@ import pytest
 import torch
 import yaml
 from markdown_it import MarkdownIt
+from safetensors.torch import load_file
 from test_end_to_end import play, settings_of
 
 import alive
+from alive.api import open_policy
+from alive.cli import run as command
 from alive.config import Config
 from alive.engines.local import load_policy
 from alive.errors import RunError, UserError
@@ -121,6 +124,62 @@ def test_adapters_on_the_base_compute_what_is_merged(
     assert head["library_name"] == "peft"
     assert "PeftModel.from_pretrained" in body
     assert "vllm" not in body
+
+
+def test_exported_adapters_are_measured_as_the_run_was(
+    adapted: Path, world: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "adapters"
+    assert command(["export", str(adapted), "--adapters", "--to", str(folder)]) == 0
+    assert not (folder / "config.json").exists()
+    # So short a run may change no completion, but it does change what is computed.
+    opened: Any = open_policy(folder).sampler
+    assert torch.equal(logits(opened.model), policy_logits(adapted))
+
+    def measured(model: Path) -> dict[str, Any]:
+        result = tmp_path / f"{model.name}.json"
+        options = ["--suite", str(world / "birds.jsonl"), "--limit", "4", "--max-tokens", "12"]
+        assert command(["eval", str(model), *options, "--json", str(result)]) == 0
+        found = json.loads(result.read_text())
+        return {key: found[key] for key in found if key not in ("model", "seconds")}
+
+    alone = measured(folder)
+    assert alone == measured(adapted)
+    after = json.loads((adapted / "after.json").read_text())
+    shared = alone.keys() & after["result"].keys()
+    assert shared >= {"n", "accuracy", "accuracy_interval", "cut", "boxed"}
+    assert [row["completion"] for row in alone["completions"]] == [
+        row["completion"] for row in after["rows"]
+    ]
+    for key in shared - {"domains"}:
+        assert alone[key] == after["result"][key]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_case_8_adapters_are_float32_and_what_is_merged_is_of_the_bases_type(
+    world: Path, tmp_path: Path, dtype: str
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    base = tmp_path / "base"
+    AutoModelForCausalLM.from_pretrained(world / "model").bfloat16().save_pretrained(base)
+    AutoTokenizer.from_pretrained(world / "model").save_pretrained(base)
+    settings = settings_of(world, tmp_path / "run")
+    settings |= {"steps": 1, "warmup": {"steps": 0}, "evaluate": {"suites": []}}
+    settings["model"] = {"id": str(base), "threads": 1, "dtype": dtype, "lora_rank": 4}
+    play(settings)
+    saved = tmp_path / "run" / "checkpoints" / "step-000001" / "model"
+    adapters = load_file(saved / "adapter_model.safetensors")
+    assert {tensor.dtype for tensor in adapters.values()} == {torch.float32}
+    assert all("lora_" in name for name in adapters)
+    stored = load_file(base / "model.safetensors")
+    merged = load_file(alive.export(tmp_path / "run", tmp_path / "out") / "model.safetensors")
+    assert {tensor.dtype for tensor in merged.values()} == {torch.bfloat16}
+    assert merged.keys() == stored.keys()
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["dtype"] == "bfloat16"
+    moved = {name for name in stored if not torch.equal(merged[name], stored[name])}
+    assert moved
+    assert moved <= {name for name in stored if "_proj." in name}
 
 
 def test_the_card_says_what_the_run_found(whole: Path, world: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from alive.report.curves import over_time
 from alive.report.drawing import binned, draw
 from alive.report.gather import Run
 from alive.report.judging import calibration, roc
+from alive.report.page import Card, _cards
 from alive.report.text import Line, Part, clip, lines_of, passage_parts, rate_class
 
 
@@ -53,6 +54,22 @@ def test_the_table_of_accuracies_has_their_intervals() -> None:
     assert chart.head == ("domain", "before")
     assert chart.rows == (("maths", "50.0 [25.0, 75.0]"), ("all", "50.0 [25.0, 75.0]"))
     assert accuracy(run_of(before=before), "sampled_accuracy", "sampled") is None
+
+
+def test_the_cards_say_what_was_cut_and_boxed() -> None:
+    before, after = evaluation(cut=0.375, boxed=0.5), evaluation(cut=0.0, boxed=1.0)
+
+    def shown(**evaluations: Any) -> list[Card]:
+        return [card for card in _cards(run_of(**evaluations)) if card.label in ("cut", "boxed")]
+
+    at_the_limit, answered = "of greedy attempts, at the token limit", "gave an answer"
+    assert shown(before=before, after=after) == [
+        Card("cut", "37.5\u00a0% → 0.0\u00a0%", at_the_limit),
+        Card("boxed", "50.0\u00a0% → 100.0\u00a0%", f"of greedy attempts {answered}"),
+    ]
+    assert [card.value for card in shown(before=before)] == ["37.5\u00a0%", "50.0\u00a0%"]
+    # A run of an earlier version, which did not count them, has no such cards.
+    assert shown(before=evaluation(), after=evaluation()) == []
 
 
 def test_self_correction_is_counted_from_both_sides() -> None:

@@ -173,14 +173,16 @@ async def _accepted(
     seed: int,
     tries: int,
 ) -> Review:
-    """Reviews an attempt until a review may be kept, the last one where none may."""
+    """Reviews an attempt until a review may be kept, else the last one that has a verdict."""
     written = await review(sampler, renderer, task, attempt, privileged, params, seed)
     for turn in range(1, tries):
         if keep_review(written, attempt.correct):
             break
         again = derive(seed, "again", turn)
         freely = replace(params, temperature=1.0)
-        written = await review(sampler, renderer, task, attempt, privileged, freely, again)
+        another = await review(sampler, renderer, task, attempt, privileged, freely, again)
+        if another.verdict is not None or written.verdict is None:
+            written = another
     return written
 
 
