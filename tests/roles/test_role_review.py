@@ -164,6 +164,29 @@ def test_a_review_that_may_not_be_kept_is_drawn_again(renderer, seed_tokenizer):
     assert (last.verdict, len(mute.calls)) == (None, 3)
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (("hm", "right", "hm"), "right"),  # a verdict, if not the honest one
+        (("right", "hm", "hm"), "right"),
+        (("right", "right again", "hm"), "right again"),  # the last of them
+        (("hm", "ah", "oh"), "oh"),
+    ],
+)
+def test_of_tries_none_of_which_may_train_one_with_a_verdict_is_kept(
+    renderer, seed_tokenizer, said, kept
+):
+    def written(words):
+        return SEED.replace("wrong\n", "right\n") + words if words.startswith("right") else words
+
+    left = iter(map(written, said))
+    sampler = ScriptedSampler(lambda *_: next(left), read=seed_tokenizer.decode)
+    params, tries = SamplingParams(8, temperature=0.0), [attempt("23+14=47")]
+    [found] = asyncio.run(review_each(sampler, renderer, [TASK], tries, True, params, 1, tries=3))
+    assert found.text == written(kept)
+    assert len(sampler.calls) == 3
+
+
 def test_pairs_must_belong_together(renderer):
     sampler = ScriptedSampler(lambda *_: "")
     assert asyncio.run(review_each(sampler, renderer, [], [], True, PARAMS, 1)) == ()
