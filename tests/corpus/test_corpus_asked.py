@@ -22,6 +22,7 @@ from alive.corpus.columns import source_of
         ("Ann has 3 pens.\n\nHow many has she?\n\nShe has 3.", ""),  # not at its beginning
         ("How many pens are there? There are 7 of them in a box.", ""),  # no line of its own
         ("How many pens are there?\n\n  \n", ""),  # nothing answers
+        ("How many?\nOr how few?\n7.", "How many?"),  # up to the first
         ("There are 7 pens.", ""),
         ("", ""),
     ],

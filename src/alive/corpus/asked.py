@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from alive.corpus.clean import clean
 
 __all__ = ["asked_length"]
 
-# The first paragraph up to its last line that ends with a question mark.
-_OPENING = re.compile(r"\A(?:[^\n]*\S[^\n]*\n)*?[^\n]*\?[\"')\]*_\u201d\u2019]{0,3}[ \t]*\n")
+_CLOSING = " \t\"')]*_\u201d\u2019"
+"""What may stand between a question mark and the end of its line."""
 
 
 def asked_length(text: str, asked: str) -> int:
@@ -17,11 +15,18 @@ def asked_length(text: str, asked: str) -> int:
 
     Args:
         text: The document, or the first chunk of it.
-        asked: What its source says asks for the rest; empty where that cannot be told. A text that
-            opens with a question, in its first paragraph, then asks that.
+        asked: What its source says asks for the rest; empty where that cannot be told. A text then
+            asks what its first paragraph says up to the first line that ends in a question mark.
     """
     asked = clean(asked).strip("\n")
     if asked:
         return len(asked) if text.startswith(asked) and len(asked) < len(text.rstrip()) else 0
-    opening = _OPENING.match(text)
-    return len(opening[0].rstrip()) if opening and text[opening.end() :].strip() else 0
+    end = 0
+    for line in text.split("\n"):
+        if not line.strip():
+            break
+        if line.rstrip(_CLOSING).endswith("?"):
+            end += len(line.rstrip())
+            return end if text[end:].strip() else 0
+        end += len(line) + 1
+    return 0
