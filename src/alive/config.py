@@ -177,8 +177,13 @@ class LearnConfig(Section):
     )
     distil_weight: Annotated[float, Field(ge=0.0)] = Field(
         0.0,
-        description="lambda_D, how far the plain prompt follows what the policy would write in a "
-        "wrong attempt's place once it has read the attempt's honest review",
+        description="lambda_D, how far the plain prompt follows what the policy would write in an "
+        "attempt's place once it has read more: see distil_from",
+    )
+    distil_from: Literal["review", "text", "nothing"] = Field(
+        "review",
+        description="what it has read: a wrong attempt's honest review; the whole text that the "
+        "task was made of; or nothing more, which is a control, for it is sharpened alone",
     )
     distil_follow: Share = Field(
         1.0,

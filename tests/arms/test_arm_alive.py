@@ -8,7 +8,8 @@ import pytest
 
 from alive.arms.alive import records
 from alive.config import LearnConfig
-from alive.prompts import make_renderer
+from alive.prompts import Renderer, make_renderer
+from alive.prompts.templates import PLACEHOLDERS, _segments, load_templates
 from alive.types import (
     Attempt,
     Document,
@@ -454,3 +455,30 @@ def test_a_wrong_attempt_is_distilled_under_its_honest_review_alone(renderer) ->
     assert outcomes["task0", 3, "solve"].dropped == "wrong"
     made, _ = board.records()
     assert {record.loss for record in made} == {"likelihood"}
+
+
+@pytest.mark.parametrize("read", ["text", "nothing"])
+def test_every_answered_attempt_follows_who_has_read_the_text_or_nothing(
+    seed_tokenizer, read
+) -> None:
+    """Whatever was said of it: neither view holds a word of a review."""
+    seed = load_templates("seed")  # has no such template
+    told = _segments("$passage, known: $document", "inform.txt", PLACEHOLDERS["inform"])
+    templates = replace(seed, templates={**seed.templates, "inform": told})
+    renderer = Renderer(seed_tokenizer, templates)
+    board = Board(renderer)
+    board.add(
+        HONEST_RIGHT, (BAD, False, {"verdict": True}), ("3+4=8\nso", False, {"verdict": False})
+    )
+    learn = LearnConfig(distil_weight=1.0, distil_from=read)
+    made, outcomes = board.records(learn, conditioned=False)
+    plain = renderer.solve(PASSAGE, None).ids
+    informed = renderer.inform(PASSAGE, DOCUMENT.text).ids if read == "text" else plain
+    followed = [record for record in made if record.loss == "distil"]
+    assert [record.completion_ids for record in followed] == [
+        renderer.complete(text) for text in (GOOD, BAD)
+    ]
+    assert {(one.prompt_ids, one.informed_prompt_ids) for one in followed} == {(plain, informed)}
+    assert ("Now she has 7" in renderer.show(informed)) is (read == "text")
+    assert outcomes["task0", 1, "solve"].weight == 1.0
+    assert outcomes["task0", 2, "solve"].dropped

@@ -138,3 +138,23 @@ def test_a_folder_holds_one_comparison(comparison: Comparison, tmp_path: Path) -
     do(other)
     with pytest.raises(RunError, match="other settings"):
         do(replace(other, budget=4001))
+
+
+def test_at_its_time_limit_it_leaves_what_is_done_and_goes_on_the_next_time(
+    comparison: Comparison, tmp_path: Path
+) -> None:
+    """A cell that goes on is saved; without the base model's attempts nobody is measured."""
+    long = replace(comparison, out=tmp_path / "out", budget=10**8)
+    arms = {name: chosen_arms(name, "", comparison.shared) for name in ("base", "rft")}
+    shown = do(replace(long, arms=arms["rft"], minutes=1e-6))
+    assert shown == "time is up: 0 of 2 cells are done; the same command goes on\n"
+    assert not (long.out / "compare.json").exists()
+    do(replace(long, arms=arms["base"]))
+    shown = do(replace(long, arms=arms["rft"], minutes=0.25))
+    assert shown == "time is up: 1 of 2 cells are done; the same command goes on\n"
+    assert list(json.loads((long.out / "compare.json").read_text())["arms"]) == ["base"]
+    run = long.out / "cells/rft/all/seed-0/run"
+    steps = len((run / "metrics.jsonl").read_text().splitlines())
+    assert steps > 1
+    do(replace(long, arms=arms["rft"], minutes=0.25))
+    assert len((run / "metrics.jsonl").read_text().splitlines()) > steps

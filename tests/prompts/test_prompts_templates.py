@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 from alive.errors import ConfigError
-from alive.prompts.templates import PLACEHOLDERS, Slot, load_templates
+from alive.prompts.templates import OPTIONAL, PLACEHOLDERS, Slot, load_templates
 
 
 @pytest.mark.parametrize("version", ["chat-4", "plain-2", "seed-1"])
 def test_shipped_sets_load(version):
     name = version.partition("-")[0]
     templates = load_templates(name)
-    asks = {"question"} if name != "seed" else set()
-    assert set(templates.templates) == set(PLACEHOLDERS) - {"question"} | asks
+    assert set(PLACEHOLDERS) - set(templates.templates) == (
+        set(OPTIONAL) if name == "seed" else set()
+    )
     assert templates.version == version
     # The relabelled words must be the very words that spans are sampled under.
     words = templates.words

@@ -6,18 +6,15 @@ words (a deceptive or leaking critique trains nobody) and is never a reward.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
+from alive.arms.attempts import Learned, record
 from alive.config import LearnConfig
 from alive.feedback import (
     class_weights,
-    condition,
     keep_review,
-    may_guide,
     pass_rate_words,
-    positive_condition,
-    solve_condition,
 )
 from alive.prompts import Renderer
 from alive.roles.pose import BLAMELESS
@@ -25,20 +22,12 @@ from alive.seeding import derive
 from alive.types import (
     Attempt,
     Episode,
-    Prompt,
     Review,
-    Role,
     Task,
     Trained,
     TrainingKey,
     TrainingRecord,
 )
-
-PLAIN_SHARE = 0.7
-"""Of what a right attempt teaches, the share under the plain prompt, which is what is measured."""
-
-TRIVIAL_WEIGHT = 0.3
-"""Of a task that every attempt solved, relative to others: what it asks for is nearly known."""
 
 
 def records(
@@ -74,7 +63,9 @@ def records(
             True, rate, len(attempts), renderer.words, corrected=bool(corrected)
         )
         training.append(_pose_record(episode, task, pose_words, renderer))
-        learned = _Learned(task, attempts, len(corrected), renderer, learn, conditioned)
+        learned = Learned(
+            task, episode.document, attempts, len(corrected), renderer, learn, conditioned
+        )
         for attempt, review in zip(attempts, reviews, strict=True):
             outcome, solved = (
                 learned.right(attempt, review)
@@ -93,95 +84,8 @@ def records(
         outcomes[revision.task_id, revision.index, "revise"] = outcome
         if outcome.weight:
             task = next(task for task in episode.tasks if task.id == revision.task_id)
-            training.append(_record(task, revision, revision.rollout.prompt, 1.0))
+            training.append(record(task, revision, revision.rollout.prompt, 1.0))
     return training, outcomes
-
-
-class _Learned:
-    """What the solver learns from the attempts at one task."""
-
-    def __init__(
-        self,
-        task: Task,
-        attempts: Sequence[Attempt],
-        corrected: int,
-        renderer: Renderer,
-        learn: LearnConfig,
-        conditioned: bool,
-    ) -> None:
-        self.task, self.renderer = task, renderer
-        self.learn, self.conditioned = learn, conditioned
-        self.plain = renderer.solve(task.passage, None)
-        right = sum(attempt.correct for attempt in attempts)
-        # A task that most attempts got right must not drown one that few did.
-        self.share = 1 / max(1, right + (corrected if learn.corrected_weight else 0))
-        if right == len(attempts):
-            self.share *= TRIVIAL_WEIGHT
-
-    def right(self, attempt: Attempt, review: Review) -> tuple[Trained, list[TrainingRecord]]:
-        """The text confirms it: it trains under the words that are true of it, and plainly.
-
-        Learned under one of the two alone, what the other knows is pushed past its mark
-        (docs/LOG.md, 19).
-        """
-        if not self.conditioned:
-            return Trained(weight=self.share), [self._plainly(attempt, self.share)]
-        span = self.task.span
-        words = None if _unusable(review, attempt, span) else solve_condition(review, span)
-        words = words or condition(positive_condition("solve", self.renderer.words), span)
-        if words is None:
-            return Trained(weight=self.share), [self._plainly(attempt, self.share)]
-        prompt = self.renderer.solve(self.task.passage, words)
-        return Trained(words, self.share), [
-            self._plainly(attempt, self.share * PLAIN_SHARE),
-            _record(self.task, attempt, prompt, self.share * (1 - PLAIN_SHARE)),
-        ]
-
-    def wrong(self, attempt: Attempt, review: Review) -> tuple[Trained, list[TrainingRecord]]:
-        """It trains under its own words, where it trains at all."""
-        if reason := _unusable(review, attempt, self.task.span):
-            return Trained(dropped=reason), []
-        distilled = self._distilled(attempt, review)
-        weight = self.learn.negative_weight
-        if not (weight and self.conditioned):
-            return (Trained(weight=1.0), distilled) if distilled else (Trained(dropped="wrong"), [])
-        words = solve_condition(review, self.task.span)
-        prompt = self.renderer.solve(self.task.passage, words)
-        return Trained(words, weight), [
-            *distilled, _record(self.task, attempt, prompt, weight),
-        ]  # fmt: skip
-
-    def _distilled(self, attempt: Attempt, review: Review) -> list[TrainingRecord]:
-        """The plain prompt follows, token by token, what is written after the attempt's review.
-
-        The attempt is where the policy went without help; under the review its own distribution
-        moves away from the error, and that is what is learned (docs/algorithm.md). Of an attempt
-        that ran on without an answer nothing is: who follows it word for word runs on as well.
-        """
-        guided = attempt.answer is not None and may_guide(review, self.task.span)
-        if not (self.learn.distil_weight and guided):
-            return []
-        informed = self.renderer.revise(self.task.passage, attempt.rollout.text, review.text)
-        record = _record(self.task, attempt, self.plain, 1.0)
-        return [replace(record, loss="distil", informed_prompt_ids=informed.ids)]
-
-    def corrected(self, revision: Attempt) -> TrainingRecord:
-        """It trains as an attempt."""
-        return self._plainly(revision, self.learn.corrected_weight * self.share)
-
-    def _plainly(self, attempt: Attempt, weight: float) -> TrainingRecord:
-        return _record(self.task, attempt, self.plain, weight)
-
-
-def _unusable(review: Review, attempt: Attempt, span: str) -> str:
-    """Says why a review's words may not be trained under; empty where they may."""
-    if not review.given:
-        return "not reviewed"
-    if review.verdict is None:
-        return "review unparsed"
-    if review.verdict is not attempt.correct:
-        return "review deceptive"
-    return "" if solve_condition(review, span) else "review leaks or says nothing"
 
 
 def _pose_record(
@@ -274,20 +178,3 @@ def _prefilled_lines(attempt: Attempt, sound: int) -> int:
     if draw % 2 or not sound:
         return 0
     return draw // 2 % sound if attempt.correct else sound
-
-
-def _record(
-    task: Task,
-    attempt: Attempt,
-    prompt: Prompt,
-    weight: float,
-    completion_ids: tuple[int, ...] | None = None,
-) -> TrainingRecord:
-    """Makes a record of an attempt, or of the beginning of it that ``completion_ids`` is."""
-    role: Role = prompt.role
-    rollout = attempt.rollout
-    ids = rollout.completion_ids if completion_ids is None else completion_ids
-    return TrainingRecord(
-        role, prompt.ids, ids, weight, task.document_id, task.id, attempt.index,
-        sampling_logprobs=rollout.logprobs[: len(ids)], policy_version=rollout.policy_version,
-    )  # fmt: skip

@@ -64,6 +64,12 @@ ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
 )
 @click.option("--rate", "rates", multiple=True, metavar="ARM=RATE", help="An arm's learning rate.")
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Stop after so long, with what is done; the same command goes on. 0: no limit.",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
 @settings_options
 def compare_command(
@@ -78,6 +84,7 @@ def compare_command(
     wide: int,
     rates: tuple[str, ...],
     workers: int,
+    minutes: float,
     out: Path,
     **options: Any,
 ) -> None:
@@ -113,9 +120,10 @@ def compare_command(
         measuring=Measuring(tuple(suites), limit, samples, wide, 64),
         out=out,
         workers=workers,
+        minutes=minutes,
     )
-    compare(comparison, console)
-    console.print(f"written: {out / 'compare.md'}", highlight=False, soft_wrap=True)
+    if compare(comparison, console):
+        console.print(f"written: {out / 'compare.md'}", highlight=False, soft_wrap=True)
 
 
 def _rate(text: str) -> tuple[str, float]:

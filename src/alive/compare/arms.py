@@ -73,6 +73,18 @@ ARMS: dict[str, Arm] = {
             {"warmup": {"steps": ENDLESS}},
         ),
         Arm("alive", "the whole method"),
+        *(
+            Arm(
+                name,
+                f"ALIVE that also follows, token by token, {whom}",
+                {"learn": {"distil_weight": 1.0, "distil_follow": 0.0, "distil_from": read}},
+            )
+            for name, read, whom in (
+                ("distil", "review", "what it writes once it has read its review"),
+                ("distil-text", "text", "what it writes with the whole text in view"),
+                ("distil-nothing", "nothing", "itself, only surer: a control of the other two"),
+            )
+        ),
     )
 }
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from alive.compare.arms import Arm, settings_of
 from alive.compare.measures import Measuring, measure
 from alive.config import Config
-from alive.errors import RunError
+from alive.errors import RunError, Terminated
 from alive.store import newest_model
 from alive.store.atomic import write_json
 
@@ -60,7 +64,13 @@ class Cell:
         return measured
 
 
-def do(cell: Cell, shared: Mapping[str, Any], measuring: Measuring, base: str) -> None:
+def do(
+    cell: Cell,
+    shared: Mapping[str, Any],
+    measuring: Measuring,
+    base: str,
+    until: float | None = None,
+) -> bool:
     """Trains a cell's policy, from where it was left, and measures it.
 
     Args:
@@ -69,7 +79,48 @@ def do(cell: Cell, shared: Mapping[str, Any], measuring: Measuring, base: str) -
         measuring: What is measured.
         base: Folder of the base model's cell, whose attempts every reviewer judges; empty for the
             base model itself.
+        until: When to stop, as ``time.time`` tells it; None: once it is done.
+
+    Returns:
+        Whether it is done; if not, its run was saved and goes on from there.
     """
+    try:
+        with _stopped(until):
+            _do(cell, shared, measuring, base)
+    except Terminated:
+        if until is None or time.time() < until:
+            raise  # by somebody else
+        return False
+    return True
+
+
+@contextmanager
+def _stopped(until: float | None) -> Iterator[None]:
+    """Ends its block by SIGTERM, which a run answers by saving, when it is time."""
+    if until is None:
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated(number)
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGALRM)]
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGALRM, ask)
+    try:
+        # A timer of zero is none.
+        signal.setitimer(signal.ITIMER_REAL, max(until - time.time(), 1e-6))
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _do(cell: Cell, shared: Mapping[str, Any], measuring: Measuring, base: str) -> None:
     from rich.console import Console
 
     from alive.api import Policy

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
@@ -41,6 +42,7 @@ class Comparison:
         measuring: What is measured.
         out: Folder of the comparison.
         workers: Processes, of one thread each.
+        minutes: Time limit of a call; 0 for none.
     """
 
     arms: Sequence[Arm]
@@ -52,6 +54,7 @@ class Comparison:
     measuring: Measuring
     out: Path
     workers: int = 2
+    minutes: float = 0.0
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -84,8 +87,10 @@ class Comparison:
 def compare(comparison: Comparison, console: Console) -> dict[str, Any]:
     """Does every cell that is not done yet and writes ``compare.json``, ``compare.md``, plots.
 
+    At a time limit what goes on is saved, and the report holds what is done.
+
     Returns:
-        What ``compare.json`` holds.
+        What ``compare.json`` holds; nothing where the time was too short for the base model.
 
     Raises:
         RunError: The folder holds another comparison.
@@ -93,18 +98,34 @@ def compare(comparison: Comparison, console: Console) -> dict[str, Any]:
     """
     require_packages(comparison.shared.log)
     _claim(comparison)
+    until = time.time() + 60 * comparison.minutes if comparison.minutes else None
     base, others = comparison.cells()
-    _do_all(comparison, base, console)
-    _do_all(comparison, others, console)
+    _do_all(comparison, base, console, until)
+    done = [cell for cell in base if cell.measured]
+    if len(done) == len(base):  # every reviewer judges the base model's attempts
+        _do_all(comparison, others, console, until)
+        done += [cell for cell in others if cell.measured]
+    if len(done) < len(base) + len(others):
+        console.print(
+            f"time is up: {len(done)} of {len(base) + len(others)} cells are done; the same "
+            "command goes on",
+            highlight=False,
+        )
+    return _report(comparison, done) if len(done) >= len(base) else {}
+
+
+def _report(comparison: Comparison, done: Sequence[Cell]) -> dict[str, Any]:
     measured: dict[str, list[Measured]] = {}
-    for cell in (*base, *others):
+    for cell in done:
         values = cell.measured
         assert values is not None
         measured_cell = Measured(
             cell.trained_on, cell.seed, values["rows"], values["result"], values["summary"]
         )
         # The base model has no training domain: it stands beside each.
-        labels = [label for label, _ in comparison.corpora] if cell in base else [cell.trained_on]
+        labels = (
+            [label for label, _ in comparison.corpora] if not cell.arm.trains else [cell.trained_on]
+        )
         for label in labels:
             measured.setdefault(cell.arm.name, []).append(replace(measured_cell, trained_on=label))
     return write_report(
@@ -141,7 +162,9 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _do_all(comparison: Comparison, cells: Sequence[Cell], console: Console) -> None:
+def _do_all(
+    comparison: Comparison, cells: Sequence[Cell], console: Console, until: float | None
+) -> None:
     """Does the cells that are not done; each worker is a process with one thread."""
     waiting = [cell for cell in cells if cell.measured is None]
     if not waiting:
@@ -154,13 +177,17 @@ def _do_all(comparison: Comparison, cells: Sequence[Cell], console: Console) -> 
     ) as pool:
         futures = {
             pool.submit(
-                do, cell, shared, comparison.measuring, base[cell.seed] if cell.arm.trains else ""
+                do, cell, shared, comparison.measuring,
+                base[cell.seed] if cell.arm.trains else "", until,
             ): cell
             for cell in waiting
-        }
+        }  # fmt: skip
         try:
-            for count, future in enumerate(as_completed(futures), start=1):
-                future.result()
+            count = 0
+            for future in as_completed(futures):
+                if not future.result():
+                    continue
+                count += 1
                 cell = futures[future]
                 console.print(
                     f"{count}/{len(waiting)} {cell.arm.name}, trained on {cell.trained_on}, "

@@ -140,8 +140,19 @@ def estimated(cells: Sequence[Measured], value: Value, seed: int) -> Estimate | 
 def compared(
     cells: Sequence[Measured], others: Sequence[Measured], value: Value, seed: int
 ) -> Difference | None:
-    """Returns ``cells`` minus ``others``, paired by seed and problem; None without any."""
-    ours, theirs = Sums(cells, value), Sums(others, value)
+    """Returns ``cells`` minus ``others``, paired by seed and problem; None without any.
+
+    A comparison that goes on may hold seeds of one side alone; they are left out.
+    """
+    both = {(cell.trained_on, cell.seed) for cell in cells} & {
+        (cell.trained_on, cell.seed) for cell in others
+    }
+    if not both:
+        return None
+    ours, theirs = (
+        Sums([cell for cell in side if (cell.trained_on, cell.seed) in both], value)
+        for side in (cells, others)
+    )
     if ours.mean is None or theirs.mean is None:
         return None
     # One seed: both sides are resampled alike, which pairs them.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from alive.doors import prompt_sets
-from alive.errors import ModelError
+from alive.errors import ConfigError, ModelError
 from alive.prompts.chat import ChatTemplate
 from alive.prompts.neutral import ControlTokens, neutralise
 from alive.prompts.templates import Segment, Slot, TemplateSet, load_templates, turns
@@ -146,6 +146,20 @@ class Renderer:
             review=self._controls.neutralise(neutralise(review, keep_lines=True)),
         )
         return self._boxed(prompt)
+
+    def inform(self, passage: str, document: str) -> Prompt:
+        """Asks for what ``solve`` asks for, from who has the whole text in view.
+
+        Raises:
+            ConfigError: The prompt set has no such template.
+        """
+        if "inform" not in self.templates.templates:
+            raise ConfigError(
+                "learn.distil_from = 'text': the prompts of this model have no inform.txt, which "
+                "shows it the text; use 'review'"
+            )
+        slots = {"passage": self._passage(passage), "document": self._clean(document)}
+        return self._boxed(self._prompt("solve", "inform", None, **slots))
 
     def complete(self, text: str) -> tuple[int, ...]:
         """Encodes a completion that no policy sampled, its end token included. Untrusted text."""

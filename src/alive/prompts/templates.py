@@ -33,14 +33,16 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "review": frozenset({"passage", "attempt"}),
     "review_privileged": frozenset({"passage", "attempt", "span", "outcome"}),
     "revise": frozenset({"passage", "attempt", "review"}),
+    "inform": frozenset({"passage", "document"}),
 }
 """What each template must hold, and all it may hold beside ``$blank``."""
 
 _TURN = "\n====\n"
 """Stands between the messages of a chat template, which may begin with examples."""
 
-OPTIONAL = "question"
-"""A set without this template shows a question as a text whose end is hidden."""
+OPTIONAL = ("question", "inform")
+"""A set without the first shows a question as a text whose end is hidden; without the second its
+model is never told the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def load_templates(name: str, folder: str | Path = "") -> TemplateSet:
     templates = {
         role: _segments(texts[f"{role}.txt"], paths[f"{role}.txt"], wanted, blank)
         for role, wanted in PLACEHOLDERS.items()
-        if role != OPTIONAL or f"{role}.txt" in known
+        if role not in OPTIONAL or f"{role}.txt" in known
     }
     style = table["style"]
     if style not in ("raw", "chat"):
