@@ -78,7 +78,10 @@ def episode(step: int = 0) -> Episode:
         ),
         (
             (review("a", 0, True, own=3), cut(review("a", 1, True, own=3))),
-            (review("b", 0, None), review("b", 1, False, leaks=True)),
+            (
+                replace(review("b", 0, None), text="other words", hollow="recites its prompt"),
+                review("b", 1, False, leaks=True),
+            ),
         ),
         (attempt("b", 1, "7", True, 4),),
     )
@@ -122,6 +125,8 @@ def test_a_step_is_summed_up_by_hand() -> None:
         "reviews_honest": 0.5,
         "teacher_silent": 0,
         "reviews_leaking": 0.25,
+        "reviews_hollow": 0.25,  # one of four, b's first
+        "reviews_distinct": 0.5,  # its words and those of the other three: two texts of four
         "words_leaking": 0,
         "rehearsed": {"x": 1, "y": 2},
         "revisions": 1,
@@ -189,6 +194,7 @@ def test_a_step_without_a_task_is_summed_up_too() -> None:
     found = step_metrics(played, {}, (), UpdateStats(0.0, {}, 0.0, 0))
     assert (found["pass_rate"], found["answered"], found["tasks"]) == (0.0, 0.0, 0)
     assert found["poser_utility"] == 0.0
+    assert (found["reviews_hollow"], found["reviews_distinct"]) == (0.0, 0.0)
 
 
 def test_the_state_survives_json() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from alive.feedback import poser_utility, states
 from alive.game import Played
 from alive.protocols import UpdateStats
-from alive.types import Episode, Trained, TrainingKey, TrainingRecord
+from alive.types import Attempt, Episode, Review, Trained, TrainingKey, TrainingRecord
 
 
 def step_metrics(
@@ -80,12 +80,21 @@ def step_metrics(
         "reviews_honest": _mean([review.verdict is a.correct for a, review in judged]),
         "teacher_silent": sum(game.silent for game in played),
         "reviews_leaking": _mean([r.leaks for r in reviews]),
+        "reviews_hollow": _mean([bool(r.hollow) for r in reviews]),
+        "reviews_distinct": _distinct(judged),
         "words_leaking": sum(_leaking(e, trained) for e in episodes),
         "rehearsed": dict(sorted(Counter(record.document_id for record in replayed).items())),
         "revisions": len(revisions),
         "revisions_right": sum(a.correct for a in revisions),
         "dropped": dict(sorted(drops.items())),
     }
+
+
+def _distinct(judged: Sequence[tuple[Attempt, Review]]) -> float:
+    """Different reviews over what was reviewed; identical attempts at a task share one review."""
+    texts = {review.text for _, review in judged}
+    reviewed = {(attempt.task_id, attempt.rollout.text) for attempt, _ in judged}
+    return len(texts) / len(reviewed) if reviewed else 0.0
 
 
 def _leaking(episode: Episode, trained: Mapping[TrainingKey, Trained]) -> int:

@@ -180,6 +180,7 @@ class Review:
         privileged: Whether the reviewer saw the hidden span.
         leaks: Whether the critique states the hidden span and the attempt does not; what words a
             solver or reviser may see is asked apart (``alive.feedback``).
+        hollow: Why it cannot be taken for a critique of its attempt; empty where it can.
     """
 
     task_id: str
@@ -192,6 +193,7 @@ class Review:
     score: float | None
     privileged: bool
     leaks: bool
+    hollow: str = ""
 
     @property
     def given(self) -> bool:

@@ -71,7 +71,7 @@ def _endpoint(teacher: EndpointTeacher, renderer: Renderer) -> Critic:
             for task, attempt in zip(tasks, attempts, strict=True)
         ]
         return [
-            none(task, attempt) if text is None else from_text(task, attempt, text)
+            none(task, attempt) if text is None else from_text(task, attempt, text, templates.said)
             for task, attempt, text in zip(tasks, attempts, teacher.critiques(prompts), strict=True)
         ]
 

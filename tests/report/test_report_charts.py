@@ -129,7 +129,10 @@ def metrics(step: int, solved: dict[str, int], **changes: Any) -> dict[str, Any]
 def test_the_curves_say_the_same_in_their_tables() -> None:
     rows = (
         metrics(0, {"0": 1, "2": 1, "4": 2}),
-        metrics(1, {"4": 4}, pass_rate=1.0, held_out=0.75),
+        # The first is of an earlier version, which did not look at the words of its reviews.
+        metrics(
+            *(1, {"4": 4}), pass_rate=1.0, held_out=0.75, reviews_hollow=0.25, reviews_distinct=0.5
+        ),
     )
     second = {"event": "step", "step": 0, "seconds": {"play": 1.5}, "memory": {"resident": 2e9}}
     charts = {chart.title: chart for chart in over_time(run_of(metrics=rows, journal=(second,)))}
@@ -142,6 +145,13 @@ def test_the_curves_say_the_same_in_their_tables() -> None:
     assert charts["Held-out problems, as it learns"].rows == (("right", "-", "75.00"),)
     poser = {row[0]: row[1] for row in charts["The poser"].rows}
     assert poser == {"valid masks": "75.00", "posed by the policy": "50.00", "utility": "25.00"}
+    assert charts["Reviews"].rows == (
+        ("honest", "100.00", "100.00"),
+        ("unparsed", "0.00", "0.00"),
+        ("leaking", "0.00", "0.00"),
+        ("hollow", "-", "25.00"),
+        ("distinct", "-", "50.00"),
+    )
     hard = charts["How hard the tasks are"]
     assert hard.rows == (
         ("none", "25 %", "0 %"),
@@ -154,6 +164,8 @@ def test_the_curves_say_the_same_in_their_tables() -> None:
     assert charts["Memory"].rows == (("process", "2.00", "-"),)
     assert charts["Losses"].rows == (("solve", "0.50", "0.50"),)
     assert list(over_time(run_of())) == []
+    older = {chart.title: chart for chart in over_time(run_of(metrics=rows[:1]))}
+    assert older["Reviews"].rows[3:] == (("hollow", "-"), ("distinct", "-"))
 
 
 def test_long_series_are_averaged_and_gaps_left_out() -> None:

@@ -15,10 +15,9 @@ def rollout(text: str, role: Role = "solve") -> Rollout:
     return Rollout(Prompt(role, (7, 8, 9)), (1, 2), (-0.5, -0.25), text, "stop", 6)
 
 
-def review(attempt_index: int, verdict: bool | None) -> Review:
-    return Review(
-        "t1", attempt_index, None, "1 ok", "step 1 is right", verdict, None, 10.0, True, False
-    )
+def review(attempt_index: int, verdict: bool | None, hollow: str = "") -> Review:
+    said = ("1 ok", "step 1 is right", verdict, None, 10.0)
+    return Review("t1", attempt_index, None, *said, True, False, hollow)
 
 
 EPISODE = Episode(
@@ -35,7 +34,7 @@ EPISODE = Episode(
         ),
         (Attempt("t2", 0, rollout("\\boxed{3}"), "3", False),),
     ),
-    reviews=((review(0, True), review(1, None)), ()),
+    reviews=((review(0, True), review(1, None, "recites its prompt")), ()),
     revisions=(Attempt("t1", 1, rollout("\\boxed{5}", "revise"), "5", True, asked=True),),
 )
 TRAINING = {
@@ -87,6 +86,7 @@ def test_a_row_an_attempt(tmp_path: Path) -> None:
         "faulty_step": None,
         "privileged": True,
         "leaks": False,
+        "hollow": "",
         "feedback": "every step is right",
         "pass_rate": 0.5,
         "pose_words": "challenging",
@@ -96,9 +96,10 @@ def test_a_row_an_attempt(tmp_path: Path) -> None:
     # A lone surrogate, which UTF-8 cannot carry, does not stop a run.
     assert rows[1]["completion"] == "no ? idea"
     assert (rows[1]["weight"], rows[1]["dropped"], rows[1]["verdict"]) == (0.0, "unparsed", None)
+    assert rows[1]["hollow"] == "recites its prompt"
     # No review, no record: nulls and weight 0.
     assert (rows[2]["critique"], rows[2]["pose_text"], rows[2]["weight"]) == (None, None, 0.0)
-    assert rows[2]["pass_rate"] == 0.0
+    assert (rows[2]["hollow"], rows[2]["pass_rate"]) == (None, 0.0)
     # A revision stands beside the review it answers.
     assert (rows[3]["critique"], rows[3]["weight"], rows[3]["correct"]) == ("1 ok", 0.25, True)
     assert [row["asked"] for row in rows] == [False, False, False, True]

@@ -30,14 +30,14 @@ def write(run: Path, step: int, rows: list[dict[str, Any]]) -> None:
     write_shard(run / "episodes", f"step-{step:06d}", rows, EPISODE_COLUMNS)
 
 
+LEAKING = {"critique": "it is s", "leaks": True, "hollow": "quotes what is not there"}
 ROWS = [
-    row(attempt_index=0, critique="fine", verdict=True),
-    row(attempt_index=1, critique="fine", verdict=True, correct=True, weight=1.0),
-    row(attempt_index=2, critique="?", dropped="review unparsed", stop="length", asked=True),
-    row(attempt_index=3, critique="it is s", verdict=False, leaks=True, completion="x'; drop"),
-    row(
-        attempt_index=3, role="revise", critique="it is s", verdict=False, correct=True, leaks=True
-    ),
+    row(attempt_index=0, critique="fine", verdict=True, hollow=""),
+    row(attempt_index=1, critique="fine", verdict=True, hollow="", correct=True, weight=1.0),
+    row(attempt_index=2, critique="?", dropped="review unparsed", stop="length", asked=True)
+    | {"hollow": "recites its prompt"},
+    row(attempt_index=3, verdict=False, completion="x'; drop") | LEAKING,
+    row(attempt_index=3, verdict=False, role="revise", correct=True) | LEAKING,
     row(attempt_index=4, dropped="not reviewed", domain="100 %_", extracted=None),
 ]
 
@@ -49,6 +49,7 @@ ROWS = [
         (Filters(flag="disagrees"), [0]),  # not the revision, whose review is of what it revises
         (Filters(flag="unparsed"), [2]),
         (Filters(flag="leaked"), [3]),
+        (Filters(flag="hollow"), [2, 3]),  # neither what was found sound nor what has no review
         (Filters(flag="cut"), [2]),
         (Filters(flag="unboxed"), [2, 4]),  # what filled a box only when asked, too
         (Filters(flag="dropped"), [2, 4]),
@@ -128,6 +129,15 @@ def test_an_earlier_versions_run_is_refused_by_the_column_it_lacks(tmp_path: Pat
     (tmp_path / "episodes").mkdir()
     pq.write_table(pa.table({"step": [0]}), tmp_path / "episodes" / "step-000000.parquet")
     with pytest.raises(RunError, match=r"step-000000\.parquet has no column document_id"):
+        Episodes(tmp_path)
+
+
+def test_a_run_of_before_hollow_reviews_were_told_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "episodes").mkdir()
+    older = {name: kind for name, kind in EPISODE_COLUMNS.items() if name != "hollow"}
+    rows = [{name: one.get(name) for name in older} | {"step": 0} for one in ROWS]
+    write_shard(tmp_path / "episodes", "step-000000", rows, older)
+    with pytest.raises(RunError, match="has no column hollow: an earlier version"):
         Episodes(tmp_path)
 
 

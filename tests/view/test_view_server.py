@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 import urllib.request
 from html import unescape
@@ -65,6 +66,31 @@ def test_a_task_shows_its_attempts_reviews_and_what_trained(
     learned = [r for r in records if r["task_id"] == mine[0]["task_id"]]
     assert learned
     assert all(record["prompt"] in page for record in learned)
+
+
+@pytest.mark.parametrize("verdict", [None, True])
+def test_why_a_review_is_hollow_stands_beside_its_verdict(
+    toy_run: Straight, tmp_path: Path, verdict: bool | None
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    run = tmp_path / "run"
+    shutil.copytree(toy_run[0], run)
+    shard = run / "episodes" / "step-000001.parquet"
+    table = pq.read_table(shard)
+    rows = table.to_pylist()
+    hollow = next(row for row in rows if row["role"] == "solve")
+    hollow |= {"critique": "x", "verdict": verdict, "hollow": "<b>recites</b> its prompt"}
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), shard)
+    client = TestClient(make_app(run), base_url="http://127.0.0.1")
+    for url in ("/attempts?flag=hollow", link("task", step=1, id=hollow["task_id"])):
+        page = client.get(url).text
+        told = "no verdict" if verdict is None else "verdict: right"
+        found = page.partition('<span class="wrong">&lt;b&gt;recites&lt;/b&gt; its prompt</span>')
+        assert found[1], url
+        assert told in found[0].rpartition("<td>")[2]
+        assert "<b>" not in page
 
 
 @pytest.mark.parametrize(

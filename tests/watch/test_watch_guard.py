@@ -19,6 +19,8 @@ SOUND = {
     "reviews_honest": 0.9,
     "reviews_unparsed": 0.0,
     "reviews_leaking": 0.0,
+    "reviews_hollow": 0.1,
+    "reviews_distinct": 0.9,
 }
 BROKEN: dict[str, dict[str, Any]] = {
     "almost no attempt is right": {"pass_rate": 0.0},
@@ -34,7 +36,13 @@ BROKEN: dict[str, dict[str, Any]] = {
     "most reviews do not parse": {"reviews_unparsed": 0.6, "reviews_honest": 0.4},
     "most reviews are deceptive": {"reviews_honest": 0.4},
     "a fifth of the reviews leak": {"reviews_leaking": 0.25},
+    "most reviews are hollow: they recite their prompt, contradict themselves, or quote what is "
+    "not there": {"reviews_hollow": 0.6},
+    "most reviews are the same words": {"reviews_distinct": 0.4},
 }
+WORDS = {"reviews_hollow", "reviews_distinct"}
+BARE = SOUND | {"reviews_honest": 0.0, "reviews_hollow": 0.0, "reviews_distinct": 0.0}
+OLDER = {key: value for key, value in SOUND.items() if key not in WORDS}
 
 
 def test_every_rule_is_tried() -> None:
@@ -58,8 +66,18 @@ def test_of_a_sound_run_nothing_is_said() -> None:
     guard = Guard()
     assert [guard.look(SOUND) for _ in range(3 * WINDOW)] == [[]] * 3 * WINDOW
     # An arm that reviews nothing is not told of its reviews.
-    bare = SOUND | {"reviews_honest": 0.0}
-    assert [guard.look(bare) for _ in range(WINDOW)] == [[]] * WINDOW
+    assert [guard.look(BARE) for _ in range(WINDOW)] == [[]] * WINDOW
+
+
+@pytest.mark.parametrize("silent", [BARE, OLDER])
+def test_of_words_of_reviews_only_the_steps_that_tell_of_them_count(silent: dict[str, Any]) -> None:
+    """Those without reviews do not, nor those of an earlier version, which lack the counts."""
+    guard = Guard()
+    assert [guard.look(silent) for _ in range(WINDOW)] == [[]] * WINDOW
+    assert guard.look(SOUND | {"reviews_hollow": 0.5, "reviews_distinct": 0.5}) == []
+    assert guard.look(SOUND | {"reviews_hollow": 0.75, "reviews_distinct": 0.25}) == [
+        f"{said} (last {WINDOW} steps)" for said in BROKEN if WORDS & BROKEN[said].keys()
+    ]
 
 
 def test_a_skipped_step_is_told_at_once() -> None:

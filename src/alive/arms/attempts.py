@@ -130,6 +130,8 @@ def _unusable(review: Review, attempt: Attempt, span: str) -> str:
         return "review unparsed"
     if review.verdict is not attempt.correct:
         return "review deceptive"
+    if review.hollow:
+        return f"review {review.hollow}"
     return "" if solve_condition(review, span) else "review leaks or says nothing"
 
 

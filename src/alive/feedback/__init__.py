@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from typing import Literal
 
 from alive.feedback.critique import generic_critique, write_critique
+from alive.feedback.hollow import Runs, hollow, runs
 from alive.feedback.leak import leaks, review_leaks, states
 from alive.feedback.verdict import is_verdict, read_verdict
 from alive.types import Review
 from alive.words import Words
 
 __all__ = [
+    "Runs",
     "class_weights",
     "condition",
     "generic_critique",
+    "hollow",
     "is_verdict",
     "keep_review",
     "leaks",
@@ -26,6 +29,7 @@ __all__ = [
     "positive_condition",
     "read_verdict",
     "review_leaks",
+    "runs",
     "solve_condition",
     "states",
     "write_critique",
@@ -127,11 +131,12 @@ def condition(words: str, span: str) -> str | None:
 
 
 def keep_review(review: Review, correct: bool) -> bool:
-    """Tells whether a review may train the reviewer: parsed, not deceptive, not leaking.
+    """Tells whether a review may train the reviewer: parsed, not deceptive, leaking or hollow.
 
     The blind view sees the attempt, so that what stands there may be said of it.
     """
-    return review.verdict is correct and bool(review.summary) and not review.leaks
+    sound = not review.leaks and not review.hollow
+    return review.verdict is correct and bool(review.summary) and sound
 
 
 def may_guide(review: Review, span: str) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from alive import doors
 from alive.errors import ConfigError
+from alive.feedback.hollow import Runs, runs
 from alive.prompts.neutral import neutralise
 from alive.seeding import digest
 from alive.types import MASK
@@ -72,6 +73,7 @@ class TemplateSet:
         words: What conditions and critiques say.
         digest: Names the exact content, overrides included, for the run's record.
         world: The world that the set is of; None for ``chat``.
+        said: Six words in a row of what the set itself says to a reviewer.
     """
 
     version: str
@@ -85,6 +87,7 @@ class TemplateSet:
     world: doors.World | None = None
     stop: str = ""
     blank: str = MASK
+    said: Runs = frozenset()
 
     def passage(self, text: str) -> str:
         """Returns a masked passage as it is shown, made harmless; the only blanks are our own."""
@@ -179,6 +182,12 @@ def load_templates(name: str, folder: str | Path = "") -> TemplateSet:
         world=world,
         stop=table.get("stop", ""),
         blank=blank,
+        said=runs(
+            segment
+            for role in ("review", "review_privileged")
+            for segment in templates[role]
+            if isinstance(segment, str)
+        ),
     )
 
 

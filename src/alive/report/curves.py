@@ -49,10 +49,14 @@ def over_time(run: Run) -> Iterator[Chart]:
             "utility": _shares(rows, "poser_utility"),
         })  # fmt: skip
     yield _lines(run, "Reviews", "Written with the hidden span in view. Honest: the verdict is the "
-        "truth. Leaking and deceptive ones are not learned.", {
+        "truth. Hollow: it recites its prompt, contradicts itself, or quotes what is not there. "
+        "Distinct: different texts among them. Leaking, deceptive and hollow ones are not "
+        "learned.", {
             "honest": _shares(rows, "reviews_honest"),
             "unparsed": _shares(rows, "reviews_unparsed"),
             "leaking": _shares(rows, "reviews_leaking"),
+            "hollow": _shares(rows, "reviews_hollow"),
+            "distinct": _shares(rows, "reviews_distinct"),
         })  # fmt: skip
     losses = {
         role: [row.get(f"loss_{role}") for row in rows]

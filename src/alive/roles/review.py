@@ -11,7 +11,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from alive.feedback import is_verdict, keep_review, leaks, read_verdict, review_leaks
+from alive.feedback import (
+    Runs,
+    hollow,
+    is_verdict,
+    keep_review,
+    leaks,
+    read_verdict,
+    review_leaks,
+)
 from alive.prompts import REVIEW_LINE, Renderer
 from alive.protocols import Request, Sampler, SamplingParams
 from alive.seeding import derive
@@ -115,7 +123,8 @@ async def review(
     view = "privileged" if privileged else "blind"
     own = derive(seed, "review", view, task.id, attempt.index)
     (rollout,) = await sampler.sample(Request(prompt, 1, params, own))
-    return from_text(task, attempt, rollout.text, rollout=rollout, privileged=privileged)
+    said = renderer.templates.said
+    return from_text(task, attempt, rollout.text, said, rollout=rollout, privileged=privileged)
 
 
 async def review_each(
@@ -190,12 +199,23 @@ def from_text(
     task: Task,
     attempt: Attempt,
     text: str,
+    said: Runs = frozenset(),
     *,
     rollout: Rollout | None = None,
     privileged: bool = True,
 ) -> Review:
-    """Builds the review of an attempt from a critique's text, the policy's or a teacher's."""
+    """Builds the review of an attempt from a critique's text, the policy's or a teacher's.
+
+    Args:
+        task: The task.
+        attempt: What is judged.
+        text: The critique.
+        said: Words in a row of the reviewer's prompt, which it must not recite.
+        rollout: Where the policy wrote it.
+        privileged: Whether the reviewer saw the hidden span.
+    """
     parsed = parse_review(text)
+    seen = task.passage, attempt.rollout.text
     return Review(
         task_id=task.id,
         attempt_index=attempt.index,
@@ -208,6 +228,7 @@ def from_text(
         privileged=privileged,
         # The reviewer learns this blind, with the attempt in view: what stands there is no secret.
         leaks=review_leaks(text, task.span) and not leaks(attempt.rollout.text, task.span),
+        hollow=hollow(text, parsed.verdict, parsed.score, seen, said),
     )
 
 

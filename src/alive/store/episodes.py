@@ -36,6 +36,7 @@ EPISODE_COLUMNS: dict[str, str] = {
     "faulty_step": "int32",
     "privileged": "bool",
     "leaks": "bool",
+    "hollow": "string",
     "feedback": "string",
     "pass_rate": "float64",
     "pose_words": "string",
@@ -44,6 +45,11 @@ EPISODE_COLUMNS: dict[str, str] = {
 }
 """Column -> Arrow type, in file order; docs/data-format.md says what each means."""
 
+
+REVIEWED = (
+    *("critique", "critic", "verdict", "score", "faulty_step", "privileged", "leaks", "hollow"),
+)
+"""Columns of an attempt's review; empty where it was not reviewed."""
 
 Decode = Callable[[Sequence[int]], str]
 """Token ids -> text, special tokens shown."""
@@ -113,8 +119,7 @@ def _attempt_cells(attempt: Attempt, role: Role, decode: Decode) -> dict[str, An
 
 def _review_cells(review: Review | None) -> dict[str, Any]:
     if review is None or not review.given:
-        names = ("critique", "critic", "verdict", "score", "faulty_step", "privileged", "leaks")
-        return dict.fromkeys(names)
+        return dict.fromkeys(REVIEWED)
     return {
         "critique": review.text,
         "critic": "teacher" if review.rollout is None else "policy",
@@ -123,6 +128,7 @@ def _review_cells(review: Review | None) -> dict[str, Any]:
         "faulty_step": review.faulty_step,
         "privileged": review.privileged,
         "leaks": review.leaks,
+        "hollow": review.hollow,
     }
 
 

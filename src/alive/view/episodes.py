@@ -26,6 +26,7 @@ FLAGS = {
     "disagrees": "verdict disagrees with the text",
     "unparsed": "review without a verdict",
     "leaked": "review leaks the span",
+    "hollow": "review says nothing of the attempt",
     "cut": "cut at the token limit",
     "unboxed": "no answer by itself",
     "dropped": "did not train",
@@ -40,6 +41,7 @@ _CONDITIONS = {
     "disagrees": "role = 'solve' and verdict is not null and verdict <> correct",
     "unparsed": "role = 'solve' and critique is not null and verdict is null",
     "leaked": "role = 'solve' and leaks",
+    "hollow": "role = 'solve' and hollow is not null and hollow <> ''",
     "cut": "stop = 'length'",
     "unboxed": "extracted is null or asked",
     "dropped": "dropped <> ''",
@@ -50,8 +52,8 @@ _CONDITIONS = {
 _SEARCHED = ("passage", "span", "completion", "critique", "source")
 _LISTED = (
     *("step", "document_id", "source", "domain", "task_id", "passage", "span", "role"),
-    *("attempt_index", "completion", "correct", "critique", "verdict", "leaks", "dropped"),
-    *("weight", "stop"),
+    *("attempt_index", "completion", "correct", "critique", "verdict", "leaks", "hollow"),
+    *("dropped", "weight", "stop"),
 )
 
 

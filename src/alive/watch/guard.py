@@ -29,7 +29,13 @@ def _mean(rows: Rows, key: str) -> float:
 
 def _reviewed(rows: Rows) -> Rows:
     """The steps with reviews: without any, all shares of them are 0."""
-    return [row for row in rows if row["reviews_honest"] or row["reviews_unparsed"]]
+    told = ("reviews_honest", "reviews_unparsed", "reviews_distinct")
+    return [row for row in rows if any(row.get(name) for name in told)]
+
+
+def _compared(rows: Rows) -> Rows:
+    """The steps with reviews whose words were looked at; rows of an earlier version lack that."""
+    return [row for row in rows if row.get("reviews_distinct")]
 
 
 def _refused(rows: Rows) -> bool:
@@ -50,6 +56,16 @@ def _lying(rows: Rows) -> bool:
     return parsed > 0.5 and _mean(reviewed, "reviews_honest") < parsed / 2
 
 
+def _hollow(rows: Rows) -> bool:
+    compared = _compared(rows)
+    return bool(compared) and _mean(compared, "reviews_hollow") > 0.5
+
+
+def _repeating(rows: Rows) -> bool:
+    compared = _compared(rows)
+    return bool(compared) and _mean(compared, "reviews_distinct") < 0.5
+
+
 RULES: dict[str, Callable[[Rows], bool]] = {
     "almost no attempt is right": lambda rows: _mean(rows, "pass_rate") < 0.01,
     "nearly every attempt is right": lambda rows: _mean(rows, "pass_rate") > 0.99,
@@ -64,6 +80,9 @@ RULES: dict[str, Callable[[Rows], bool]] = {
     ),
     "most reviews are deceptive": _lying,
     "a fifth of the reviews leak": lambda rows: _mean(rows, "reviews_leaking") > 0.2,
+    "most reviews are hollow: they recite their prompt, contradict themselves, or quote what is "
+    "not there": _hollow,
+    "most reviews are the same words": _repeating,
 }
 """What is said -> whether it holds of the last steps."""
 
