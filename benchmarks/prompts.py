@@ -29,7 +29,7 @@ from alive.config import CorpusConfig, GameConfig, ModelConfig
 from alive.corpus import open_corpus
 from alive.engines.local import LocalPolicy, load_policy
 from alive.evaluation import as_task, load_suite
-from alive.feedback import review_leaks
+from alive.feedback import keep_review, review_leaks
 from alive.prompts import Renderer, make_renderer
 from alive.protocols import Request, SamplingParams
 from alive.roles.gate import invalid_reason, passage, random_spans
@@ -145,6 +145,34 @@ Verdict: right or wrong
 Score: a whole number from 0 to 10"""
 
 
+WORKED = (
+    (
+        "Tom buys 4 pens at 3 coins each and a ruler for 5 coins. In all he pays $blank coins.",
+        "The pens cost 4 * 3 = 12 coins.\nSo he pays \\boxed{12} coins.",
+        "17",
+        "wrong",
+        """"So he pays 12 coins" stops too early: the task asks for all that he pays, and one of \
+the two things is missing. Its price has to be added.
+Summary: The first price is worked out rightly, but a part of what is asked for is left out.
+Verdict: wrong
+Score: 4""",
+    ),
+    (
+        "A train leaves at 9:40 and travels for 85 minutes. When does it arrive?",
+        "85 minutes are 1 hour and 25 minutes.\nOne hour after 9:40 it is 10:40.\n"
+        "25 minutes later it is \\boxed{11:05}.",
+        "11:05",
+        "right",
+        """"85 minutes are 1 hour and 25 minutes" is right, and so is the hour that is added. "25 \
+minutes later" carries over into the next hour as it should. Every step is right.
+Summary: Each step follows from the one before, and all that is asked for is there.
+Verdict: right
+Score: 10""",
+    ),
+)
+LAST_TURN = ("$span", "$outcome", "")
+
+
 @dataclass(frozen=True)
 class Variant:
     """A wording: files that override the shipped ones, a blank, what is shown, and the frame.
@@ -167,12 +195,31 @@ def _reviews(shown: str, hush: str) -> dict[str, str]:
     }
 
 
-def _rearranged(*kept: int) -> dict[str, str]:
-    """The shipped review prompts with some of their messages."""
+def _examples() -> dict[str, str]:
+    """The review prompts of before docs/LOG.md, 47: two worked reviews as earlier exchanges."""
+    told = "\nFor your eyes only: the answer is {}. Compared with it the attempt is {}.\n"
     files = {}
     for name in ("review.txt", "review_privileged.txt"):
-        messages = (resources.files("alive.prompts") / "chat" / name).read_text().split("\n====\n")
-        files[name] = "\n====\n".join(messages[at] for at in kept)
+        seen = name == "review_privileged.txt"
+        why = "why it is {}: " if seen else ""
+        or_else = "or why every step holds" if seen else "or that every step is right"
+        asked = f"""Do not solve the task again. Say in one or two sentences {why}which step is \
+the first wrong one and how to mend it, {or_else}, and never state the answer itself. Then write \
+three lines: Summary (one sentence), Verdict ({{}}), Score (0 to 10)."""
+        turns = []
+        for task, attempt, answer, outcome, review in (
+            *WORKED,
+            ("$passage", "$attempt", *LAST_TURN),
+        ):
+            turns.append(
+                "Review an attempt at a task, which is a question or a text in which $blank "
+                f"stands for a missing piece.\n\nTask:\n{task}\n\nAttempt:\n{attempt}\n"
+                + (told.format(answer, outcome) if seen else "")
+                + "\n"
+                + (asked.format(outcome, outcome) if seen else asked.format("right or wrong"))
+            )
+            turns += [review] if review else []
+        files[name] = "\n====\n".join(turns)
     return files
 
 
@@ -205,11 +252,9 @@ BLANKS = {
 }
 REVIEWS = {
     "shipped": Variant(),
+    "two examples": Variant(_examples()),
     "form": Variant(_reviews("", HUSH)),
     "form, example": Variant(_reviews(SHOWN, HUSH)),
-    "shipped, the right attempt first": Variant(_rearranged(2, 3, 0, 1, 4)),
-    "shipped, the wrong attempt alone": Variant(_rearranged(0, 1, 4)),
-    "shipped, no example": Variant(_rearranged(4)),
     "earlier": Variant(
         {
             "review.txt": LINES.format(told="", hush="Do not state the answer itself."),
@@ -389,14 +434,14 @@ def print_reviews(
     views: Sequence[str],
     show: int,
 ) -> None:
-    """Prints how reviews of one set of attempts parse, agree and leak."""
+    """Prints how reviews of one set of attempts parse and agree, and what they are good for."""
     attempts = aio.run(attempts_at(policy, policy.renderer, tasks, params))
     judging = SamplingParams(256, temperature=0.0)
     print(f"\nReviews, {judging.max_new_tokens} tokens, greedy, of attempts of which ", end="")
     print(f"{interval(sum(a.correct for a in attempts), len(attempts))} % are right\n")
     print("| prompt | n | view | parsed % | right called right % | wrong called wrong % | ", end="")
-    print("leaks % | cut % | seconds |")
-    print("|---|---:|---|---:|---:|---:|---:|---:|---:|", flush=True)
+    print("leaks % | hollow % | may train % | different | tokens | seconds |")
+    print(f"|---|---:|---|{'---:|' * 9}", flush=True)
     for name, variant in variants.items():
         renderer = renderer_of(policy, variant)
         for view in views:
@@ -404,17 +449,21 @@ def print_reviews(
             reviews = aio.run(review_each(policy, renderer, tasks, attempts, told, judging, SEED))
             n = len(reviews)
             pairs = list(zip(reviews, attempts, strict=True))
-            parsed, passed, caught, leaking, cut = (
+            parsed, passed, caught, leaking, hollow, kept = (
                 interval(sum(flags), len(flags))
                 for flags in (
                     [r.verdict is not None and r.summary != "" for r in reviews],
                     [r.verdict is True for r, a in pairs if a.correct],
                     [r.verdict is False for r, a in pairs if not a.correct],
                     [review_leaks(r.text, t.span) for r, t in zip(reviews, tasks, strict=True)],
-                    [r.rollout.stop == "length" for r in reviews],
+                    [r.hollow != "" for r in reviews],
+                    [keep_review(r, a.correct) for r, a in pairs],
                 )
             )
-            cells = name, n, view, parsed, passed, caught, leaking, cut, f"{now()[0] - started:.0f}"
+            different = len({r.text for r in reviews})
+            tokens = sum(len(r.rollout.completion_ids) for r in reviews) / n
+            counted = different, f"{tokens:.0f}", f"{now()[0] - started:.0f}"
+            cells = name, n, view, parsed, passed, caught, leaking, hollow, kept, *counted
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
             for task, r in list(zip(tasks, reviews, strict=True))[:show]:
                 print(f"--- [{task.span}] {r.verdict}\n{r.text}\n---")

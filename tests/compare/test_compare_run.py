@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from alive.compare import Comparison, chosen_arms, compare
+from alive.compare import Comparison, chosen_arms, compare, merge
 from alive.compare.measures import Measuring
 from alive.config import LogConfig
 from alive.errors import CorpusError, RunError, UserError
@@ -92,6 +93,48 @@ def test_arms_are_trained_alike_measured_alike_and_only_once(comparison: Compari
     assert do(comparison) == ""  # nothing was left to do
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert json.loads((out / "compare.json").read_text()) == found
+
+
+def part(comparison: Comparison, folder: Path, *arms: str) -> Path:
+    """A folder as a machine leaves it that did the base model and some of the arms."""
+    for name in ("settings.json", *(f"cells/{arm}/all/seed-0/measured.json" for arm in arms)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(comparison.out / name, folder / name)
+    return folder
+
+
+def test_parts_that_several_machines_did_are_the_whole(
+    comparison: Comparison, tmp_path: Path
+) -> None:
+    do(comparison)
+    first = part(comparison, tmp_path / "a", "base", "rft")
+    second = part(comparison, tmp_path / "b", "base", "grpo", "alive")
+    own = second / "cells/base/all/seed-0/measured.json"
+    own.write_text(own.read_text() + " ")  # another machine's figures
+    shown = io.StringIO()
+    merged = merge([first, second], tmp_path / "c", Console(file=shown, width=200))
+    whole = json.loads((comparison.out / "compare.json").read_text())
+    assert shown.getvalue() == f"{own}: measured before; the first is kept\n"
+    assert merged["arms"] == whole["arms"]
+    assert merged["differences"] == whole["differences"]
+    assert json.loads((tmp_path / "c/compare.json").read_text())["arms"] == whole["arms"]
+
+
+def test_parts_of_different_comparisons_are_not_merged(
+    comparison: Comparison, tmp_path: Path
+) -> None:
+    do(comparison)
+    first = part(comparison, tmp_path / "a", "base", "rft")
+    second = part(comparison, tmp_path / "b", "base")
+    settings = json.loads((second / "settings.json").read_text())
+    settings["shared"]["seed"] = 5
+    (second / "settings.json").write_text(json.dumps(settings))
+    with pytest.raises(RunError, match=r"b holds another comparison than .*a: shared\.seed differ"):
+        merge([first, second], tmp_path / "c", Console())
+    with pytest.raises(RunError, match="holds no comparison"):
+        merge([first, tmp_path], tmp_path / "c", Console())
+    with pytest.raises(RunError, match="none of the folders holds the base model"):
+        merge([part(comparison, tmp_path / "d", "rft")], tmp_path / "e", Console())
 
 
 def test_a_cell_of_another_rate_is_not_taken_for_this_one(comparison: Comparison) -> None:

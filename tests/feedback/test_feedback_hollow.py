@@ -29,7 +29,7 @@ def check(text: str, verdict: bool | None = False, score: float | None = 2.0) ->
         ('"so she has 7 pens" is wrong.', "quotes what is not there"),
         ("\u201cAnn sells 4 pens\u201d is wrong.", "quotes what is not there"),
         ('The word "sum" is missing.', ""),  # one word is a name
-        ("Each step follows from\nthe one before, and all.", ""),  # four and five
+        ("Each step follows from\nthe one before, and all. Sums lack reason.", ""),  # four and five
         ("each step FOLLOWS, from the one before!", "recites its prompt"),
         ("So, all that is asked for is there.", "recites its prompt"),
     ],
@@ -53,12 +53,9 @@ def test_a_score_on_the_other_side_contradicts_the_verdict(verdict, score, sound
     assert check("A sum is off.", verdict, score) == ("" if sound else "contradicts itself")
 
 
-@pytest.mark.parametrize("name", ["chat", "plain"])
-def test_the_examples_of_a_shipped_prompt_are_recited_and_a_critique_of_ones_own_is_not(
-    name,
-) -> None:
-    said = load_templates(name).said
-    template = load_templates(name).templates["review"]
+def test_the_example_of_a_shipped_prompt_is_recited_and_a_critique_of_ones_own_is_not() -> None:
+    said = load_templates("plain").said
+    template = load_templates("plain").templates["review"]
     told = "".join(part for part in template if isinstance(part, str))
     examples = [part for part in re.split("\n====\n|Review:\n", told) if "Verdict: " in part]
     assert examples
@@ -66,6 +63,26 @@ def test_the_examples_of_a_shipped_prompt_are_recited_and_a_critique_of_ones_own
         assert hollow(example, None, None, (TASK, ATTEMPT), said) == "recites its prompt"
     own = "The second line is off by one.\nSummary: A sum is off.\nVerdict: wrong\nScore: 3"
     assert hollow(own, False, 3.0, (TASK, ATTEMPT), said) == ""
+
+
+def test_words_of_scripts_without_spaces_are_counted_one_by_one() -> None:
+    said = load_templates("chat").said
+    assert (
+        hollow("\u7b2c\u4e8c\u6b65\u6f0f\u4e86\u5c3a\u5b50", None, None, (TASK, ATTEMPT), said)
+        == ""
+    )
+
+
+def test_a_copied_form_is_recited() -> None:
+    said = runs(
+        ["Write three lines: Summary: (one sentence) Verdict: (right or wrong) Score: (0 to 10)"]
+    )
+    form = "Summary: (one sentence)\nVerdict: wrong\nScore: 3"
+    assert hollow(form, False, 3.0, (TASK, ATTEMPT), said) == "recites its prompt"
+    own = "Summary: a sum is off\nVerdict: wrong\nScore: 3"  # a, sum, is, off, 3
+    assert hollow(own, False, 3.0, (TASK, ATTEMPT), said) == ""
+    few = "Summary: sum wrong\nVerdict: wrong\nScore: 3"  # sum, 3
+    assert hollow(few, False, 3.0, (TASK, ATTEMPT), said) == "recites its prompt"
 
 
 WORDS = st.lists(st.sampled_from("abc"), min_size=0, max_size=12)
@@ -77,5 +94,6 @@ def test_six_words_in_a_row_and_not_five(text: list[str], own: list[str]) -> Non
     shared = any(
         text[i : i + 6] == own[j : j + 6] for i in range(len(text) - 5) for j in range(len(own) - 5)
     )
-    found = hollow(" ".join(text), None, None, (), runs([" ".join(own)]))
+    said = runs([" ".join(own), "x"])
+    found = hollow(" ".join([*text, "u v w."]), None, None, (), said)
     assert (found == "recites its prompt") is shared

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alive.feedback import is_verdict, read_verdict
+from alive.feedback import before_verdict, is_verdict, opens_with_verdict, read_verdict
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,23 @@ def test_any_text_is_read(said: str) -> None:
 )
 def test_a_contradiction_says_nothing(one: str, other: str, between: str) -> None:
     assert read_verdict(one + between + other) is read_verdict(other + between + one) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        ("The attempt is right because it adds.", "the attempt is "),
+        ("The attempt is  **incorrect**, since it adds.", "the attempt is "),
+        ("So, this solution is not quite right, since it adds.", "so, this solution is "),
+        ("Wrong. It adds.", ""),
+        ("\u2717 It adds.", None),  # no word behind which a reason begins
+        ("The attempt is right in its first step.", None),
+        ("The attempt adds. It is wrong.", None),
+        ('"The attempt is right." That is what it says.', None),
+        ("> The attempt is right.", None),
+        ("", None),
+    ],
+)
+def test_what_stands_before_the_verdict_that_a_text_begins_with(text, before) -> None:
+    assert before_verdict(text) == before
+    assert opens_with_verdict(text) is (before is not None)

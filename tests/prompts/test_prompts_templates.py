@@ -8,7 +8,7 @@ from alive.errors import ConfigError
 from alive.prompts.templates import OPTIONAL, PLACEHOLDERS, Slot, load_templates
 
 
-@pytest.mark.parametrize("version", ["chat-4", "plain-2", "seed-1"])
+@pytest.mark.parametrize("version", ["chat-5", "plain-2", "seed-1"])
 def test_shipped_sets_load(version):
     name = version.partition("-")[0]
     templates = load_templates(name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Sequence
 
 import pytest
 from fakes import ScriptedSampler
@@ -10,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alive.prompts import make_renderer
-from alive.protocols import SamplingParams
+from alive.prompts.templates import load_templates
+from alive.protocols import Request, SamplingParams
 from alive.roles.review import ParsedReview, from_text, parse_review, review, review_each
 from alive.types import MASK, Attempt, Prompt, Rollout, Task
 
@@ -53,7 +56,31 @@ def attempt(text, index=0, task=TASK):
         (HEADINGS, ParsedReview("Step 2 adds wrongly.", False, 2, 3.0)),
         ("Step 1 fails.\n\nThe attempt is wrong.", ParsedReview("", False, 1, None)),
         ("All is well.\n**Correct.**\nScore: 9", ParsedReview("", True, None, 9.0)),
-        ("The attempt is wrong.\nThe sum is off.", ParsedReview("", None, None, None)),
+        (
+            "The attempt is wrong.\nThe sum is off.",
+            ParsedReview("The attempt is wrong.", False, None, None),
+        ),
+        (
+            "The attempt is wrong because step 2 adds 5. It has to add 6.\nMend it.\nScore: 2",
+            ParsedReview("The attempt is wrong because step 2 adds 5.", False, 2, 2.0),
+        ),
+        (
+            "**The answer is correct**, since every sum holds.",
+            ParsedReview("**The answer is correct**, since every sum holds.", True, None, None),
+        ),
+        ("The attempt is right in step 1.\nIt ends early.", ParsedReview("", None, None, None)),
+        (
+            "The attempt is right because it adds 5.\nSo it is wrong.",
+            ParsedReview("The attempt is right because it adds 5.", True, None, None),
+        ),
+        (
+            "The attempt is right because it adds 5.\nThe attempt is wrong.",
+            ParsedReview("The attempt is right because it adds 5.", None, None, None),
+        ),
+        (
+            "The attempt is right because it adds 5.\nSummary: It adds.\nVerdict: wrong",
+            ParsedReview("It adds.", None, None, None),
+        ),
         ("Verdict:\nScore: 3", ParsedReview("", None, None, 3.0)),
         ("Verdict:\n\nThe attempt is right.", ParsedReview("", True, None, None)),
         ("- Final verdict: wrong", ParsedReview("", False, None, None)),
@@ -196,3 +223,42 @@ def test_pairs_must_belong_together(renderer):
     with pytest.raises(ValueError, match="paired with task u"):
         asyncio.run(review(sampler, renderer, other, attempt("a"), True, PARAMS, 1))
     assert sampler.calls == []
+
+
+class Pieces:
+    """A renderer whose tokens are the pieces of one text."""
+
+    templates = load_templates("seed")
+
+    def __init__(self, *pieces: str) -> None:
+        self.pieces = pieces
+
+    def review(self, *_: object) -> Prompt:
+        return Prompt("review", (0,))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(self.pieces[i] for i in ids)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "chances", "score"),
+    [
+        (("The attempt", " is", " right", " because", " it adds."), (1, 1, 0.8, 1, 1), 8.0),
+        (("The attempt", " is", " wrong", " because", " it adds."), (1, 1, 0.8, 1, 1), 2.0),
+        # Of two tokens that say it together both count, and what went before does not.
+        (("The attempt is", " in", "correct", ", as", " it adds."), (0.5, 0.6, 0.5, 1, 1), 7.0),
+        (("Wrong", ".", " It adds."), (0.75, 1, 1), 2.5),
+        (("It adds.\n", "Verdict: wrong"), (1, 0.5), None),
+        (("The attempt is right.\n", "Score: 3"), (0.9, 1), 3.0),  # what is written goes first
+    ],
+)
+def test_a_review_that_begins_with_its_verdict_is_as_sure_as_that(pieces, chances, score) -> None:
+    text = "".join(pieces)
+    logprobs = tuple(math.log(chance) for chance in chances)
+
+    class Once:
+        async def sample(self, request: Request) -> list[Rollout]:
+            return [Rollout(request.prompt, tuple(range(len(pieces))), logprobs, text, "stop", 0)]
+
+    written = asyncio.run(review(Once(), Pieces(*pieces), TASK, attempt("1"), False, PARAMS, 1))
+    assert written.score == (None if score is None else pytest.approx(score))

@@ -17,11 +17,14 @@ Examples:
   alive compare --arms base,grpo,alive --rate alive=2.4e-3 --rate grpo=1.4e-3 --out runs/quick
   alive compare --arms alive --ablate words,corrected --out runs/compare
   alive compare --arms rft,grpo,alive --train-on maths,code,logic --out runs/all
+  alive compare --merge runs/first runs/second --out runs/both
 """
 ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
 
 
 @click.command("compare", epilog=_EXAMPLES)
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--merge", "merging", is_flag=True, help="Put FOLDERS, parts of one, together.")
 @click.option(
     "--arms", default=ALL, show_default=True, help="What is compared; your own as module:function."
 )
@@ -73,6 +76,8 @@ ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
 @settings_options
 def compare_command(
+    folders: tuple[Path, ...],
+    merging: bool,
     arms: str,
     ablate: str,
     seeds: int,
@@ -90,15 +95,23 @@ def compare_command(
 ) -> None:
     """Train arms on the same documents with the same tokens, and measure them alike.
 
-    What is done already in --out is not done again.
+    What is done already in --out is not done again. Parts of one comparison, as several machines
+    do them with the same settings and other arms or seeds, are put together by --merge.
     """
     from rich.console import Console
 
-    from alive.compare import Comparison, chosen_arms, compare
+    from alive.compare import Comparison, chosen_arms, compare, merge
     from alive.compare.measures import Measuring
     from alive.corpus import builtin
     from alive.evaluation import load_suite
 
+    if merging != bool(folders):
+        raise ConfigError("--merge and the folders to merge go together: --merge A B --out C")
+    console = Console()
+    if merging:
+        merge(folders, out, console)
+        console.print(f"written: {out / 'compare.md'}", highlight=False, soft_wrap=True)
+        return
     if options["steps"] is not None:
         raise ConfigError("--steps: a comparison ends its runs by --budget-tokens, not by steps")
     shared = collect_settings(**options)
@@ -109,7 +122,6 @@ def compare_command(
     corpora = [(name, f"{whole}-{name}") for name in domains] or [("all", "")]
     for _, part in corpora if domains else ():
         builtin.check(part)
-    console = Console()
     comparison = Comparison(
         arms=chosen_arms(arms, ablate, shared),
         shared=shared,

@@ -2,5 +2,6 @@
 
 from alive.compare.arms import ABLATIONS, ARMS, Arm, chosen_arms
 from alive.compare.grid import Comparison, compare
+from alive.compare.merge import merge
 
-__all__ = ["ABLATIONS", "ARMS", "Arm", "Comparison", "chosen_arms", "compare"]
+__all__ = ["ABLATIONS", "ARMS", "Arm", "Comparison", "chosen_arms", "compare", "merge"]

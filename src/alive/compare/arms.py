@@ -42,6 +42,8 @@ _UNTRAINED = {
     "corrected_weight": 0.0,
 }
 
+OWN = "an arm of your own"
+
 ARMS: dict[str, Arm] = {
     arm.name: arm
     for arm in (
@@ -100,6 +102,12 @@ ABLATIONS: dict[str, Arm] = {
 }
 
 
+def about(name: str) -> str:
+    """Says what an arm of a comparison is, by its name there."""
+    table, name = (ABLATIONS, name.removeprefix("alive-")) if name[:6] == "alive-" else (ARMS, name)
+    return table[name].about if name in table else OWN
+
+
 def chosen_arms(names: str, ablated: str, shared: Config) -> list[Arm]:
     """Reads two comma-separated lists of names; an ablated arm is called ``alive-NAME``.
 
@@ -113,7 +121,7 @@ def chosen_arms(names: str, ablated: str, shared: Config) -> list[Arm]:
         for name in filter(None, (part.strip() for part in given.split(","))):
             if table is ARMS and ":" in name:
                 own.load(name)
-                chosen.append(Arm(name, "an arm of your own", {"arm": name}))
+                chosen.append(Arm(name, OWN, {"arm": name}))
                 continue
             if name not in table:
                 raise ConfigError(

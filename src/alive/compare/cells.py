@@ -20,6 +20,8 @@ from alive.store import newest_model
 from alive.store.atomic import write_json
 
 MEASURED = "measured.json"
+SETTINGS = "settings.json"
+"""Of a whole comparison: what must not change between two calls on one folder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alive.compare.arms import ARMS, Arm
-from alive.compare.cells import Cell, do
+from alive.compare.cells import SETTINGS, Cell, do
 from alive.compare.measures import Measuring
 from alive.compare.report import write_report
 from alive.compare.tables import Measured
@@ -139,7 +139,7 @@ def _report(comparison: Comparison, done: Sequence[Cell]) -> dict[str, Any]:
 
 def _claim(comparison: Comparison) -> None:
     comparison.out.mkdir(parents=True, exist_ok=True)
-    path = comparison.out / "settings.json"
+    path = comparison.out / SETTINGS
     if path.exists() and json.loads(path.read_text("utf-8")) != comparison.identity:
         raise RunError(
             f"{comparison.out} holds a comparison with other settings; name another --out"

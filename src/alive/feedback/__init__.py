@@ -9,12 +9,19 @@ from typing import Literal
 from alive.feedback.critique import generic_critique, write_critique
 from alive.feedback.hollow import Runs, hollow, runs
 from alive.feedback.leak import leaks, review_leaks, states
-from alive.feedback.verdict import is_verdict, read_verdict
+from alive.feedback.verdict import (
+    before_verdict,
+    is_verdict,
+    opens_with_verdict,
+    plain,
+    read_verdict,
+)
 from alive.types import Review
 from alive.words import Words
 
 __all__ = [
     "Runs",
+    "before_verdict",
     "class_weights",
     "condition",
     "generic_critique",
@@ -24,7 +31,9 @@ __all__ = [
     "leaks",
     "may_guide",
     "negative_condition",
+    "opens_with_verdict",
     "pass_rate_words",
+    "plain",
     "poser_utility",
     "positive_condition",
     "read_verdict",

@@ -10,16 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from alive.scripts import UNSPACED
+
 __all__ = ["Runs", "hollow", "runs"]
 
 Runs = frozenset[tuple[str, ...]]
-"""Words in a row."""
+"""Words in a row, and single ones."""
 
 LENGTH = 6
 """Words in a row that are no coincidence."""
 
+OWN = 3
+"""Different words that a critique has and its prompt has not, at least: a form is not copied."""
+
 _SENTENCE = re.compile(r"\n|(?<=[.!?:])\s")
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(rf"[{UNSPACED}]|(?:(?![{UNSPACED}])\w)+")
 _QUOTE = re.compile(r"\"([^\"\n]{1,400})\"|\u201c([^\u201c\u201d\n]{1,400})\u201d")
 _MARKUP = re.compile(r"\\[a-zA-Z]+")  # a quote is written without it
 _LEAST = 2
@@ -27,12 +32,13 @@ _LEAST = 2
 
 
 def runs(texts: Iterable[str]) -> Runs:
-    """Returns every six words in a row that stand in one sentence of the texts."""
+    """Returns every six words in a row that stand in one sentence of the texts, and each word."""
     found: set[tuple[str, ...]] = set()
     for text in texts:
         for sentence in _SENTENCE.split(text.lower()):
             words = _WORD.findall(sentence)
             found |= {tuple(words[at : at + LENGTH]) for at in range(len(words) - LENGTH + 1)}
+            found |= {(word,) for word in words}
     return frozenset(found)
 
 
@@ -46,9 +52,11 @@ def hollow(
         verdict: Its verdict.
         score: Its score, 0..10.
         seen: What it may quote: the task and the attempt.
-        said: Words in a row of the reviewer's own prompt, examples included.
+        said: Words of the reviewer's own prompt, examples included; none: it is not compared.
     """
-    if runs([text]) & said:
+    own = runs([text])
+    words = {run for run in own if len(run) == 1}
+    if said and (len(words - said) < OWN or (own - words) & said):
         return "recites its prompt"
     if score is not None and verdict is not None and (score < 5 if verdict else score > 5):
         return "contradicts itself"

@@ -209,7 +209,7 @@ class Renderer:
         if key not in self._frames:
             self._frames[key] = self._frame(*key)
         ids = chain.from_iterable(
-            self._encode_untrusted(slots[part.name]) if isinstance(part, Slot) else part
+            self._encode_untrusted(part.lead + slots[part.name]) if isinstance(part, Slot) else part
             for part in self._frames[key]
         )
         stop = (self.templates.stop,) if self.templates.stop else ()
@@ -233,7 +233,7 @@ class Renderer:
             segments = self._chat(segments)
         lead = [] if self._template else self._opening()
         parts: list[tuple[int, ...] | Slot] = [tuple(lead)] if lead else []
-        for segment in segments:
+        for segment in _led(segments):
             parts.append(segment if isinstance(segment, Slot) else self._encode_trusted(segment))
         return tuple(parts)
 
@@ -305,3 +305,16 @@ class Renderer:
         ids = list(chain.from_iterable(map(self._encode_plain, self._controls.cut(text))))
         # What is left could only come of a normaliser or a vocabulary entry; it is dropped.
         return [i for i in ids if i not in self._forbidden]
+
+
+def _led(segments: Sequence[Segment]) -> list[Segment]:
+    """Gives the space before a place to what fills it."""
+    led: list[Segment] = []
+    for segment in segments:
+        before = led[-1] if led else ""
+        spaced = isinstance(before, str) and before.endswith(" ")
+        if isinstance(segment, Slot) and isinstance(before, str) and spaced:
+            led[-1] = before[:-1]
+            segment = replace(segment, lead=" ")
+        led.append(segment)
+    return led

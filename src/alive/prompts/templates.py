@@ -48,9 +48,15 @@ model is never told the text."""
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place in a template that untrusted text fills."""
+    """A place in a template that untrusted text fills.
+
+    Attributes:
+        name: What fills it.
+        lead: A space that stands before it: most tokenizers know a word and its space as one token.
+    """
 
     name: str
+    lead: str = ""
 
 
 Segment = str | Slot

@@ -7,16 +7,20 @@ train the blind one. A verdict comes from the reviewer's own completion and from
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from alive.feedback import (
     Runs,
+    before_verdict,
     hollow,
     is_verdict,
     keep_review,
     leaks,
+    opens_with_verdict,
+    plain,
     read_verdict,
     review_leaks,
 )
@@ -30,7 +34,11 @@ __all__ = ["TRIES", "ParsedReview", "from_text", "none", "parse_review", "review
 TRIES = 4
 """Reviews of an attempt that a policy may write until one can train anybody (docs/LOG.md, 42)."""
 
+OPENING = 16
+"""Tokens within which a review that begins with its verdict has said it."""
+
 _SCORE = re.compile(r"(\d{1,2}(?:\.\d+)?)(?:[ \t]*(?:/|out of)[ \t]*10)?[ \t*_.]*", re.IGNORECASE)
+_SENTENCE = re.compile(r"(?<=[.!?])\s")
 _NAMED = re.compile(r"\bstep[ \t]+(\d{1,3})\b", re.IGNORECASE)
 
 
@@ -39,7 +47,8 @@ class ParsedReview:
     """What a review says: many spellings of it are read, and no contradiction.
 
     Attributes:
-        summary: The summary line; empty unless there is exactly one.
+        summary: The summary line, empty if there are several; without one the first sentence of a
+            review that begins with its verdict.
         verdict: True for right, False for wrong; None where none is given, one is unsure, or two
             differ.
         faulty_step: 1-based first faulty step; None when right, unparsed or not named.
@@ -56,16 +65,21 @@ def parse_review(text: str) -> ParsedReview:
     """Reads a reviewer's own completion. Anything missing or contradictory counts as unparsed.
 
     A result stands behind its label or, where that is a heading, in the next line. A review without
-    the label may say its verdict as its last line (``The attempt is wrong.``).
+    the label may begin with its verdict (``The attempt is wrong because ...``), or say it as its
+    last line.
     """
     fields, analysis = _fields(text)
     texts = {name: values[0] if len(values) == 1 else "" for name, values in fields.items()}
-    if fields["verdict"]:
-        said = {read_verdict(value) for value in fields["verdict"]}
-    else:
-        last = next((line for line in reversed(analysis) if line.strip()), "")
-        said = {read_verdict(last) if is_verdict(last) else None}
+    lines = [line.strip() for line in analysis if line.strip()]
+    opening = lines[0] if lines and opens_with_verdict(lines[0]) else ""
+    said = {read_verdict(value) for value in fields["verdict"]}
+    if opening:
+        said.add(read_verdict(opening))
+    if not fields["verdict"] and lines and is_verdict(lines[-1]):
+        said.add(read_verdict(lines[-1]))
     verdict = said.pop() if len(said) == 1 else None
+    if opening and not fields["summary"]:
+        texts["summary"] = _SENTENCE.split(opening)[0]
     number = _SCORE.fullmatch(texts["score"])
     score = float(number[1]) if number and float(number[1]) <= 10 else None
     faulty = None
@@ -124,7 +138,29 @@ async def review(
     own = derive(seed, "review", view, task.id, attempt.index)
     (rollout,) = await sampler.sample(Request(prompt, 1, params, own))
     said = renderer.templates.said
-    return from_text(task, attempt, rollout.text, said, rollout=rollout, privileged=privileged)
+    made = from_text(task, attempt, rollout.text, said, rollout=rollout, privileged=privileged)
+    return made if made.score is not None else replace(made, score=_score(renderer, made))
+
+
+def _score(renderer: Renderer, written: Review) -> float | None:
+    """10 times the probability of `right` where a review begins with its verdict; else None.
+
+    It is what the reviewer's own distribution says at that place, whatever was drawn there.
+    """
+    rollout = written.rollout
+    if rollout is None or written.verdict is None or not opens_with_verdict(written.text):
+        return None
+    begun = [
+        renderer.decode(rollout.completion_ids[:end])
+        for end in range(min(OPENING, len(rollout.completion_ids)) + 1)
+    ]
+    end = next((at for at, text in enumerate(begun) if opens_with_verdict(text)), 0)
+    lead = before_verdict(begun[end])
+    if lead is None:
+        return None
+    first = max(at for at in range(end) if len(plain(begun[at])) <= len(lead))
+    chance = math.exp(sum(rollout.logprobs[first:end]))
+    return round(10 * (chance if written.verdict else 1 - chance), 2)
 
 
 async def review_each(
