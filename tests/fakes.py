@@ -73,7 +73,7 @@ class PlainRenderer:
     It stands for a world's, so that no attempt is asked for its answer.
     """
 
-    templates = SimpleNamespace(world="plain bytes")
+    templates = SimpleNamespace(world="plain bytes", said=frozenset())
     asks = False
     stop_ids = (0,)
     pad_id = 0

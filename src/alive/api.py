@@ -1,4 +1,4 @@
-"""What a program calls: evaluate, solve, export, and the model behind a name."""
+"""What a program calls: evaluate, solve, judge, export, and the model behind a name."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from alive.types import Attempt, Review
 
 if TYPE_CHECKING:
     from alive.evaluation import EvaluationResult
+    from alive.evaluation.judging import Judgement
     from alive.prompts.render import Renderer
 
-__all__ = ["Policy", "Solution", "evaluate", "export", "open_policy", "solve"]
+__all__ = ["Policy", "Solution", "evaluate", "export", "judge", "open_policy", "solve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,54 @@ def solve(
         raise UserError("the problem is empty; write it in quotes after the model's name")
     policy = model if isinstance(model, Policy) else open_policy(model, max_tokens)
     return aio.run(_solve(policy, problem, revise, seed))
+
+
+def judge(
+    model: str | Path | Policy,
+    file: str | Path,
+    *,
+    calibrate: str | Path | None = None,
+    limit: int = 0,
+    seed: int = 0,
+) -> list[Judgement]:
+    """Judges the answers in a file, without knowing what is right.
+
+    Args:
+        model: As ``open_policy`` takes it, or an open policy.
+        file: A question and an answer a row (docs/judge.md).
+        calibrate: The same, of answers of which it is known whether they are right; probabilities
+            are fitted to them. None leaves them as the model states them.
+        limit: Answers judged, the first; 0 for all.
+        seed: Seed of the call.
+
+    Raises:
+        SuiteError: A file cannot be read or is malformed; ``calibrate`` holds no truth.
+        UserError: The model cannot be used.
+    """
+    from itertools import islice
+
+    from alive.errors import SuiteError
+    from alive.evaluation.judging import Calibration, judge_answers
+    from alive.evaluation.rows import answered_rows
+
+    # Files first: a mistyped one should not cost the loading of a model.
+    answered = list(islice(answered_rows(Path(file)), limit or None))
+    known = list(answered_rows(Path(calibrate))) if calibrate else []
+    if not answered:
+        raise SuiteError(f"{file}: no answers; it needs a question and an answer a row")
+    policy = model if isinstance(model, Policy) else open_policy(model)
+    parts = policy.sampler, policy.renderer
+    judged = aio.run(judge_answers(*parts, answered, policy.sampling, seed))
+    if not calibrate:
+        return judged
+    told = aio.run(judge_answers(*parts, known, policy.sampling, seed))
+    try:
+        return Calibration.fitted(told).applied(judged)
+    except ValueError:
+        raise SuiteError(
+            f"{calibrate}: of no answer is it known whether it is right; give each row an attempt "
+            "beside the right answer, or correct: true or false"
+        ) from None
 
 
 async def _solve(policy: Policy, problem: str, revisions: int, seed: int) -> Solution:

@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from alive.cli import group
 from alive.compare import Comparison, chosen_arms, compare, merge
 from alive.compare.measures import Measuring
 from alive.config import LogConfig
@@ -117,7 +119,13 @@ def test_parts_that_several_machines_did_are_the_whole(
     assert shown.getvalue() == f"{own}: measured before; the first is kept\n"
     assert merged["arms"] == whole["arms"]
     assert merged["differences"] == whole["differences"]
-    assert json.loads((tmp_path / "c/compare.json").read_text())["arms"] == whole["arms"]
+    assert list(merged["arms"]) == list(whole["arms"])
+    told = CliRunner().invoke(
+        group, ["compare", "--merge", str(first), str(second), "--out", str(tmp_path / "d")]
+    )
+    assert told.exit_code == 0, told.output
+    for out in ("c", "d"):
+        assert json.loads((tmp_path / out / "compare.json").read_text())["arms"] == whole["arms"]
 
 
 def test_parts_of_different_comparisons_are_not_merged(

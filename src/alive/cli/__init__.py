@@ -15,6 +15,7 @@ from alive.cli.doctor import doctor_command
 from alive.cli.evaluate import eval_command
 from alive.cli.export import export_command
 from alive.cli.init import init_command
+from alive.cli.judge import judge_command
 from alive.cli.look import report_command, view_command
 from alive.cli.plan import plan_command
 from alive.cli.solve import solve_command
@@ -32,6 +33,7 @@ Examples:
   alive train --preset laptop --corpus notes/       a real language model on your text
   alive eval runs/mine --suite seed --self-correct  what the run taught it
   alive solve seed "Work out 12 + 7:"               attempt, blind review, revision
+  alive judge runs/mine answers.jsonl               verdicts on answers of anybody
   alive view runs/mine                              every attempt, and what trained
   alive plan --preset paper                         what a run would cost
   alive export runs/mine --to mine                  a folder other programs load, with a card
@@ -51,6 +53,7 @@ group.add_command(init_command)
 group.add_command(train_command)
 group.add_command(eval_command)
 group.add_command(solve_command)
+group.add_command(judge_command)
 group.add_command(compare_command)
 group.add_command(plan_command)
 group.add_command(bench_command)

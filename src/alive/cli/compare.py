@@ -23,8 +23,13 @@ ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
 
 
 @click.command("compare", epilog=_EXAMPLES)
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--merge", "merging", is_flag=True, help="Put FOLDERS, parts of one, together.")
+@click.option(
+    "--merge",
+    "parts",
+    multiple=True,
+    metavar="FOLDER...",
+    help="Put parts of one comparison together, which several machines did.",
+)
 @click.option(
     "--arms", default=ALL, show_default=True, help="What is compared; your own as module:function."
 )
@@ -76,8 +81,7 @@ ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
 @settings_options
 def compare_command(
-    folders: tuple[Path, ...],
-    merging: bool,
+    parts: tuple[str, ...],
     arms: str,
     ablate: str,
     seeds: int,
@@ -105,10 +109,9 @@ def compare_command(
     from alive.corpus import builtin
     from alive.evaluation import load_suite
 
-    if merging != bool(folders):
-        raise ConfigError("--merge and the folders to merge go together: --merge A B --out C")
     console = Console()
-    if merging:
+    if parts:
+        folders = [Path(part) for part in (*parts, *options["more_corpus"])]
         merge(folders, out, console)
         console.print(f"written: {out / 'compare.md'}", highlight=False, soft_wrap=True)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.panel import Panel
@@ -12,6 +12,8 @@ from rich.text import Text
 if TYPE_CHECKING:
     from alive.api import Solution
     from alive.engines.floor import Speeds
+    from alive.evaluation.judging import Judgement
+    from alive.evaluation.reviewer import ReviewerScores
     from alive.plan import Plan
 
 _ACCURACY = {
@@ -25,6 +27,7 @@ _REVISING = {
     "self_correction.harm": "right made wrong",
     "self_correction.net": "net of revising",
     "reviewer_j": "reviewer J",
+    "reviewer.auc": "reviewer AUC",
 }
 _MEASURES = {**_ACCURACY, **_REVISING}
 """Key in a result -> what a reader is told."""
@@ -150,3 +153,20 @@ def _cell(row: Mapping[str, Any], key: str) -> str:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
+
+
+def judged_lines(judged: Sequence[Judgement], scores: ReviewerScores | None) -> Iterator[str]:
+    """Says what came of judging answers, and how good the judge is where that is known."""
+    verdicts = [one.review.verdict for one in judged]
+    yield (
+        f"{len(judged)} answers: {verdicts.count(True)} called right, {verdicts.count(False)} "
+        f"wrong, {verdicts.count(None)} without a verdict"
+    )
+    if scores is None:
+        return
+    figures = {"J": scores.j, "AUC": scores.auc, "calibration error": scores.ece}
+    known = ", ".join(f"{name} {value:.2f}" for name, value in figures.items() if value is not None)
+    yield (
+        f"of {scores.n_right} right and {scores.n_wrong} wrong ones: {scores.passed_right} and "
+        f"{scores.passed_wrong} called right" + (f"; {known}" if known else "")
+    )

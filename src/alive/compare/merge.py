@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alive.compare.arms import about
+from alive.compare.arms import ABLATIONS, ARMS, about
 from alive.compare.cells import MEASURED, SETTINGS
 from alive.compare.report import write_report
 from alive.compare.tables import Measured
@@ -99,4 +99,10 @@ def _gathered(out: Path) -> dict[str, list[Measured]]:
     measured["base"] = [
         replace(cell, trained_on=label) for cell in measured["base"] for label in labels or ["all"]
     ]
-    return measured
+    known = [*ARMS, *(f"alive-{name}" for name in ABLATIONS)]
+    return {name: measured[name] for name in sorted(measured, key=lambda one: _place(known, one))}
+
+
+def _place(known: Sequence[str], arm: str) -> int:
+    """Arms in the order of a report, a user's own last."""
+    return known.index(arm) if arm in known else len(known)

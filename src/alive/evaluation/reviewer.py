@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alive.config import SamplingConfig
-from alive.evaluation.statistics import calibration_error
+from alive.evaluation.statistics import area_under_roc, calibration_error
 from alive.protocols import Sampler, SamplingParams
 from alive.roles import review
 from alive.types import Attempt, Prompt, Review, Rollout, Task
@@ -64,6 +64,8 @@ class ReviewerScores:
         unparsed: Reviews without a verdict; they call nothing right.
         ece: Expected calibration error of score / 10 as the probability of being right, over the
             reviews that gave a score; None if none did.
+        auc: How often a right one is scored above a wrong one, over the same reviews, 0..1; None
+            where either kind is missing.
     """
 
     n_right: int
@@ -72,6 +74,7 @@ class ReviewerScores:
     passed_wrong: int
     unparsed: int
     ece: float | None
+    auc: float | None = None
 
     @property
     def tpr(self) -> float | None:
@@ -96,6 +99,7 @@ class ReviewerScores:
             "tpr": self.tpr,
             "fpr": self.fpr,
             "ece": self.ece,
+            "auc": self.auc,
             "n_right": self.n_right,
             "n_wrong": self.n_wrong,
             "unparsed": self.unparsed,
@@ -126,11 +130,13 @@ def score_reviews(frozen: Sequence[FrozenAttempt], reviews: Sequence[Review]) ->
     """Compares verdicts and scores with the truth; one review a frozen attempt, in order."""
     pairs = [(item.attempt.correct, r) for item, r in zip(frozen, reviews, strict=True)]
     scored = [(r.score / 10, right) for right, r in pairs if r.score is not None]
+    scores, outcomes = [score for score, _ in scored], [right for _, right in scored]
     return ReviewerScores(
         n_right=sum(right for right, _ in pairs),
         n_wrong=sum(not right for right, _ in pairs),
         passed_right=sum(right and r.verdict is True for right, r in pairs),
         passed_wrong=sum(not right and r.verdict is True for right, r in pairs),
         unparsed=sum(r.verdict is None for _, r in pairs),
-        ece=calibration_error([score for score, _ in scored], [right for _, right in scored]),
+        ece=calibration_error(scores, outcomes),
+        auc=area_under_roc(scores, outcomes),
     )

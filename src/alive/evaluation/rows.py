@@ -12,13 +12,16 @@ from typing import Any
 from alive.corpus.files import FlawError, inner_suffix, is_packed, open_bytes
 from alive.errors import SuiteError
 
-__all__ = ["Problem", "suite_name", "suite_problems"]
+__all__ = ["Answered", "Problem", "answered_rows", "suite_name", "suite_problems"]
 
 _QUESTION = ("question", "problem", "prompt")
 _ANSWER = ("answer", "solution", "target")
 _DOMAIN = ("domain", "subject")
 _ID = ("id", "unique_id")
 """Columns, in order of preference: GSM8K's, MATH-500's, and what others call them."""
+
+_ATTEMPT = ("attempt", "completion", "response", "output", "prediction")
+"""Columns of what is to be judged, in order of preference."""
 
 _COLUMNS = f"A row needs {' or '.join(_QUESTION)}, and {' or '.join(_ANSWER)}: rename its columns"
 
@@ -47,6 +50,51 @@ class Problem:
     worked: str
     domain: str
     level: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question that somebody answered.
+
+    Attributes:
+        id: Its own id, else its number in the file, from 1.
+        question: What was asked.
+        attempt: What was answered, working included.
+        reference: The right answer; empty where it is not known.
+        correct: Whether it is right, where the row says so; None where it does not.
+    """
+
+    id: str
+    question: str
+    attempt: str
+    reference: str
+    correct: bool | None
+
+
+def answered_rows(path: Path) -> Iterator[Answered]:
+    """Yields the answered questions of a file.
+
+    What is judged is the column ``attempt`` (or ``completion``, ``response``, ``output``,
+    ``prediction``), and ``answer`` is then the truth. Without one of these it is ``answer``.
+
+    Raises:
+        SuiteError: It cannot be read or is malformed; names file, line and remedy.
+    """
+    for number, place, row in _rows(path):
+        if not isinstance(row, Mapping):
+            raise SuiteError(f"{place}: not a JSON object with 'question' and 'answer'")
+        question, answer, attempt = (_first(row, n) for n in (_QUESTION, _ANSWER, _ATTEMPT))
+        given, column = attempt in row, _first(row, _ID)
+        correct = row.get("correct")
+        if correct not in (None, True, False):
+            raise SuiteError(f"{place}: 'correct' is {correct!r}; it is true, false or left out")
+        yield Answered(
+            id=_text(row, column, place) if column in row else str(number),
+            question=_text(row, question, place),
+            attempt=_text(row, attempt if given else answer, place),
+            reference=_text(row, answer, place) if given and row.get(answer) is not None else "",
+            correct=correct,
+        )
 
 
 def suite_name(path: Path) -> str:

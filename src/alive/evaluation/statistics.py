@@ -142,6 +142,24 @@ def calibration_error(
     return float(np.abs(gaps).sum() / stated.size)
 
 
+def area_under_roc(scores: Sequence[float], outcomes: Sequence[bool]) -> float | None:
+    """Returns the probability that a right one scores above a wrong one, ties counted half.
+
+    Args:
+        scores: Whatever is higher for right ones.
+        outcomes: Whether it was right.
+
+    Returns:
+        0..1, .5 for scores that know nothing; None without any right or any wrong one.
+    """
+    stated, right = np.asarray(scores, dtype=float), np.asarray(outcomes, dtype=bool)
+    ones, zeros = np.sort(stated[right]), np.sort(stated[~right])
+    if not ones.size or not zeros.size:
+        return None
+    below = np.searchsorted(zeros, ones, "left") + np.searchsorted(zeros, ones, "right")
+    return float(below.sum() / (2 * ones.size * zeros.size))
+
+
 def _bootstrapped(
     values: Sequence[float], seed: int, least: float
 ) -> tuple[int, float, float, float]:
