@@ -152,5 +152,5 @@ def test_an_endpoint_is_asked_in_the_users_own_words(
         {"role": "system", "content": "You are mine."},
         {"role": "user", "content": f"Mine: {shown} hm 7 wrong"},
     ]
-    assert [message["role"] for message in shipped] == ["user", "assistant"] * 2 + ["user"]
+    assert [message["role"] for message in shipped] == ["user"]
     assert "Mine" not in str(shipped)

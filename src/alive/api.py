@@ -84,6 +84,7 @@ def evaluate(
     *,
     limit: int = 0,
     self_correct: bool = False,
+    best_of: int = 0,
     seed: int = 0,
     max_tokens: int = 0,
 ) -> EvaluationResult:
@@ -94,6 +95,7 @@ def evaluate(
         suites: Built-in names or files.
         limit: Problems a suite, 0 for all.
         self_correct: Also measure self-correction and the blind reviewer.
+        best_of: Also measure what the reviewer chooses of so many attempts; 0: not.
         seed: Of generated suites, samples and intervals.
         max_tokens: Longest attempt, tokens; 0 for the usual limit.
 
@@ -115,6 +117,7 @@ def evaluate(
             policy.sampling,
             seed,
             with_self_correction=self_correct,
+            best_of=best_of,
         )
     )
 
@@ -124,15 +127,20 @@ def solve(
     problem: str,
     *,
     revise: int = 1,
+    best_of: int = 1,
     seed: int = 0,
     max_tokens: int = 0,
 ) -> Solution:
     """Attempts a problem greedily, reviews it blind and revises what is not called right.
 
+    With ``best_of`` it makes several attempts at temperature 1 and goes on with the one whose
+    answer the reviews believe in most.
+
     Args:
         model: As ``open_policy`` takes it, or an open policy.
         problem: The problem in words.
         revise: Most revisions; each follows a blind review. 0 reviews the attempt and stops.
+        best_of: Attempts to choose from; 1: a greedy one.
         seed: Seed of the call.
         max_tokens: Longest attempt, tokens; 0 for the usual limit.
 
@@ -142,7 +150,7 @@ def solve(
     if not problem.strip():
         raise UserError("the problem is empty; write it in quotes after the model's name")
     policy = model if isinstance(model, Policy) else open_policy(model, max_tokens)
-    return aio.run(_solve(policy, problem, revise, seed))
+    return aio.run(_solve(policy, problem, revise, best_of, seed))
 
 
 def judge(
@@ -193,8 +201,10 @@ def judge(
         ) from None
 
 
-async def _solve(policy: Policy, problem: str, revisions: int, seed: int) -> Solution:
+async def _solve(policy: Policy, problem: str, revisions: int, best_of: int, seed: int) -> Solution:
     from alive.evaluation import SuiteItem, as_task
+    from alive.evaluation.accuracy import sampled_attempts
+    from alive.evaluation.best_of import choose
     from alive.roles.review import review
     from alive.roles.solve import revise
     from alive.roles.solve import solve as attempt
@@ -204,7 +214,13 @@ async def _solve(policy: Policy, problem: str, revisions: int, seed: int) -> Sol
     judging = SamplingParams(policy.sampling.review_tokens, temperature=0.0)
     item = SuiteItem(digest("problem", problem), problem.strip(), "", "")
     task = as_task(item, renderer.asks)
-    attempts = list(await attempt(sampler, renderer, task, 1, thinking, None, seed))
+    if best_of > 1:
+        parts = sampler, renderer, [task]
+        groups = await sampled_attempts(*parts, best_of, policy.sampling, seed)
+        [chosen] = await choose(*parts, groups, policy.sampling, seed)
+        attempts = [chosen.attempts[chosen.best]]
+    else:
+        attempts = list(await attempt(sampler, renderer, task, 1, thinking, None, seed))
     reviews: list[Review] = []
     for turn in range(max(revisions, 1)):
         draw = derive(seed, "turn", turn)

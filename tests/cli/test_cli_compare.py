@@ -13,7 +13,9 @@ from alive.cli import run
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     found: list[Any] = []
-    monkeypatch.setattr(compare, "compare", lambda comparison, _: found.append(comparison))
+    monkeypatch.setattr(
+        compare, "compare", lambda comparison, _: found.append(comparison) or {"arms": {}}
+    )
     return found
 
 

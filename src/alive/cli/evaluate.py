@@ -34,6 +34,13 @@ Examples:
     "--self-correct", is_flag=True, help="Also review each attempt blind, revise, and compare."
 )
 @click.option(
+    "--best-of",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Also make N attempts at temperature 1, let the reviewer choose, and compare.",
+)
+@click.option(
     "--json",
     "json_file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -47,6 +54,7 @@ def eval_command(
     suites: tuple[str, ...],
     limit: int,
     self_correct: bool,
+    best_of: int,
     json_file: Path | None,
     max_tokens: int | None,
     seed: int,
@@ -71,6 +79,7 @@ def eval_command(
         suites,
         limit=limit,
         self_correct=self_correct,
+        best_of=best_of,
         seed=seed,
         max_tokens=max_tokens or 0,
     )

@@ -10,6 +10,7 @@ _EXAMPLES = """
 \b
 Examples:
   alive solve seed "Work out 12 + 7 - 3:"
+  alive solve seed "Work out 12 + 7 - 3:" --best-of 8
   alive solve runs/mine "Ann has 12 pens. Ann finds 9. Number of pens now:" --revise 2
 """
 
@@ -24,17 +25,29 @@ Examples:
     show_default=True,
     help="Most revisions; each follows a blind review that does not say right.",
 )
+@click.option(
+    "--best-of",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Attempts, of which the one goes on whose answer the reviews believe in most.",
+)
 @max_tokens_option
 @seed_option
 @verbose_option
-def solve_command(model: str, problem: str, revise: int, max_tokens: int | None, seed: int) -> None:
+def solve_command(
+    model: str, problem: str, revise: int, best_of: int, max_tokens: int | None, seed: int
+) -> None:
     """Attempt a problem, review the attempt without knowing the answer, revise it."""
     from rich.console import Console
 
     from alive.api import solve
     from alive.cli.tables import solution_panels
 
-    solution = solve(model, problem, revise=revise, seed=seed, max_tokens=max_tokens or 0)
+    solution = solve(
+        model, problem, revise=revise, best_of=best_of, seed=seed, max_tokens=max_tokens or 0
+    )
     console = Console()
     for panel in solution_panels(solution):
         console.print(panel)

@@ -29,6 +29,13 @@ _REVISING = {
     "reviewer_j": "reviewer J",
     "reviewer.auc": "reviewer AUC",
 }
+_CHOOSING = {
+    "best_of.one": "one of them",
+    "best_of.majority": "majority",
+    "best_of.best": "best, by own review",
+    "best_of.over_majority": "best - majority",
+    "best_of.any": "any of them",
+}
 _MEASURES = {**_ACCURACY, **_REVISING}
 """Key in a result -> what a reader is told."""
 
@@ -37,12 +44,12 @@ _BARE = ("cut", "boxed")
 
 
 def measures(result: Mapping[str, Any]) -> Iterator[Table]:
-    """Shows one evaluation: accuracy, then what reviewing and revising did, where it was asked for.
+    """Shows one evaluation: accuracy, then what revising and choosing did, where it was asked for.
 
     A row a domain, and the total.
     """
     rows = {**result.get("domains", {}), "total": result}
-    for labels in (_ACCURACY, _REVISING):
+    for labels in (_ACCURACY, _REVISING, _CHOOSING):
         shown = {
             key: label
             for key, label in labels.items()

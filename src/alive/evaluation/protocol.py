@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from alive.config import SamplingConfig
 from alive.errors import SuiteError
 from alive.evaluation.accuracy import greedy_attempts, sampled_attempts
+from alive.evaluation.best_of import Chosen, choose, count_best
 from alive.evaluation.lengths import cut_attempts, cut_reviews
 from alive.evaluation.result import DomainResult, EvaluationResult, Row
 from alive.evaluation.reviewer import FrozenAttempt, freeze, judge, score_reviews
@@ -36,6 +37,7 @@ async def evaluate(
     *,
     with_self_correction: bool = True,
     samples: int = 0,
+    best_of: int = 0,
     frozen: Sequence[FrozenAttempt] | None = None,
 ) -> EvaluationResult:
     """Evaluates a policy on suites.
@@ -48,6 +50,7 @@ async def evaluate(
         seed: Of sampled attempts and of the intervals.
         with_self_correction: Also measure self-correction and the reviewer.
         samples: Attempts a problem at temperature 1; 0 leaves ``sampled_accuracy`` out.
+        best_of: Attempts a problem at temperature 1 of which the reviewer chooses one; 0: none.
         frozen: Attempts the reviewer is judged on, from an earlier evaluation's result; None
             takes one a problem sampled from this policy.
 
@@ -60,11 +63,16 @@ async def evaluate(
     trying = greedy_attempts(sampler, renderer, tasks, sampling, draw)
     greedy = await _timed(seconds, "attempts", trying)
     sampled: Sequence[Sequence[Attempt]] = ()
-    wanted = samples or int(with_self_correction and frozen is None)
+    wanted = max(samples, best_of) or int(with_self_correction and frozen is None)
     if wanted:
         draw = derive(seed, "sampled")
         drawing = sampled_attempts(sampler, renderer, tasks, wanted, sampling, draw)
         sampled = await _timed(seconds, "sampled attempts", drawing)
+    chosen: Sequence[Chosen] = ()
+    if best_of:
+        draw, groups = derive(seed, "best"), [group[:best_of] for group in sampled]
+        choosing = choose(sampler, renderer, tasks, groups, sampling, draw)
+        chosen = await _timed(seconds, f"best of {best_of}", choosing)
     corrections: Sequence[Correction] = ()
     items: tuple[FrozenAttempt, ...] = tuple(frozen or ())
     reviews: Sequence[Review] = ()
@@ -84,13 +92,15 @@ async def evaluate(
             greedy=[greedy[index] for index in kept],
             sampled=[sampled[index] for index in kept] if samples else [],
             corrections=[corrections[index] for index in kept] if corrections else [],
+            chosen=[chosen[index] for index in kept] if chosen else [],
             judged=[pair for pair in pairs if domain in (None, pair[0].task.domain)],
             seed=derive(seed, "interval", domain or ""),
         )
 
     names = dict.fromkeys(task.domain for task in tasks)
     total = measured(None)
-    rows = tuple(_rows(renderer, tasks, greedy, sampled if samples else (), corrections))
+    drawn = sampled if samples else ()
+    rows = tuple(_rows(renderer, tasks, greedy, drawn, chosen, corrections))
     notes = (
         *(suite.note for suite in suites),
         cut_attempts(rows, sampling.solve_tokens),
@@ -133,6 +143,7 @@ def _measured(
     greedy: Sequence[Attempt],
     sampled: Sequence[Sequence[Attempt]],
     corrections: Sequence[Correction],
+    chosen: Sequence[Chosen],
     judged: Sequence[tuple[FrozenAttempt, Review]],
     seed: int,
 ) -> DomainResult:
@@ -144,6 +155,7 @@ def _measured(
         sampled_accuracy=estimate(shares, seed) if shares else None,
         self_correction=count_corrections(corrections, seed) if corrections else None,
         reviewer=score_reviews(*zip(*judged, strict=True)) if judged else None,
+        best_of=count_best(chosen, seed) if chosen else None,
     )
 
 
@@ -163,6 +175,7 @@ def _rows(
     tasks: Sequence[Task],
     greedy: Sequence[Attempt],
     sampled: Sequence[Sequence[Attempt]],
+    chosen: Sequence[Chosen],
     corrections: Sequence[Correction],
 ) -> Iterable[Row]:
     for index, (task, attempt) in enumerate(zip(tasks, greedy, strict=True)):
@@ -180,6 +193,10 @@ def _rows(
         }
         if sampled:
             row["sampled"] = sum(sample.correct for sample in sampled[index]) / len(sampled[index])
+        if chosen:
+            one = chosen[index]
+            row["best_correct"] = one.attempts[one.best].correct
+            row["majority_correct"] = one.attempts[one.usual].correct
         if corrections:
             correction = corrections[index]
             revision = correction.revision

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from alive.evaluation.best_of import BestOf
 from alive.evaluation.reviewer import FrozenAttempt, ReviewerScores
 from alive.evaluation.self_correction import SelfCorrection
 from alive.evaluation.statistics import Estimate, paired_difference
@@ -27,6 +28,7 @@ class DomainResult:
         sampled_accuracy: Mean accuracy at temperature 1; None unless asked for.
         self_correction: None unless asked for.
         reviewer: Scores on the frozen attempts; None unless asked for, or without any here.
+        best_of: Of several attempts what the reviewer chose; None unless asked for.
     """
 
     accuracy: Estimate
@@ -35,6 +37,7 @@ class DomainResult:
     sampled_accuracy: Estimate | None
     self_correction: SelfCorrection | None
     reviewer: ReviewerScores | None
+    best_of: BestOf | None = None
 
     def as_dict(self) -> dict[str, object]:
         """Returns the measures as JSON values."""
@@ -50,6 +53,8 @@ class DomainResult:
         if self.reviewer is not None:
             measures["reviewer_j"] = self.reviewer.j
             measures["reviewer"] = self.reviewer.as_dict()
+        if self.best_of is not None:
+            measures["best_of"] = self.best_of.as_dict()
         return measures
 
 
@@ -62,7 +67,9 @@ class EvaluationResult:
         domains: By domain, in the order of their first problem.
         rows: One a problem, JSON values: id, domain, question (the passage), answer, prompt (with
             its special tokens), completion, tokens, cut, extracted, correct; where attempts were
-            sampled the share of them that is right (sampled); where self-correction was asked for
+            sampled the share of them that is right (sampled); where one of several was chosen
+            whether it is right (best_correct), and their majority (majority_correct); where
+            self-correction was asked for
             review, verdict, score, revision, revised_correct. Accuracy can be recounted from them.
         frozen: The attempts the reviewer was judged on, for the next evaluation.
         judged: One a frozen attempt, JSON values: id, domain, correct, and what its blind review
