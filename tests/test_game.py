@@ -186,6 +186,25 @@ def test_an_arm_without_reviews_ends_after_its_attempts(game, sampler) -> None:
     assert sampler.roles == ["pose", *["solve"] * 4]
 
 
+@pytest.mark.parametrize("reviewed", [False, True])
+def test_a_baseline_takes_attempts_as_they_are(chat_tokenizer, reviewed: bool) -> None:
+    """Who came to no answer is wrong there; ALIVE asks for it."""
+    renderer = make_renderer(chat_tokenizer)
+
+    def script(prompt, text: str, index: int) -> str:
+        if prompt.role == "pose":
+            return "12"
+        return "12" if text.endswith("\\boxed{") else "3 and 9 are twelve."
+
+    sampler = ScriptedSampler(script, read=renderer.show)
+    config = with_game(masks_per_document=1, revisions_per_mask=0).model_copy(
+        update={"sampling": SamplingConfig(pose_tokens=3, solve_tokens=200, review_tokens=30)}
+    )
+    played = asyncio.run(play(DOCUMENT, 7, sampler, renderer, config, reviewed=reviewed))
+    [group] = played.episode.attempts
+    assert {(one.asked, one.correct) for one in group} == {(reviewed, reviewed)}
+
+
 def test_a_teacher_writes_the_reviews_instead(game, sampler) -> None:
     seen = []
 

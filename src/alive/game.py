@@ -88,7 +88,8 @@ async def play(
         config: The run's settings.
         critic: The warm-up teacher; None: the policy reviews with the hidden span in view.
         conditioned: Whether attempts are sampled under the positive condition.
-        reviewed: Whether attempts are reviewed and revised at all.
+        reviewed: Whether attempts are reviewed and revised at all, and asked for an answer that
+            they lack. Baselines take them as they are.
         memory: Spans that were posed lately.
         guesses: Answers the policy gives without any passage; awaited once they are needed.
 
@@ -108,7 +109,10 @@ async def play(
     seen = (memory or {}).get(document.id)
     posed = await pose.pose(sampler, renderer, document, game, posing, seed, seen, guesses)
     groups = await asyncio.gather(
-        *(_attempts(sampler, renderer, t, game, solving, conditioned, seed) for t in posed.tasks)
+        *(
+            _attempts(sampler, renderer, task, game, solving, conditioned, reviewed, seed)
+            for task in posed.tasks
+        )
     )
     owners = [task for task, group in zip(posed.tasks, groups, strict=True) for _ in group]
     attempts = list(chain.from_iterable(groups))
@@ -157,6 +161,7 @@ async def _attempts(
     game: GameConfig,
     params: SamplingParams,
     conditioned: bool,
+    asked: bool,
     seed: int,
 ) -> tuple[Attempt, ...]:
     """Attempts a task N times, half of them under the positive words if conditioned.
@@ -175,6 +180,8 @@ async def _attempts(
         )
     )
     attempts = [replace(attempt, index=at) for at, attempt in enumerate(chain.from_iterable(parts))]
+    if not asked:
+        return tuple(attempts)
     return await solve.answered(sampler, renderer, task, attempts, params, seed)
 
 

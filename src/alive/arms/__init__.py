@@ -41,7 +41,10 @@ def _check_sampling(config: Config) -> None:
 
 
 def reviews(config: Config) -> bool:
-    """Tells whether a run's arm may learn from reviews at all."""
+    """Tells whether a run's arm may learn from reviews at all.
+
+    Of one that may not attempts are left as they are, too: who came to no answer is wrong.
+    """
     return config.arm not in ("rft", "grpo")
 
 

@@ -55,7 +55,8 @@ def _of_training(run: Run) -> Iterator[str]:
             f"In the second half of the run {percent(cut)} of the attempts at training tasks were "
             f"cut at {tokens} tokens: give them room, --set sampling.solve_tokens={2 * tokens}."
         )
-    reviewed = [row for row in later if row["reviews_unparsed"] or row["reviews_honest"]]
+    told = ("reviews_unparsed", "reviews_honest", "reviews_distinct")
+    reviewed = [row for row in later if any(row.get(name) for name in told)]
     if reviewed and _mean(reviewed, "reviews_unparsed") > _UNREAD:
         yield (
             f"{percent(_mean(reviewed, 'reviews_unparsed'))} of the reviews did not parse, and "
