@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from alive.errors import ConfigError
-from alive.prompts.templates import OPTIONAL, PLACEHOLDERS, Slot, load_templates
+from alive.prompts.segments import Slot
+from alive.prompts.templates import OPTIONAL, PLACEHOLDERS, load_templates
 
 
 @pytest.mark.parametrize("version", ["chat-5", "plain-2", "seed-1"])

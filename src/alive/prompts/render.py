@@ -18,7 +18,8 @@ from alive.doors import prompt_sets
 from alive.errors import ConfigError, ModelError
 from alive.prompts.chat import ChatTemplate
 from alive.prompts.neutral import ControlTokens, neutralise
-from alive.prompts.templates import Segment, Slot, TemplateSet, load_templates, turns
+from alive.prompts.segments import Segment, Slot, led, turns
+from alive.prompts.templates import TemplateSet, load_templates
 from alive.seeding import digest
 from alive.types import MASK, Prompt, Role
 from alive.words import Words
@@ -233,7 +234,7 @@ class Renderer:
             segments = self._chat(segments)
         lead = [] if self._template else self._opening()
         parts: list[tuple[int, ...] | Slot] = [tuple(lead)] if lead else []
-        for segment in _led(segments):
+        for segment in led(segments):
             parts.append(segment if isinstance(segment, Slot) else self._encode_trusted(segment))
         return tuple(parts)
 
@@ -305,16 +306,3 @@ class Renderer:
         ids = list(chain.from_iterable(map(self._encode_plain, self._controls.cut(text))))
         # What is left could only come of a normaliser or a vocabulary entry; it is dropped.
         return [i for i in ids if i not in self._forbidden]
-
-
-def _led(segments: Sequence[Segment]) -> list[Segment]:
-    """Gives the space before a place to what fills it."""
-    led: list[Segment] = []
-    for segment in segments:
-        before = led[-1] if led else ""
-        spaced = isinstance(before, str) and before.endswith(" ")
-        if isinstance(segment, Slot) and isinstance(before, str) and spaced:
-            led[-1] = before[:-1]
-            segment = replace(segment, lead=" ")
-        led.append(segment)
-    return led

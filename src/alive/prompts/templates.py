@@ -21,11 +21,12 @@ from alive import doors
 from alive.errors import ConfigError
 from alive.feedback.hollow import Runs, runs
 from alive.prompts.neutral import neutralise
+from alive.prompts.segments import Segment, Slot, turns
 from alive.seeding import digest
 from alive.types import MASK
 from alive.words import Words
 
-__all__ = ["Segment", "Slot", "TemplateSet", "load_templates", "turns"]
+__all__ = ["TemplateSet", "load_templates"]
 
 PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "pose": frozenset({"condition", "document"}),
@@ -38,29 +39,9 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
 }
 """What each template must hold, and all it may hold beside ``$blank``."""
 
-_TURN = "\n====\n"
-"""Stands between the messages of a chat template, which may begin with examples."""
-
 OPTIONAL = ("question", "inform")
 """A set without the first shows a question as a text whose end is hidden; without the second its
 model is never told the text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A place in a template that untrusted text fills.
-
-    Attributes:
-        name: What fills it.
-        lead: A space that stands before it: most tokenizers know a word and its space as one token.
-    """
-
-    name: str
-    lead: str = ""
-
-
-Segment = str | Slot
-"""Trusted template text, or a place for untrusted text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +112,6 @@ class TemplateSet:
             role = "assistant" if at % 2 else "user"
             messages.append({"role": role, "content": "".join(map(said, turn))})
         return messages
-
-
-def turns(segments: Sequence[Segment]) -> list[list[Segment]]:
-    """Splits a chat template at its lines of ``====``: user, assistant, user, ..."""
-    split: list[list[Segment]] = [[]]
-    for segment in segments:
-        if isinstance(segment, Slot):
-            split[-1].append(segment)
-            continue
-        first, *others = segment.split(_TURN)
-        split[-1].append(first)
-        split += [[text] for text in others]
-    return split
 
 
 def load_templates(name: str, folder: str | Path = "") -> TemplateSet:
