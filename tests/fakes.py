@@ -58,9 +58,6 @@ class ScriptedSampler:
         self.calls.append(request)
         return [self._rollout(request.prompt, index) for index in range(request.n)]
 
-    async def logprobs(self, prompt: Sequence[int], ids: Sequence[int]) -> list[float]:
-        return [-1.0] * len(ids)
-
     def _rollout(self, prompt: Prompt, index: int) -> Rollout:
         text = self.script(prompt, self.read(prompt.ids), index)
         ids = encode(text)

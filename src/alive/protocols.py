@@ -103,10 +103,6 @@ class Sampler(Protocol):
         """Draws the request's ``n`` completions; many requests may wait at once."""
         ...
 
-    async def logprobs(self, prompt: Sequence[int], ids: Sequence[int]) -> list[float]:
-        """Natural log-probability of each token of a completion, [T], sampled or not."""
-        ...
-
 
 class Learner(Protocol):
     """Whatever can take an optimiser step on records."""

@@ -111,10 +111,6 @@ class Session(AbstractContextManager["Session"]):
         self._watch.sampled(request.prompt.role)
         return rollouts
 
-    async def logprobs(self, prompt: Sequence[int], ids: Sequence[int]) -> list[float]:
-        """Asks the policy for the log-probabilities of a completion."""
-        return await self.policy.logprobs(prompt, ids)
-
     @property
     def extent(self) -> tuple[int, int]:
         """What is done and what is to do: steps, or tokens where a budget ends the run."""

@@ -129,7 +129,7 @@ class Rollout:
         prompt: What was asked.
         completion_ids: Token ids the policy wrote, [T], the end token included when it wrote one.
         logprobs: Natural log-probability of each completion token under the policy that sampled it
-            (at temperature 1, before any truncation), [T].
+            (at temperature 1, before any truncation), [T]; empty where it was completed afterwards.
         text: The decoded completion without special tokens, up to a stop text. Untrusted.
         stop: Why it ended.
         policy_version: Number of optimiser steps the sampling policy had taken.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 from fakes import ScriptedSampler
@@ -22,16 +21,10 @@ def renderer(request):
     return make_renderer(request.getfixturevalue(request.param))
 
 
-class Sampler(ScriptedSampler):
-    async def logprobs(self, prompt: Sequence[int], ids: Sequence[int]) -> list[float]:
-        """Others than those of what was sampled."""
-        return [-2.0 - len(prompt)] * len(ids)
-
-
 def asked_of(renderer, *said: str, answer="12", stop: str = "stop", tokens: int = 200):
     """Attempts that say these things, as they are and after they were asked; and the requests."""
     fills = (answer, answer) if isinstance(answer, str) else answer
-    sampler = Sampler(
+    sampler = ScriptedSampler(
         lambda _prompt, text, index: fills[index] if text.endswith(OPEN) else said[index],
         read=renderer.show,
         stops=lambda text: stop if text in said else "length" if text == "endless" else "stop",
@@ -66,9 +59,7 @@ def test_an_attempt_without_a_box_is_asked_for_its_answer(renderer, filled, answ
     text = f"3 and 9 more.\nThat is it.{OPEN}{answer}}}"
     assert one.rollout.text == text
     assert one.rollout.completion_ids == renderer.complete(text)
-    # The sampler tells the log-probabilities of what it did not sample as well.
-    length = len(one.rollout.completion_ids)
-    assert one.rollout.logprobs == (-2.0 - len(first.prompt.ids),) * length
+    assert one.rollout.logprobs == ()  # nobody drew it as it is now
     assert (one.task_id, one.index, one.rollout.prompt) == ("t", 0, first.prompt)
     assert renderer.show(asked.prompt.ids) == renderer.show(first.prompt.ids) + (
         f"3 and 9 more.\nThat is it.{OPEN}"

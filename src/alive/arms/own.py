@@ -111,6 +111,7 @@ def checked(returned: Any, name: str) -> tuple[list[TrainingRecord], dict[Traini
             raise ConfigError(
                 f"arm {name}: record {index} has {logprobs} sampling log-probabilities for "
                 f"{len(record.completion_ids)} tokens"
+                + ("" if logprobs else "; an attempt that was asked for its answer has none")
             )
     if not isinstance(outcomes, dict):
         raise ConfigError(f"arm {name}: its outcomes are {_kind(outcomes)}, not a dict")

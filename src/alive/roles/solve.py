@@ -158,8 +158,8 @@ async def _asked(
     ids = renderer.complete(text)
     if extract_answer(text) is None or len(ids) > params.max_new_tokens:
         return attempt
-    logprobs = tuple(await sampler.logprobs(prompt.ids, ids))
-    completed = replace(rollout, completion_ids=ids, logprobs=logprobs, text=text)
+    # Nobody drew it as it is now, so that it has no probabilities of a sampler's: it is imitated.
+    completed = replace(rollout, completion_ids=ids, logprobs=(), text=text)
     return replace(_attempt(task, attempt.index, completed), asked=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,18 +146,6 @@ def test_rollouts_carry_the_version_that_was_published(seed_tokenizer) -> None:
             expected = plain_logprobs(both.model, prompts[0].ids, rollout.completion_ids)
         close = 1e-4 if dtype == "float32" else 0.25
         assert (torch.tensor(rollout.logprobs) - expected).abs().max() < close
-
-
-def test_log_probabilities_of_a_completion_are_those_it_was_sampled_with(seed_tokenizer) -> None:
-    both = policy(seed_tokenizer)
-    prompt = prompts_of(both.renderer)[0]
-    [[rollout]] = sampled(both, [prompt], 1, SamplingParams(12), 0)
-    before = both.usage
-    found = asyncio.run(both.logprobs(prompt.ids, rollout.completion_ids))
-    torch.testing.assert_close(torch.tensor(found), torch.tensor(rollout.logprobs))
-    read = len(prompt.ids) + len(rollout.completion_ids)
-    assert both.usage.prompt_tokens == before.prompt_tokens + read
-    assert both.usage.tokens_sampled == before.tokens_sampled  # nothing was drawn
 
 
 def test_updates_are_counted(seed_tokenizer) -> None:

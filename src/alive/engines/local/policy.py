@@ -104,11 +104,6 @@ class LocalPolicy:
         """Completes a prompt; requests that wait at the same time are decoded side by side."""
         return await self._queue.sample(request)
 
-    async def logprobs(self, prompt: Sequence[int], ids: Sequence[int]) -> list[float]:
-        """Natural log-probability of each token of a completion, [T], sampled or not."""
-        with self._counted(prompt_tokens=len(prompt) + len(ids)):
-            return self._sampler.logprobs(prompt, ids)
-
     def endless(self) -> None:
         """Lets every completion go on to its limit from here on, to be timed."""
         self._sampler.decoder.endless()

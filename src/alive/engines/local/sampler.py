@@ -9,7 +9,7 @@ from typing import Any
 
 from alive.engines.local.batches import cut, row_size
 from alive.engines.local.decode import Decoder
-from alive.engines.local.layout import Layout, choose_layout, plain_logprobs, probe_cache
+from alive.engines.local.layout import Layout, choose_layout, probe_cache
 from alive.engines.local.rows import Asked, Drawn
 from alive.engines.memory import free_bytes
 from alive.engines.precision import Precision
@@ -96,11 +96,6 @@ class LocalSampler:
                 drawn |= self._in_batches(possible)
         begun = {number: self._begun.pop(number) for number in drawn}
         return {n: [self._rollout(begun[n], row) for row in rows] for n, rows in drawn.items()}
-
-    def logprobs(self, prompt: Sequence[int], ids: Sequence[int]) -> list[float]:
-        """Natural log-probability of each token of a completion, by a pass over the whole."""
-        with self._precision.autocast():
-            return plain_logprobs(self.decoder.model, prompt, ids).tolist()
 
     def drop(self) -> None:
         """Gives up what is incomplete."""
