@@ -172,6 +172,16 @@ def test_pickled_weights(train, model: Path, tmp_path: Path) -> None:
     assert "safetensors" in shown
 
 
+def test_a_text_that_the_prompts_cannot_show_is_refused_before_the_run(
+    tmp_path: Path, capsys
+) -> None:
+    wanted = ["--set", "learn.distil_weight=1", "--set", "learn.distil_from=text"]
+    out = tmp_path / "run"
+    assert run(["train", "--preset", "quickstart", *wanted, "--out", str(out)]) == 2
+    assert "the prompts of this model have no inform.txt" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_a_mistake_leaves_the_place_free(train, tmp_path: Path) -> None:
     """The corrected command runs into the same folder."""
     assert train(corpus=tmp_path / "none")[0] == 2

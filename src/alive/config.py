@@ -201,6 +201,11 @@ class LearnConfig(Section):
     )
 
     @property
+    def shows_text(self) -> bool:
+        """Whether the policy is followed as it writes with the whole text in view."""
+        return self.distil_weight > 0 and self.distil_from == "text"
+
+    @property
     def pass_tokens(self) -> int:
         """Tokens of one pass; the most there are where nobody planned."""
         return self.micro_batch_tokens or 8192

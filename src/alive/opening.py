@@ -95,6 +95,8 @@ def _load(config: Config, folder: RunFolder) -> tuple[Policy, Renderer, State]:
     state.threads = choose_threads(state.threads or config.model.threads)
     model = config.model.model_copy(update={"threads": state.threads})
     policy, renderer = load_policy(model, config.learn, config.seed, state.choices)
+    if config.learn.shows_text:
+        renderer.inform("", "")  # refused before anything is played
     folder.check_model(
         {"model": policy.identity, "dtype": policy.choices["dtype"], **renderer.identity}
     )

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from tiny import gpt2, llama
 
-from alive.config import Config, CorpusConfig, GameConfig, ModelConfig, SamplingConfig
+from alive.config import Config, CorpusConfig, GameConfig, LearnConfig, ModelConfig, SamplingConfig
 from alive.engines.context import check_context, longest
 from alive.engines.models import save_folder
 from alive.errors import ConfigError, ModelError
 from alive.prompts import make_renderer
+from alive.types import MASK
 
 SAMPLING = SamplingConfig(pose_tokens=5, solve_tokens=20, review_tokens=7)
 CORPUS = CorpusConfig(chunk_tokens=100)
@@ -55,6 +56,15 @@ def test_what_is_never_written_takes_no_room(seed_tokenizer) -> None:
     posing = SamplingConfig(pose_tokens=90, solve_tokens=20, review_tokens=7)
     need = longest(renderer, settings(sampling=posing))
     assert (need.role, need.written) == ("proposal", 90)
+
+
+def test_who_is_shown_the_text_reads_it_beside_the_passage(chat_tokenizer) -> None:
+    renderer = make_renderer(chat_tokenizer)
+    told = LearnConfig(distil_weight=1.0, distil_from="text")
+    need = longest(renderer, settings(learn=told))
+    assert (need.filled, need.written) == (100 + 100, 20)
+    assert need.template == len(renderer.inform(MASK, "").ids)
+    assert longest(renderer, settings()).filled == 100 + 20 + 7
 
 
 def test_settings_that_fit_pass_and_one_token_more_is_refused(

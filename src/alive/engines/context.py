@@ -103,4 +103,8 @@ def longest(renderer: Renderer, config: Config) -> Need:
         if config.game.revisions_per_mask:
             revise = renderer.revise("", "", "")
             needs.append(need("revision", len(revise.ids), (passage, solved, reviewed), solved))
+    if config.learn.shows_text:
+        informed = renderer.inform(MASK, "")
+        role = "solution with the text in view"
+        needs.append(need(role, len(informed.ids), (passage, passage), solved))
     return max(needs, key=lambda one: one.tokens)
