@@ -61,10 +61,11 @@ def test_what_is_never_written_takes_no_room(seed_tokenizer) -> None:
 def test_who_is_shown_the_text_reads_it_beside_the_passage(chat_tokenizer) -> None:
     renderer = make_renderer(chat_tokenizer)
     told = LearnConfig(distil_weight=1.0, distil_from="text")
-    need = longest(renderer, settings(learn=told))
-    assert (need.filled, need.written) == (100 + 100, 20)
+    long = CorpusConfig(chunk_tokens=5000)
+    need = longest(renderer, settings(learn=told, corpus=long))
+    assert (need.filled, need.written) == (5000 + 5000, 20)
     assert need.template == len(renderer.inform(MASK, "").ids)
-    assert longest(renderer, settings()).filled == 100 + 20 + 7
+    assert longest(renderer, settings(corpus=long)).filled == 5000 + 20 + 7
 
 
 def test_settings_that_fit_pass_and_one_token_more_is_refused(
