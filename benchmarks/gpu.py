@@ -2,9 +2,12 @@
 
     python benchmarks/gpu.py MODEL --corpus TEXT --out gpu.json
     python benchmarks/gpu.py --only tests floor
+    python benchmarks/gpu.py MODEL --only compare --corpus TEXT --suite QUESTIONS
 
 Needs no network. Figures are written to the JSON file as they come, so that a run that is cut off
-leaves what it had. ``--device cpu`` runs the same on a CPU, with small sizes, to see that it works.
+leaves what it had. ``compare`` is no part of it unless asked for: arms beside each other for eight
+minutes, and the same command goes on the next time. ``--device cpu`` runs the same on a CPU, with
+small sizes, to see that it works.
 """
 
 from __future__ import annotations
@@ -32,6 +35,22 @@ from alive.engines.local.layout import Layout
 from alive.protocols import Request, SamplingParams
 
 PARTS = ("tests", "floor", "sampler", "engine", "steps")
+COMPARE = [
+    "--arms", "base,grpo,alive,distil-text,distil-nothing,distil", "--seeds", "1",
+    "--limit", "400", "--wide", "0", "--budget-tokens", "1500000", "--minutes", "8",
+    "--set", "corpus.chunk_tokens=512", "--set", "game.documents_per_step=32",
+    "--set", "game.masks_per_document=1", "--set", "game.solutions_per_mask=8",
+    "--set", "game.random_share=1.0", "--set", "game.reviews_per_document=4",
+    "--set", "game.revisions_per_mask=1", "--set", "sampling.review_tokens=160",
+    "--set", "learn.pose_weight=0", "--set", "learn.micro_batch_tokens=16384",
+    "--set", "warmup.steps=2", "--set", "evaluate.condition_tasks=32",
+    "--set", "checkpoint_every=1000",
+]  # fmt: skip
+"""Questions of the corpus alone, and nothing of the poser: the same tasks for every arm."""
+SMALL_COMPARE = [
+    "--arms", "base,alive", "--limit", "2", "--samples", "1", "--budget-tokens", "1",
+    "--set", "game.documents_per_step=1", "--set", "game.solutions_per_mask=2",
+]  # fmt: skip
 TEXT = "and one more apple in the basket " * 15 + r"is \mask{} apples"
 STEPS = [
     "--steps", "2", "--set", "evaluate.suites=[]", "--set", "game.conditioned=false",
@@ -48,8 +67,9 @@ def main() -> None:
     )
     parser.add_argument("models", nargs="*", help="model folders or names; default: seed")
     parser.add_argument("--corpus", default="builtin:python-docs")
+    parser.add_argument("--suite", default="seed-validation", help="of compare")
     parser.add_argument("--out", type=Path, default=Path("gpu.json"))
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--only", nargs="+", choices=(*PARTS, "compare"), default=PARTS)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -78,6 +98,9 @@ def main() -> None:
                 note(f"engine: {kind}", lambda r=rank, m=model: engine(m, r, small))
             if "steps" in options.only:
                 note(f"steps: {kind}", lambda r=rank, m=model: steps(m, r, options.corpus))
+        if "compare" in options.only:
+            out = options.out.with_name(f"compare-{name}")
+            note(f"compare: {name}", lambda m=model, o=out: compare(m, o, options, small))
 
 
 def sampler(model: str, small: bool) -> dict[str, Any]:
@@ -170,6 +193,23 @@ def _rates(policy: LocalPolicy, request: Request) -> list[int]:
         seconds = policy.usage.seconds_sampling - used.seconds_sampling
         rates.append(round(tokens / seconds))
     return rates
+
+
+def compare(model: str, out: Path, options: argparse.Namespace, small: bool) -> dict[str, Any]:
+    """Arms beside each other on one device, as far as the minutes last; ``out`` is gone on with."""
+    command = [
+        sys.executable, "-m", "alive.cli", "compare", "--model", model, "--corpus", options.corpus,
+        "--suite", options.suite, "--out", str(out), *COMPARE, *(SMALL_COMPARE if small else []),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        return {"failed": (done.stdout + done.stderr)[-1500:]}
+    told: dict[str, Any] = {"end": done.stdout.strip().splitlines()[-3:]}
+    report = out / "compare.json"
+    if report.exists():
+        arms = json.loads(report.read_text())["arms"]
+        told |= {name: arm["figures"] | arm["pooled"] for name, arm in arms.items()}
+    return told
 
 
 def _tests() -> dict[str, Any]:
