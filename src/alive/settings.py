@@ -86,7 +86,7 @@ def build_config(layers: Sequence[Layer]) -> Config:
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for source, values in layers:
-        for key, value in _leaves(values):
+        for key, value in leaves(values):
             _check_known(key, source)
             origin[key] = source
             _put(merged, key, value)
@@ -107,7 +107,7 @@ def stored_config(source: str, values: Mapping[str, Any]) -> Config:
         ConfigError: See ``load_config``.
     """
     known: dict[str, Any] = {}
-    for key, value in _leaves(values):
+    for key, value in leaves(values):
         if key not in GONE:
             _put(known, key, value)
     return build_config([(source, known)])
@@ -115,7 +115,7 @@ def stored_config(source: str, values: Mapping[str, Any]) -> Config:
 
 def gone_in(values: Mapping[str, Any]) -> list[str]:
     """Says what became of each setting of a stored run that is gone."""
-    return [f"{key} {GONE[key]}" for key, _ in _leaves(values) if key in GONE]
+    return [f"{key} {GONE[key]}" for key, _ in leaves(values) if key in GONE]
 
 
 def implied_preset(layers: Sequence[Layer]) -> str | None:
@@ -123,7 +123,7 @@ def implied_preset(layers: Sequence[Layer]) -> str | None:
 
     Its sizes are for it alone: any other model gets the plain defaults.
     """
-    named = [value for _, values in layers for key, value in _leaves(values) if key == "model.id"]
+    named = [value for _, values in layers for key, value in leaves(values) if key == "model.id"]
     world = doors.model_world(str(named[-1] if named else Config().model.id))
     return world.preset.name.removesuffix(".toml") if world and world.preset else None
 
@@ -157,12 +157,12 @@ def toml(value: object) -> str:
 
 def as_arguments(config: Config) -> list[str]:
     """Returns the shortest options that build these settings: the nearest preset, and the rest."""
-    wanted = dict(_leaves(config.model_dump(mode="json")))
+    wanted = dict(leaves(config.model_dump(mode="json")))
     best: list[str] | None = None
     # Without a preset the command line takes the model's own, where a world brought it.
     own = implied_preset([("", config.model_dump())])
     for preset in ([] if own else [None]) + preset_names():
-        layer = dict(_leaves(load_config(preset).model_dump(mode="json")))
+        layer = dict(leaves(load_config(preset).model_dump(mode="json")))
         options = ["--preset", preset] if preset else []
         if not preset:
             options = ["--model", config.model.id, "--corpus", *config.corpus.paths]
@@ -216,10 +216,11 @@ def _toml_value(raw: str) -> Any:
     return parsed["value"] if set(parsed) == {"value"} else raw
 
 
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields nested settings as ``section.key`` and value."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

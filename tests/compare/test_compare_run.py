@@ -5,18 +5,21 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
 from alive.cli import group
-from alive.compare import Comparison, chosen_arms, compare, merge
+from alive.compare import Comparison, cells, chosen_arms, compare, merge
 from alive.compare.measures import Measuring
 from alive.config import LogConfig
+from alive.engines.local import LocalPolicy
 from alive.errors import CorpusError, RunError, UserError
 from alive.settings import build_config
 
@@ -194,18 +197,52 @@ def test_a_folder_holds_one_comparison(comparison: Comparison, tmp_path: Path) -
 def test_at_its_time_limit_it_leaves_what_is_done_and_goes_on_the_next_time(
     comparison: Comparison, tmp_path: Path
 ) -> None:
-    """A cell that goes on is saved; without the base model's attempts nobody is measured."""
-    long = replace(comparison, out=tmp_path / "out", budget=10**8)
-    arms = {name: chosen_arms(name, "", comparison.shared) for name in ("base", "rft")}
-    shown = do(replace(long, arms=arms["rft"], minutes=1e-6))
-    assert shown == "time is up: 0 of 2 cells are done; the same command goes on\n"
-    assert not (long.out / "compare.json").exists()
-    do(replace(long, arms=arms["base"]))
-    shown = do(replace(long, arms=arms["rft"], minutes=0.25))
-    assert shown == "time is up: 1 of 2 cells are done; the same command goes on\n"
-    assert list(json.loads((long.out / "compare.json").read_text())["arms"]) == ["base"]
-    run = long.out / "cells/rft/all/seed-0/run"
-    steps = len((run / "metrics.jsonl").read_text().splitlines())
-    assert steps > 1
-    do(replace(long, arms=arms["rft"], minutes=0.25))
-    assert len((run / "metrics.jsonl").read_text().splitlines()) > steps
+    """Without the base model's attempts nobody is measured; with them alone there is a report."""
+    late = replace(
+        comparison,
+        out=tmp_path / "out",
+        arms=chosen_arms("rft", "", comparison.shared),
+        minutes=1e-9,
+    )
+    said = "time is up: {} of 2 cells are done; the same command goes on\n"
+    assert do(late) == said.format(0)
+    assert not (late.out / "compare.json").exists()
+    do(replace(late, arms=chosen_arms("base", "", comparison.shared), minutes=0.0))
+    assert do(late) == said.format(1)
+    assert list(json.loads((late.out / "compare.json").read_text())["arms"]) == ["base"]
+
+
+def test_a_cell_whose_time_is_up_is_saved_and_goes_on(
+    comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The timer goes off in the midst of its third step, and of its second after that."""
+    ends = iter([3, 2])
+    left = 0
+
+    def alarm(which: int, seconds: float) -> None:
+        nonlocal left
+        if seconds:
+            left = next(ends)
+
+    def update(policy: LocalPolicy, *given: Any, **named: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if not left:
+            signal.raise_signal(signal.SIGALRM)
+        return learn(policy, *given, **named)
+
+    learn = LocalPolicy.update
+    monkeypatch.setattr(signal, "setitimer", alarm)
+    monkeypatch.setattr(LocalPolicy, "update", update)
+    other = replace(
+        comparison, out=tmp_path / "out", arms=chosen_arms("rft", "", comparison.shared)
+    )
+    _, [cell] = replace(other, budget=10**8).cells()
+    shared = other.shared.model_dump(mode="json")
+    answers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGALRM)
+    for done in (2, 3):
+        assert not cells.do(cell, shared, other.measuring, "", until=1e12)
+        lines = (Path(cell.folder) / "run/metrics.jsonl").read_text().splitlines()
+        assert len(lines) == done
+        assert cell.measured is None
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGALRM)) == answers

@@ -86,27 +86,34 @@ def do(
     Returns:
         Whether it is done; if not, its run was saved and goes on from there.
     """
-    try:
-        with _stopped(until):
+    if until is not None and time.time() >= until:
+        return False  # begun and broken off, imports would be left half done for the next cell
+    with _stopped(until) as rung:
+        try:
             _do(cell, shared, measuring, base)
-    except Terminated:
-        if until is None or time.time() < until:
-            raise  # by somebody else
-        return False
+        except Terminated:
+            if not rung:
+                raise  # somebody else ended it
+            return False
     return True
 
 
 @contextmanager
-def _stopped(until: float | None) -> Iterator[None]:
-    """Ends its block by SIGTERM, which a run answers by saving, when it is time."""
+def _stopped(until: float | None) -> Iterator[list[int]]:
+    """Ends its block by SIGTERM, which a run answers by saving, when it is time.
+
+    Gives a list that holds something once the timer has gone off.
+    """
+    rung: list[int] = []
     if until is None:
-        yield
+        yield rung
         return
 
     def end(number: int, frame: FrameType | None) -> None:
         raise Terminated(number)
 
     def ask(number: int, frame: FrameType | None) -> None:
+        rung.append(number)
         signal.raise_signal(signal.SIGTERM)
 
     before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGALRM)]
@@ -115,7 +122,7 @@ def _stopped(until: float | None) -> Iterator[None]:
     try:
         # A timer of zero is none.
         signal.setitimer(signal.ITIMER_REAL, max(until - time.time(), 1e-6))
-        yield
+        yield rung
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before:

@@ -13,6 +13,7 @@ from alive.compare.cells import MEASURED, SETTINGS
 from alive.compare.report import write_report
 from alive.compare.tables import Measured
 from alive.errors import RunError
+from alive.settings import leaves
 from alive.store.atomic import write_bytes, write_json
 
 if TYPE_CHECKING:
@@ -63,19 +64,12 @@ def _require_alike(first: Path, identity: dict[str, Any], folder: Path) -> None:
     other = _read(folder)
     if other == identity:
         return
-    mine, its = _flat(identity), _flat(other)
+    mine, its = dict(leaves(identity)), dict(leaves(other))
     differ = sorted(key for key in mine.keys() | its.keys() if mine.get(key) != its.get(key))
     raise RunError(
         f"{folder} holds another comparison than {first}: {', '.join(differ[:5])} differ. Only "
         "parts of one comparison can be merged, made with the same settings, paths included"
     )
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
 
 
 def _gathered(out: Path) -> dict[str, list[Measured]]:

@@ -64,8 +64,8 @@ class ReviewerScores:
         unparsed: Reviews without a verdict; they call nothing right.
         ece: Expected calibration error of score / 10 as the probability of being right, over the
             reviews that gave a score; None if none did.
-        auc: How often a right one is scored above a wrong one, over the same reviews, 0..1; None
-            where either kind is missing.
+        auc: How often a right one is scored above a wrong one, 0..1, a review without a score as
+            one that scores 0; None where either kind is missing.
     """
 
     n_right: int
@@ -138,5 +138,5 @@ def score_reviews(frozen: Sequence[FrozenAttempt], reviews: Sequence[Review]) ->
         passed_wrong=sum(not right and r.verdict is True for right, r in pairs),
         unparsed=sum(r.verdict is None for _, r in pairs),
         ece=calibration_error(scores, outcomes),
-        auc=area_under_roc(scores, outcomes),
+        auc=area_under_roc([r.score or 0.0 for _, r in pairs], [right for right, _ in pairs]),
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from alive.evaluation.statistics import area_under_roc
 from alive.report.charts import LOOKS, Chart
 from alive.report.drawing import INK, draw
 from alive.report.gather import Run
@@ -22,10 +22,11 @@ _BINS = 5
 def roc(run: Run) -> Chart | None:
     """Draws how well the reviewer's scores tell right attempts from wrong ones."""
     curves: dict[str, list[tuple[float, float]]] = {}
+    areas: dict[str, float] = {}
     for when, stored in run.evaluations().items():
         curve = _curve(stored.get("judged", ()))
         if curve:
-            curves[when] = curve
+            curves[when], areas[when] = curve, _area(stored["judged"])
     if not curves:
         return None
 
@@ -33,8 +34,8 @@ def roc(run: Run) -> Chart | None:
         axes.plot([0, 100], [0, 100], color=INK, linestyle=":", linewidth=1, label="guessing")
         for when, curve in curves.items():
             x, y = zip(*curve, strict=True)
-            area = _area(curve) / 100
-            axes.plot(x, y, label=f"{when}, area {area:.0f} %", markersize=4, **LOOKS[when])
+            label = f"{when}, area {areas[when]:.0f} %"
+            axes.plot(x, y, label=label, markersize=4, **LOOKS[when])
         axes.set_xlabel("wrong attempts called right, %")
         axes.set_ylabel("right ones, %")
         axes.set_xlim(-2, 102)
@@ -42,9 +43,8 @@ def roc(run: Run) -> Chart | None:
         axes.legend(loc="lower right")
 
     rows = [
-        (when, f"{_area(curve) / 100:.1f} %", *_rates(stored["result"].get("reviewer", {})))
-        for when, curve in curves.items()
-        for stored in (run.evaluations()[when],)
+        (when, f"{area:.1f} %", *_rates(run.evaluations()[when]["result"].get("reviewer", {})))
+        for when, area in areas.items()
     ]
     return Chart(
         "The blind reviewer: right from wrong",
@@ -74,10 +74,10 @@ def _curve(judged: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
     return [(0.0, 0.0), *((share(wrong, least), share(right, least)) for least in thresholds)]
 
 
-def _area(curve: Sequence[tuple[float, float]]) -> float:
-    """The area under the curve, of 10,000."""
-    parts = ((x2 - x1) * (y1 + y2) / 2 for (x1, y1), (x2, y2) in pairwise(curve))
-    return sum(parts, 0.0)
+def _area(judged: Sequence[Mapping[str, Any]]) -> float:
+    """The area under their curve, in per cent; there are right and wrong ones."""
+    scores = [float(row["score"] or 0) for row in judged]
+    return 100 * (area_under_roc(scores, [bool(row["correct"]) for row in judged]) or 0.0)
 
 
 def _rates(reviewer: Mapping[str, Any]) -> tuple[str, str, str]:
