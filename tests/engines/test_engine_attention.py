@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 from tiny import gpt2, llama, policy
+from tiny_models import gelu
 
 from alive.engines.attention import group_queries
+from alive.engines.lean import LeanModel
 
 
 def stepped(model: Any, **given: Any) -> torch.Tensor:
@@ -63,5 +65,13 @@ def test_families_without_shared_keys_are_left_alone() -> None:
 
 @pytest.mark.parametrize("rank", [0, 2])
 def test_a_policy_samples_so(seed_tokenizer: Any, rank: int) -> None:
-    sampled = policy(seed_tokenizer, rank=rank)._sampling
-    assert sampled.config._attn_implementation == "alive_grouped"
+    sampler = policy(seed_tokenizer, rank=rank, model=gelu(len(seed_tokenizer)))
+    read = sampler._sampler.decoder.model
+    assert not isinstance(read, LeanModel)
+    assert read.config._attn_implementation == "alive_grouped"
+
+
+def test_a_model_with_a_lean_pass_groups_them_there(seed_tokenizer: Any) -> None:
+    read = policy(seed_tokenizer)._sampler.decoder.model
+    assert isinstance(read, LeanModel)
+    assert read.config._attn_implementation == "sdpa"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from tiny import gpt2, llama, policy, record
+from tiny_models import gelu
 
 from alive.config import LearnConfig
 from alive.engines.checkpointing import can_recompute, recomputed
@@ -67,16 +68,28 @@ def test_a_model_of_other_layers_cannot() -> None:
     assert not can_recompute(torch.nn.Linear(2, 2))
 
 
+@pytest.mark.parametrize("make", [llama, gelu], ids=["lean", "own"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_policy_that_recomputes_takes_the_same_step(seed_tokenizer, dtype) -> None:
+def test_a_policy_that_recomputes_takes_the_same_step(seed_tokenizer, make, dtype) -> None:
     begun = tuple(range(10, 40))
     records = [record((*begun, 40 + at), (50, 51, 52 + at)) for at in range(4)]
     ends = []
     for how in ("off", "on"):
         learn = LearnConfig(learning_rate=1e-3, checkpointing=how)
-        learner = policy(seed_tokenizer, learn=learn, dtype=dtype)
+        model = make(len(seed_tokenizer))
+        learner = policy(seed_tokenizer, learn=learn, dtype=dtype, model=model)
         assert learner.choices["recomputes"] == (how == "on")
-        ends.append((learner.update(records, 1e-3), learner.model.state_dict()))
+        assert (learner._forward.decoder is not None) == (make is llama)
+        read: list[int] = []
+
+        def count(_: Any, inputs: Any, read: list[int] = read) -> None:
+            read.append(inputs[0].shape[:-1].numel())
+
+        model.model.layers[0].mlp.down_proj.register_forward_pre_hook(count)
+        stats = learner.update(records, 1e-3)
+        # The beginning and what follows it in 4 rows; or whole rows without their last, twice.
+        assert read == ([30, 4 * 3] if how == "off" else [4 * 33] * 2)
+        ends.append((stats, learner.model.state_dict()))
     (kept, weights), (again, others) = ends
     close = 1e-4 if dtype == "float32" else 2e-2
     assert again.loss == pytest.approx(kept.loss, rel=close)
@@ -94,3 +107,14 @@ def test_auto_recomputes_where_activations_would_not_fit(seed_tokenizer, monkeyp
     monkeypatch.setattr(place, lambda device: 1 << 20)
     assert policy(seed_tokenizer).choices["recomputes"]
     assert not policy(seed_tokenizer, learn=LearnConfig(checkpointing="off")).choices["recomputes"]
+
+
+def test_a_model_without_a_known_head_recomputes_its_own_layers(seed_tokenizer) -> None:
+    model, read = llama(len(seed_tokenizer)), []
+    model.lm_head.register_forward_hook(lambda *args: torch.tanh(args[2]))
+    learn = LearnConfig(learning_rate=1e-3, checkpointing="on")
+    learner = policy(seed_tokenizer, model=model, learn=learn)
+    assert learner._forward.head is None
+    model.model.layers[0].mlp.down_proj.register_forward_pre_hook(lambda *_: read.append(1))
+    learner.update([record((3, 4, 5), (6, 7, 9))], 1e-3)
+    assert len(read) == 2

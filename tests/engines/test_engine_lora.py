@@ -23,6 +23,7 @@ from transformers import (
     SiglipVisionConfig,
 )
 
+from alive.engines.copies import SamplingCopy
 from alive.engines.lora import (
     attach_adapters,
     base_name,
@@ -33,7 +34,6 @@ from alive.engines.lora import (
     with_lora,
 )
 from alive.engines.models import load_model, load_tokenizer, read_config, save_folder
-from alive.engines.precision import sampling_copy
 from alive.errors import ModelError
 
 IDS = torch.tensor([[1, 5, 9, 4, 7, 2]])
@@ -84,7 +84,7 @@ def test_adapters_alone_train_and_start_at_nothing(make) -> None:
 @pytest.mark.parametrize("low", [False, True])
 def test_lean_ones_compute_the_same_in_fewer_operations(make, low: bool) -> None:
     model = trained(make())
-    twin = sampling_copy(model, torch.bfloat16 if low else torch.float32)
+    twin = SamplingCopy.of(model, torch.bfloat16 if low else torch.float32).model
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low):
         whole = logits(model)
         with model.disable_adapter():

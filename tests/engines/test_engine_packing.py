@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import torch
 from tiny import llama, policy, record, sample
+from tiny_lean import needs_packing
 
 from alive.config import LearnConfig
 from alive.engines import packing
 from alive.engines.packing import PackedLinear, can_pack, pack, packable
-from alive.engines.precision import refresh, sampling_copy
 from alive.protocols import Request, SamplingParams
 from alive.types import Prompt
 
-pytestmark = pytest.mark.skipif(not can_pack(), reason="this torch has no oneDNN")
+pytestmark = needs_packing
 
 IDS = torch.tensor([[3, 1, 4, 1, 5]])
 
@@ -70,28 +70,32 @@ def test_a_matrix_can_be_read_back() -> None:
     assert torch.equal(PackedLinear(linear, torch.float32).weight, linear.weight)
 
 
-def test_a_packed_copy_computes_the_same_and_follows() -> None:
+def test_another_matrix_takes_its_place() -> None:
+    linear, other = torch.nn.Linear(8, 4), torch.nn.Linear(8, 4)
+    packed = PackedLinear(linear, torch.float32)
+    packed.load(other.weight, other.bias)
+    inputs = torch.linspace(-1, 1, 24).reshape(3, 8)
+    torch.testing.assert_close(packed(inputs), other(inputs))
+    assert torch.equal(packed.weight, other.weight)
+    packed.load(other.weight, None)
+    torch.testing.assert_close(packed(inputs), inputs @ other.weight.T)
+
+
+def test_a_packed_model_computes_the_same() -> None:
     model = llama()
-    twin = sampling_copy(model, torch.float32, packs=True)
     # Attention has 4 matrices, the feed-forward 3, in 2 layers; the head is one more.
-    assert sum(isinstance(module, PackedLinear) for module in twin.modules()) == 15
-    assert not list(packable(twin))
     assert len(list(packable(model))) == 15
-    torch.testing.assert_close(logits(twin), logits(model), atol=1e-4, rtol=1e-5)
-    before = logits(model)
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight += 0.05 * torch.sign(weight)
-    refresh(model, twin)
-    assert (logits(model) - before).abs().max() > 0.01
-    torch.testing.assert_close(logits(twin), logits(model), atol=1e-4, rtol=1e-5)
+    expected = logits(model)
+    pack(model, torch.float32)
+    assert sum(isinstance(module, PackedLinear) for module in model.modules()) == 15
+    assert not list(packable(model))
+    torch.testing.assert_close(logits(model), expected, atol=1e-4, rtol=1e-5)
 
 
-def test_what_is_frozen_is_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = llama().requires_grad_(False)
-    twin = sampling_copy(model, torch.float32, packs=True)
-    monkeypatch.setattr(PackedLinear, "load", lambda *_: pytest.fail("packed again"))
-    refresh(model, twin)
+def test_from_some_size_on_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    small, large = (torch.nn.Linear(1024, rows) for rows in (511, 512))
+    assert list(packable(torch.nn.Sequential(small, large))) == [large]
 
 
 def test_a_layer_in_two_places_stays_one() -> None:
@@ -129,7 +133,9 @@ def test_small_matrices_and_a_lack_of_memory_leave_a_policy_as_it_is(
     monkeypatch.setattr("alive.engines.local.policy.worth_packing", lambda *_: False)
     assert not policy(seed_tokenizer, learn=LearnConfig()).choices["packs"]
     monkeypatch.undo()
-    monkeypatch.setattr(packing, "LEAST", 1 << 19)
     small = policy(seed_tokenizer, learn=LearnConfig())
     assert not small.choices["packs"]
-    assert small._sampling is small.model
+    # The sampler reads the very weights that train.
+    read = small._sampler.decoder.model._base
+    assert read is small.model
+    assert not any(isinstance(module, PackedLinear) for module in read.modules())

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
-from tiny import gpt2, llama, policy, record
+from tiny import policy, record
 
 from alive.config import LearnConfig
-from alive.engines.precision import Precision, refresh, sampling_copy
+from alive.engines.precision import Precision
 from alive.worlds.primer.fresh import new_model
-
-
-def parameters(model: Any) -> dict[str, torch.nn.Parameter]:
-    return dict(model.named_parameters(remove_duplicate=False))
 
 
 def test_the_compute_type_is_one_of_two() -> None:
@@ -25,58 +19,6 @@ def test_the_compute_type_is_one_of_two() -> None:
         assert (ones @ ones).dtype == low.dtype == torch.bfloat16
     with Precision("float32", "cpu").autocast():
         assert (ones @ ones).dtype == torch.float32
-
-
-@pytest.mark.parametrize("make", [llama, gpt2])
-def test_a_sampling_copy_shares_all_but_the_matrices(make) -> None:
-    model = make()
-    twin = sampling_copy(model)
-    head = "lm_head.weight"
-    for name, weight in parameters(model).items():
-        copied = parameters(twin)[name]
-        matrix = (
-            weight.ndim == 2 and "embed" not in name and ".wte" not in name and ".wpe" not in name
-        )
-        if matrix or (make is gpt2 and name.endswith(".bias") and "ln_" not in name):
-            assert copied.dtype == torch.bfloat16, name
-            assert torch.equal(copied, weight.bfloat16())
-            assert not copied.requires_grad
-        else:
-            assert copied is weight, name
-        assert weight.dtype == torch.float32
-    # Tied embeddings stay float32 where they embed; the head alone is a copy.
-    assert parameters(model)[head] is model.get_input_embeddings().weight
-    assert parameters(twin)[head].dtype == torch.bfloat16
-    assert twin.get_input_embeddings().weight is model.get_input_embeddings().weight
-
-
-def test_a_copy_computes_what_its_model_does_under_autocast() -> None:
-    model = llama()
-    twin = sampling_copy(model)
-    ids = torch.tensor([[3, 1, 4, 1, 5]])
-    with Precision("bfloat16", "cpu").autocast(), torch.no_grad():
-        assert torch.equal(model(input_ids=ids).logits, twin(input_ids=ids).logits)
-
-
-def test_a_copy_is_brought_up_to_date() -> None:
-    model = llama()
-    twin = sampling_copy(model)
-    place = twin.lm_head.weight.data_ptr()
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight += 0.25
-    assert not torch.equal(twin.lm_head.weight, model.lm_head.weight.bfloat16())
-    refresh(model, twin)
-    assert twin.lm_head.weight.data_ptr() == place
-    for name, weight in parameters(model).items():
-        copied = parameters(twin)[name]
-        assert torch.equal(copied, weight.to(copied.dtype)), name
-
-
-def test_what_is_bfloat16_already_costs_nothing() -> None:
-    model = llama().bfloat16()
-    twin = sampling_copy(model)
-    assert all(parameters(twin)[name] is weight for name, weight in parameters(model).items())
 
 
 RECORDS = [

@@ -143,12 +143,9 @@ def test_prompt_targets_carry_no_loss(shared: bool, forward_of) -> None:
     rows = sorted([bool(step.any()) for step in row] for grad in grads for row in grad)
     if shared:  # the prompt's last state alone, and that of the token fed in each row
         assert rows == sorted([[False, False, False, True], [True], [True]])
-    else:  # rows (1 2 9 10 pad pad) and (3 4 5 6 7 8)
+    else:  # rows (1 2 9 10 pad pad) and (3 4 5 6 7 8), whose last place nothing follows
         assert rows == sorted(
-            [
-                [False, True, True, False, False, False],
-                [False, False, False, True, True, False],
-            ]
+            [[False, True, True, False, False], [False, False, False, True, True]]
         )
 
 

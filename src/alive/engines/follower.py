@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -27,13 +27,20 @@ class Follower:
         teacher: For ``update``.
     """
 
-    def __init__(self, model: Any, forward: Forward, follow: float) -> None:
+    def __init__(
+        self,
+        model: Any,
+        forward: Forward,
+        follow: float,
+        passing: Callable[[Any], Forward] = Forward.of,
+    ) -> None:
         """Begins where the model is.
 
         Args:
             model: The policy's, before it has learned.
             forward: Its forward pass.
             follow: How far the teacher goes towards the policy after each step, 0..1.
+            passing: Makes the forward pass of a copy of the model.
         """
         self._model, self._follow = model, follow
         self._copied: dict[str, Tensor] = {}
@@ -44,8 +51,7 @@ class Follower:
             frozen = [p for p in model.parameters() if not p.requires_grad]
             shared = {id(tensor): tensor for tensor in (*frozen, *model.buffers())}
             twin = copy.deepcopy(model, shared).requires_grad_(False)
-            dtype = forward.head.dtype if forward.head else torch.float32
-            self.teacher = Teacher(Forward.of(twin, dtype))
+            self.teacher = Teacher(passing(twin))
             trains = {name for name, p in model.named_parameters() if p.requires_grad}
             self._copied = {name: p for name, p in twin.named_parameters() if name in trains}
 

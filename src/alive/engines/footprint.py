@@ -142,6 +142,7 @@ def _counted(config: Any, layers: int, rank: int, compute: ComputeType) -> float
     import torch
     from transformers import AutoModelForCausalLM
 
+    from alive.engines.lean import lean_decoder
     from alive.engines.lora import with_lora
     from alive.engines.memory import activation_bytes
     from alive.engines.precision import Precision
@@ -158,4 +159,6 @@ def _counted(config: Any, layers: int, rank: int, compute: ComputeType) -> float
         model = build(config, trust_remote_code=False, dtype=dtype).eval()
         if rank:
             model = with_lora(model, rank, 1.0)
-    return activation_bytes(model, precision.autocast())
+    with precision.autocast():
+        decoder = lean_decoder(model, precision.dtype)
+    return activation_bytes(model, precision.autocast(), decoder)

@@ -75,19 +75,24 @@ def give_back_freed() -> None:
         mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
-def activation_bytes(model: Any, autocast: AbstractContextManager[Any]) -> float:
+def activation_bytes(
+    model: Any, autocast: AbstractContextManager[Any], decoder: Any = None
+) -> float:
     """Bytes that a forward pass keeps for the backward pass, for every token of it.
 
     They are counted, not modelled: autograd says of each tensor that it saves it. What does not
     grow with the tokens (weights, and their copies in the compute type) is left out, and so are the
-    logits, which the loss computes in parts.
+    logits, which the loss computes in parts. ``decoder`` is what the learner passes through; None:
+    the model's own.
     """
+    decoder = decoder_of(model) if decoder is None else decoder
     short, long = 16, 64
     with autocast:
-        return (_saved_bytes(model, long) - _saved_bytes(model, short)) / (long - short)
+        counts = [_saved_bytes(model, decoder, tokens) for tokens in (short, long)]
+    return (counts[1] - counts[0]) / (long - short)
 
 
-def _saved_bytes(model: Any, tokens: int) -> int:
+def _saved_bytes(model: Any, decoder: Any, tokens: int) -> int:
     kept: dict[int, Any] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -98,6 +103,6 @@ def _saved_bytes(model: Any, tokens: int) -> int:
     size = model.get_input_embeddings().weight.shape[0]
     ids = (torch.arange(tokens, device=model.device) % size)[None]
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        states = decoder_of(model)(input_ids=ids, use_cache=False)
+        states = decoder(input_ids=ids, use_cache=False)
     del states
     return sum(storage.nbytes() for storage in kept.values())

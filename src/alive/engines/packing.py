@@ -42,14 +42,13 @@ class PackedLinear(torch.nn.Module):
         """
         super().__init__()
         self.dtype = dtype
-        self.load(linear)
+        self.load(linear.weight, linear.bias)
 
-    def load(self, linear: torch.nn.Linear) -> None:
-        """Takes the weights of a layer of the same size over."""
-        bias = linear.bias
+    def load(self, weight: Tensor, bias: Tensor | None) -> None:
+        """Takes the weights [O, I] and the bias [O] of a layer of the same size over."""
         self.bias = None if bias is None else bias.detach().to(self.dtype)
         self._matrix: Any = None  # the old one is freed first
-        matrix = linear.weight.detach().to(self.dtype).contiguous()
+        matrix = weight.detach().to(self.dtype).contiguous()
         self._matrix = torch.ops.mkldnn._reorder_linear_weight(matrix, _ROWS)
 
     @property

@@ -24,15 +24,19 @@ class Forward:
     Attributes:
         model: A transformers causal LM.
         head: Its head; None where its logits have to be taken whole.
+        decoder: What ends in the hidden states that the head reads, and can do without padding;
+            None: the model's own.
     """
 
     model: Any
     head: Head | None
+    decoder: Any = None
 
     @classmethod
-    def of(cls, model: Any, dtype: torch.dtype = torch.float32) -> Forward:
+    def of(cls, model: Any, dtype: torch.dtype = torch.float32, decoder: Any = None) -> Forward:
         """Prepares the pass for a model whose products are computed in ``dtype``."""
-        return cls(model, head_of(model, dtype))
+        head = head_of(model, dtype)
+        return cls(model, head, None if head is None else decoder)
 
     def logprobs(self, batch: MicroBatch) -> Tensor:
         """Natural log-probability of every completion token under the model.
@@ -49,9 +53,9 @@ class Forward:
         """Hidden states before every completion token, [R, H]; where there is no head, logits."""
         ahead = batch.mask.bool()
         if batch.prefix_ids is None:
-            states = self._states(input_ids=batch.ids, use_cache=False)[0][:, :-1]
             # No row begins with its completion: the first token of all follows something.
-            return states[ahead[:, 1:]]
+            fed = batch.ids[:, :-1]
+            return self._states(_read(batch), input_ids=fed, use_cache=False)[0][ahead[:, 1:]]
         return self._continued(batch)[ahead]
 
     def divergences(self, states: Tensor, informed: Tensor, teacher: Forward) -> Tensor:
@@ -83,12 +87,18 @@ class Forward:
         """Float32 logits [r, V] of a few of ``states``."""
         return states.float() if self.head is None else self.head.logits(states)
 
-    def _states(self, **inputs: Any) -> tuple[Tensor, Any]:
-        """Hidden states [B, T, H], or where there is no head the logits; and the cache."""
+    def _states(self, real: Tensor, **inputs: Any) -> tuple[Tensor, Any]:
+        """Hidden states [B, T, H], or where there is no head the logits; and the cache.
+
+        Those where ``real`` [B, T] is False are not wanted.
+        """
         if self.head is None:
             out = self.model(**inputs)
             return out.logits, getattr(out, "past_key_values", None)
-        out = decoder_of(self.model)(**inputs)
+        if self.decoder is None:
+            out = decoder_of(self.model)(**inputs)
+        else:
+            out = self.decoder(**inputs, real=real)
         return out.last_hidden_state, getattr(out, "past_key_values", None)
 
     def _values(self, states: Tensor, targets: Tensor) -> Tensor:
@@ -104,6 +114,7 @@ class Forward:
         assert batch.owner is not None
         positions = (batch.prefix_mask.cumsum(-1) - 1).clamp(min=0)
         begun, cache = self._states(
+            batch.prefix_mask.bool(),
             input_ids=batch.prefix_ids,
             attention_mask=batch.prefix_mask,
             position_ids=positions,
@@ -119,6 +130,7 @@ class Forward:
             places = torch.minimum(steps, _last(batch.mask)[:, None])
             lengths = batch.prefix_mask.sum(-1)[batch.owner]
             rest, _ = self._states(
+                _read(batch),
                 input_ids=fed,
                 attention_mask=mask,
                 position_ids=lengths[:, None] + places,
@@ -127,6 +139,12 @@ class Forward:
             )
             states = torch.cat([states, rest], dim=1)
         return states
+
+
+def _read(batch: MicroBatch) -> Tensor:
+    """Which tokens of the rows but their last something is read behind, [B, T - 1]."""
+    steps = torch.arange(batch.ids.shape[1] - 1, device=batch.ids.device)
+    return steps < _last(batch.mask)[:, None]
 
 
 def _last(mask: Tensor) -> Tensor:

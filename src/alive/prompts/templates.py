@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -37,7 +37,10 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "revise": frozenset({"passage", "attempt", "review"}),
     "inform": frozenset({"passage", "document"}),
 }
-"""What each template must hold, and all it may hold beside ``$blank``."""
+"""What each template holds beside ``$blank``: all of it, but for ``SPARED``."""
+
+SPARED = frozenset({("revise", "attempt")})
+"""What may be left out: who sees its first answer may copy it (docs/LOG.md, 48)."""
 
 OPTIONAL = ("question", "inform")
 """A set without the first shows a question as a text whose end is hidden; without the second its
@@ -135,7 +138,13 @@ def load_templates(name: str, folder: str | Path = "") -> TemplateSet:
     table = _toml(texts["words.toml"], paths["words.toml"])
     blank = table.get("blank", MASK)
     templates = {
-        role: _segments(texts[f"{role}.txt"], paths[f"{role}.txt"], wanted, blank)
+        role: _segments(
+            texts[f"{role}.txt"],
+            paths[f"{role}.txt"],
+            wanted,
+            blank,
+            spared={name for owner, name in SPARED if owner == role},
+        )
         for role, wanted in PLACEHOLDERS.items()
         if role not in OPTIONAL or f"{role}.txt" in known
     }
@@ -190,7 +199,11 @@ def _read(file: Path | Traversable) -> str:
 
 
 def _segments(
-    text: str, path: str, wanted: frozenset[str], blank: str = MASK
+    text: str,
+    path: str,
+    wanted: frozenset[str],
+    blank: str = MASK,
+    spared: Collection[str] = (),
 ) -> tuple[Segment, ...]:
     if MASK in text and blank != MASK:
         line = text.count("\n", 0, text.index(MASK)) + 1
@@ -219,7 +232,8 @@ def _segments(
             )
     literal += text[end:]
     segments += [literal] if literal else []
-    for name in sorted(wanted - {s.name for s in segments if isinstance(s, Slot)}):
+    held = {segment.name for segment in segments if isinstance(segment, Slot)}
+    for name in sorted(wanted - held - {*spared}):
         raise ConfigError(f"{path}: the placeholder ${name} is missing; put it where it belongs")
     return tuple(segments)
 

@@ -122,7 +122,7 @@ def lying(model: Any, when: Any) -> Any:
 
 
 def test_a_cache_that_lies_is_not_used(seed_tokenizer) -> None:
-    model = lying(llama(len(seed_tokenizer)), lambda inputs: inputs.get("past_key_values"))
+    model = lying(gpt2(len(seed_tokenizer)), lambda inputs: inputs.get("past_key_values"))
     sampler = policy(seed_tokenizer, model=model)
     assert sampler._sampler.decoder.layout is Layout.UNCACHED
     prompt = Prompt("solve", (5, 6, 7))
@@ -131,14 +131,16 @@ def test_a_cache_that_lies_is_not_used(seed_tokenizer) -> None:
     torch.testing.assert_close(torch.tensor(rollout.logprobs), expected, atol=1e-4, rtol=0)
 
 
-def test_a_model_that_never_says_the_same_twice_is_refused(seed_tokenizer) -> None:
-    model = lying(llama(len(seed_tokenizer)), lambda inputs: True)
-    with pytest.raises(ModelError, match=r"LlamaForCausalLM cannot be sampled here: .*uncached: "):
+@pytest.mark.parametrize("make", [gpt2, llama])
+def test_a_model_that_never_says_the_same_twice_is_refused(seed_tokenizer, make) -> None:
+    model = lying(make(len(seed_tokenizer)), lambda inputs: True)
+    name = type(model).__name__
+    with pytest.raises(ModelError, match=rf"{name} cannot be sampled here: .*uncached: "):
         policy(seed_tokenizer, model=model)
 
 
 def test_a_model_that_cannot_keep_its_cache_is_sampled_without(seed_tokenizer) -> None:
-    model = llama(len(seed_tokenizer))
+    model = gpt2(len(seed_tokenizer))
 
     def refuse(_: Any, __: Any, inputs: dict[str, Any]) -> None:
         if inputs.get("use_cache"):

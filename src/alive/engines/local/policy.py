@@ -15,7 +15,10 @@ import torch
 from alive.config import ComputeType, LearnConfig
 from alive.engines.attention import group_queries
 from alive.engines.checkpointing import can_recompute, recomputed
+from alive.engines.copies import SamplingCopy
 from alive.engines.follower import Follower
+from alive.engines.fusing import fuse
+from alive.engines.lean import LeanDecoder, LeanModel, lean_decoder
 from alive.engines.local.sampler import LocalSampler
 from alive.engines.lora import lean_adapters, load_adapters, save_adapters
 from alive.engines.memory import (
@@ -27,7 +30,7 @@ from alive.engines.memory import (
 )
 from alive.engines.models import load_weights, save_folder
 from alive.engines.packing import can_pack, pack, packable
-from alive.engines.precision import Precision, refresh, sampling_copy
+from alive.engines.precision import Precision
 from alive.engines.queue import RequestQueue
 from alive.learn.loss import Forward
 from alive.learn.update import make_optimiser, update
@@ -86,15 +89,19 @@ class LocalPolicy:
         self._needed = math.inf  # bytes that an update takes, where they are known
         packs = (choices or {}).get("packs")
         self._packs = self._worth_packing() if packs is None else bool(packs)
-        self._sampling = self._sampling_model()
-        self._sampler = LocalSampler(self._sampling, renderer, len(tokenizer), self._precision)
+        with self._precision.autocast():
+            # Not kept: of what only samples it would hold the matrices that were put together.
+            self._lean = lean_decoder(model, self._precision.dtype) is not None
+        self._copy: SamplingCopy | None = None
+        read = self._sampling_model()
+        self._sampler = LocalSampler(read, renderer, len(tokenizer), self._precision)
         self._queue = RequestQueue(self._advance, self._sampler.drop)
         self._optimiser: torch.optim.Optimizer | None = None
         if learn is not None:
             self._optimiser = make_optimiser(model, learn)
-            self._forward = Forward.of(model, self._precision.dtype)
+            self._forward = self._passing(model)
             follow = learn.distil_follow if learn.distil_weight else 1.0
-            self._follower = Follower(model, self._forward, follow)
+            self._follower = Follower(model, self._forward, follow, self._passing)
         self.choices: Mapping[str, Any] = (
             self._chosen() | dict(choices or {}) | {"dtype": dtype, "packs": self._packs}
         )
@@ -110,8 +117,8 @@ class LocalPolicy:
 
     def publish(self) -> None:
         """Brings what the sampler reads up to date with what was learned."""
-        if self._sampling is not self.model:
-            refresh(self.model, self._sampling)
+        if self._copy is not None:
+            self._copy.refresh()
         self._sampler.version = self.version
 
     def update(self, records: Sequence[TrainingRecord], learning_rate: float) -> UpdateStats:
@@ -124,8 +131,7 @@ class LocalPolicy:
         started = time.perf_counter()
         self._sampler.make_room(self._needed)
         again = self.choices["recomputes"]
-        recomputing = recomputed(self.model) if again else nullcontext()
-        with recomputing, self._precision.sound_gradients():
+        with self._recomputing(again), self._precision.sound_gradients():
             stats = update(
                 self._forward,
                 self._optimiser,
@@ -221,16 +227,33 @@ class LocalPolicy:
 
     def _sampling_model(self) -> Any:
         """What the sampler reads: the model itself, or its copy with matrices to compute with."""
-        dtype, model = self._precision.dtype, self.model
+        dtype, model, lean = self._precision.dtype, self.model, self._lean
         if self.learn and (self._precision.low or self._packs):
-            model = sampling_copy(model, dtype, packs=self._packs)
-        elif self._packs:
-            pack(model, dtype)
+            self._copy = SamplingCopy.of(model, dtype, packs=self._packs, fuses=lean)
+            model = self._copy.model
+        elif not self.learn:
+            if lean:
+                fuse(model, dtype)
+            if self._packs:
+                pack(model, dtype)
         if model.device.type == "cpu":
-            group_queries(model)
-            if self._adapted and (model is not self.model or not self.learn):
+            if not lean:
+                group_queries(model)
+            if self._adapted and (self._copy is not None or not self.learn):
                 lean_adapters(model)
-        return model
+        return LeanModel(model, dtype) if lean else model
+
+    def _passing(self, model: Any) -> Forward:
+        """The forward pass of learning over the model, or over a copy of it."""
+        dtype = self._precision.dtype
+        return Forward.of(model, dtype, LeanDecoder(model, dtype) if self._lean else None)
+
+    def _recomputing(self, again: bool) -> AbstractContextManager[Any]:
+        """Context in which activations are computed again in the backward pass, if they are."""
+        if not again:
+            return nullcontext()
+        lean = self._forward.decoder
+        return recomputed(self.model) if lean is None else lean.recomputed()
 
     def _worth_packing(self) -> bool:
         """Whether matrices can be packed, and memory for what that adds is there."""
@@ -259,7 +282,9 @@ class LocalPolicy:
         free -= moments
         recomputes = self.learn.checkpointing == "on"
         if not recomputes and can_recompute(self.model):
-            kept = self.learn.pass_tokens * activation_bytes(self.model, self._precision.autocast())
+            autocast = self._precision.autocast()
+            each = activation_bytes(self.model, autocast, self._forward.decoder)
+            kept = self.learn.pass_tokens * each
             # Half as much again for logits, and for what the allocator cannot use.
             self._needed = moments + 1.5 * kept
             recomputes = self.learn.checkpointing == "auto" and kept > free / 2
