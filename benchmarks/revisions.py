@@ -2,10 +2,9 @@
 
 Of questions that a model answers rightly in some of its attempts and wrongly in others, one wrong
 attempt each is tried again: from the question alone; after words that say nothing; and after the
-model's own review, in view of the answer, as far as one may guide a reviser. Each is done under
-the shipped prompt, under one with the first attempt in view, and under one without it. Words teach
-where they beat words that say nothing, and a revision is worth its tokens where it beats a new
-attempt.
+model's own review, in view of the answer, as far as one may guide a reviser; the last two under the
+shipped prompt, and under one with the first attempt in view. Words teach where they beat words that
+say nothing, and a revision is worth its tokens where it beats a new attempt.
 
     python benchmarks/revisions.py MODEL SUITE [--questions 60] [--wrong 24] [--samples 3]
 """
@@ -45,19 +44,7 @@ $review
 
 Use the review to try again. Please reason step by step, and put your final answer within \\boxed{}.
 """
-UNSEEN = """Task (a question, or a text in which $blank stands for a missing piece):
-$passage
-
-Of an earlier attempt, which was wrong, a reviewer said:
-$review
-
-Do the task afresh. Please reason step by step, and put your final answer within \\boxed{}.
-"""
-VARIANTS = {
-    "shipped": Variant(),
-    "attempt in view": Variant({"revise.txt": SEEN}),
-    "attempt not in view": Variant({"revise.txt": UNSEEN}),
-}
+VARIANTS = {"shipped": Variant(), "attempt in view": Variant({"revise.txt": SEEN})}
 
 
 @dataclass(frozen=True)

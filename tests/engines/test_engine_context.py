@@ -87,6 +87,14 @@ def test_settings_that_fit_pass_and_one_token_more_is_refused(
     )
 
 
+def test_a_reviser_that_is_not_shown_the_attempt_needs_no_room_for_it(
+    tmp_path: Path, seed_tokenizer
+) -> None:
+    (tmp_path / "revise.txt").write_text("<|revise|>$passage$review")
+    need = longest(make_renderer(seed_tokenizer, str(tmp_path)), settings())
+    assert need.filled + need.written <= 100 + 20 + 7
+
+
 def test_a_context_that_the_template_fills_needs_another_model(
     tmp_path: Path, seed_tokenizer
 ) -> None:

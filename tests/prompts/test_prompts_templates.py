@@ -9,7 +9,7 @@ from alive.prompts.segments import Slot
 from alive.prompts.templates import OPTIONAL, PLACEHOLDERS, load_templates
 
 
-@pytest.mark.parametrize("version", ["chat-5", "plain-2", "seed-1"])
+@pytest.mark.parametrize("version", ["chat-6", "plain-2", "seed-1"])
 def test_shipped_sets_load(version):
     name = version.partition("-")[0]
     templates = load_templates(name)
@@ -59,6 +59,8 @@ def test_a_user_file_replaces_the_shipped_one(tmp_path):
         ("solve.txt", "$condition only", r"solve\.txt: the placeholder \$passage is missing"),
         ("pose.txt", "$condition$document cost 5$", r"pose\.txt:1: a lone \$"),
         ("review.txt", "$passage $attempt $span", r"unknown placeholder \$span"),
+        ("review.txt", "$passage", r"review\.txt: the placeholder \$attempt is missing"),
+        ("revise.txt", "$passage $attempt", r"revise\.txt: the placeholder \$review is missing"),
         ("words.toml", "version =", r"words\.toml: not TOML"),
         ("words.toml", "version = 'x'\nstile = 'raw'", "unknown key 'stile'; did you mean 'style'"),
         ("words.toml", "version = 'x'", "the key 'style' is missing"),
@@ -73,6 +75,13 @@ def test_a_wrong_user_file_is_named(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(ConfigError, match=message):
         load_templates("chat", tmp_path)
+
+
+def test_a_reviser_may_be_shown_the_first_attempt_or_not(tmp_path):
+    assert load_templates("plain").shows("revise", "attempt")
+    assert not load_templates("chat").shows("revise", "attempt")
+    (tmp_path / "revise.txt").write_text("$passage\n$attempt\n$review")
+    assert load_templates("chat", tmp_path).shows("revise", "attempt")
 
 
 def test_missing_folder_and_broken_encoding(tmp_path):

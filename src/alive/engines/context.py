@@ -102,7 +102,8 @@ def longest(renderer: Renderer, config: Config) -> Need:
         needs.append(need("review", judge, (passage, solved), reviewed))
         if config.game.revisions_per_mask:
             revise = renderer.revise("", "", "")
-            needs.append(need("revision", len(revise.ids), (passage, solved, reviewed), solved))
+            seen = (solved,) if renderer.templates.shows("revise", "attempt") else ()
+            needs.append(need("revision", len(revise.ids), (passage, *seen, reviewed), solved))
     if config.learn.shows_text:
         informed = renderer.inform(MASK, "")
         role = "solution with the text in view"

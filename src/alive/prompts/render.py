@@ -137,7 +137,7 @@ class Renderer:
         return self._prompt("review", "review_privileged", None, **slots)
 
     def revise(self, passage: str, attempt: str, review: str) -> Prompt:
-        """Asks for a second attempt after a review."""
+        """Asks for a second attempt after a review; not every prompt shows the first one."""
         prompt = self._prompt(
             "revise",
             "revise",

@@ -88,6 +88,10 @@ class TemplateSet:
         own = re.compile(f"(?={re.escape(self.blank)})(.)")
         return self.blank.join(own.sub(r"\1 ", part) for part in shown.split(MASK))
 
+    def shows(self, name: str, slot: str) -> bool:
+        """Whether a template has a place for something."""
+        return any(isinstance(part, Slot) and part.name == slot for part in self.templates[name])
+
     def segments(self, name: str, *, conditioned: bool) -> list[Segment]:
         """Returns a template with its condition said, or left out."""
         expanded: list[Segment] = []
