@@ -37,7 +37,6 @@ def run(documents: int, steps: int, threads: int) -> dict[str, float]:
         "evaluate.condition_tasks": 4,
         "checkpoint_every": 1000,
         "model.threads": threads,
-        # The whole world, so that ten times the documents are ten times as many.
         "steps": steps,
     }
     with tempfile.TemporaryDirectory() as scratch:
@@ -56,19 +55,19 @@ def run(documents: int, steps: int, threads: int) -> dict[str, float]:
         stage: 1000 * sum(event["seconds"].get(stage, 0.0) for event in events) / count
         for stage in ("play", "learn", "report")
     }
-    halves = [
+    thirds = [
         sum(sum(e["seconds"].values()) for e in part)
         for part in (events[third : 2 * third], events[-third:])
     ]
     memory = [event["memory"]["resident"] / 1e6 for event in events]
     return stages | {
-        "last third / middle": halves[1] / halves[0],
+        "last third / middle": thirds[1] / thirds[0],
         "MB": max(memory),
         "MB more at the end": memory[-1] - memory[len(memory) // 3],
     }
 
 
-def lengths() -> None:
+def lengths(threads: int) -> None:
     """Prints microseconds a token of the seed at two lengths."""
     from alive.config import LearnConfig, ModelConfig
     from alive.engines.local import load_policy
@@ -76,7 +75,7 @@ def lengths() -> None:
     from alive.protocols import SamplingParams
     from alive.types import TrainingRecord
 
-    policy, _ = load_policy(ModelConfig(id="seed"), LearnConfig())
+    policy, _ = load_policy(ModelConfig(id="seed", threads=threads), LearnConfig())
     policy.endless()
     for length in (SHORT, LONG):
         ids = tuple(3 + i % 400 for i in range(length))
@@ -109,7 +108,7 @@ def main() -> None:
     ):
         found = run(documents, steps, options.threads)
         print(name, {key: round(value, 2) for key, value in found.items()}, flush=True)
-    lengths()
+    lengths(options.threads)
 
 
 if __name__ == "__main__":

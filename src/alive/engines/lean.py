@@ -1,4 +1,4 @@
-"""A forward pass of the Llama kind, in a third of the operations that transformers takes.
+"""A forward pass of the Llama kind, in about half of the operations that transformers takes.
 
 A pass with few tokens waits for its operations to be launched, and one with many for the memory
 that each reads and writes. The modules, and so the weights, are the model's own; what stands
