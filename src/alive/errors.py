@@ -45,6 +45,10 @@ class DivergenceError(AliveError):
     """Losses or gradients stopped being finite; the state before them was saved."""
 
 
+class RankError(AliveError):
+    """Another rank of the run is gone; its own message says why."""
+
+
 class Terminated(SystemExit):
     """A signal asked the process to end; the state was saved.
 

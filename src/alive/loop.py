@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 from alive import aio, arms
 from alive.arms.rehearsal import LEAST, rehearsed, remembered
 from alive.config import Config
+from alive.engines.ranks import join_ranks
 from alive.game import Played, play_all
 from alive.protocols import SamplingParams
+from alive.ranks import dealt
 from alive.roles.pose import blind_guesses
 from alive.seeding import derive
 from alive.session import Session
 from alive.sizing import settled
 from alive.trackers import require_packages
-from alive.types import Trained, TrainingKey, TrainingRecord
+from alive.types import Document, Trained, TrainingKey, TrainingRecord
 from alive.warmup import make_critic
 
 if TYPE_CHECKING:
@@ -52,8 +54,9 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
     """
     arms.check(config)
     require_packages(config.log)
-    config = settled(config, resume=resume)
-    with Session.open(config, resume, console) as run:
+    ranks = join_ranks()
+    config = ranks.gather(settled(config, resume=resume))[0]
+    with Session.open(config, resume, console, ranks) as run:
         run.evaluate("before")
         with run.bars("training", *run.extent):
             run.finish_step()
@@ -65,7 +68,10 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
 
 
 def step(run: Session) -> None:
-    """One step: play D documents, turn what happened into records, learn them, keep the record."""
+    """One step: play D documents, turn what happened into records, learn them, keep the record.
+
+    Several ranks deal the documents among them, and then the passes of learning.
+    """
     config, state = run.config, run.state
     warm = state.step < config.warmup.steps
     if state.step == config.warmup.steps:
@@ -73,7 +79,12 @@ def step(run: Session) -> None:
     # In warm-up words are learned whatever they did before: else they could never separate.
     conditioned = config.game.conditioned and (warm or state.separates)
     run.stage("play")
-    played = aio.run(play_documents(run, conditioned, warm))
+    documents = run.next_documents(config.game.documents_per_step)
+    played = dealt(
+        run.ranks,
+        documents,
+        lambda mine: aio.run(play_documents(run, mine, conditioned, warm)),
+    )
     records: list[TrainingRecord] = []
     trained: dict[TrainingKey, Trained] = {}
     for game in played:
@@ -92,8 +103,10 @@ def step(run: Session) -> None:
     run.record(played, trained, records, replayed, stats)
 
 
-async def play_documents(run: Session, conditioned: bool, warm: bool) -> list[Played]:
-    """Plays the step's documents side by side, while the policy says what it answers unread."""
+async def play_documents(
+    run: Session, documents: Sequence[Document], conditioned: bool, warm: bool
+) -> list[Played]:
+    """Plays documents side by side, while the policy says what it answers unread."""
     config, state = run.config, run.state
     sampling = config.sampling
     solving = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
@@ -103,7 +116,7 @@ async def play_documents(run: Session, conditioned: bool, warm: bool) -> list[Pl
     )  # fmt: skip
     critic = make_critic(config, run.renderer) if warm else None
     return await play_all(
-        run.next_documents(config.game.documents_per_step), state.step, run, run.renderer, config,
+        documents, state.step, run, run.renderer, config,
         critic=critic, conditioned=conditioned, reviewed=arms.reviews(config),
         memory=state.memory, guesses=asyncio.ensure_future(unread),
     )  # fmt: skip

@@ -15,7 +15,7 @@ from alive.evaluation import EvaluationResult, FrozenAttempt, Suite, as_task, ch
 from alive.evaluation.accuracy import greedy_attempts
 from alive.evaluation.separation import Separation, check_separation, probe_tasks
 from alive.prompts import Renderer
-from alive.protocols import Policy, Sampler, SamplingParams
+from alive.protocols import Sampler, SamplingParams
 from alive.roles import pose
 from alive.seeding import derive
 from alive.state import State
@@ -109,16 +109,11 @@ def on_suites(
     }
 
 
-def look(policy: Policy, renderer: Renderer, suites: Sequence[Suite], config: Config) -> float:
-    """Returns the share of the first held-out problems that are answered right, greedily.
-
-    It draws nothing at random and leaves no count behind: a run with looks equals one without.
-    """
+def look(policy: Sampler, renderer: Renderer, suites: Sequence[Suite], config: Config) -> float:
+    """Returns the share of the first held-out problems that are answered right, greedily."""
     tasks = [as_task(item, renderer.asks) for suite in suites for item in suite.items[:LOOKS]]
-    used = policy.usage
     seed = derive(config.seed, "look")
     attempts = aio.run(greedy_attempts(policy, renderer, tasks, config.sampling, seed))
-    policy.usage = used
     return sum(attempt.correct for attempt in attempts) / len(attempts)
 
 

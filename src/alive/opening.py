@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alive.config import Config
@@ -12,9 +13,10 @@ from alive.evaluation import Suite, load_suite, texts
 from alive.measuring import require_spans
 from alive.prompts import Renderer
 from alive.protocols import Policy
+from alive.ranks import Ranks
 from alive.state import State
-from alive.store import RunFolder
-from alive.trackers import open_trackers
+from alive.store import Onlooker, RunFolder
+from alive.trackers import Trackers, open_trackers
 from alive.warmup import open_endpoint
 from alive.watch import Display, Watch
 
@@ -36,6 +38,7 @@ class Opened:
         suites: What the run is evaluated on.
         state: What has happened so far.
         watch: Display, journal and trackers.
+        ranks: Who makes the run together.
     """
 
     folder: RunFolder
@@ -45,10 +48,13 @@ class Opened:
     suites: Sequence[Suite]
     state: State
     watch: Watch
+    ranks: Ranks
 
 
-def open_run(config: Config, resume: bool, console: Console | None) -> Opened:
+def open_run(config: Config, resume: bool, console: Console | None, ranks: Ranks) -> Opened:
     """Opens suites, folder, model and corpus, in the order in which mistakes are cheapest.
+
+    The first rank goes ahead; the others take from it what has to be the same.
 
     Raises:
         UserError: One of them cannot be used.
@@ -59,7 +65,8 @@ def open_run(config: Config, resume: bool, console: Console | None) -> Opened:
 
     if config.warmup.steps:
         open_endpoint(config)
-    display = Display(console or RichConsole())
+    first = ranks.rank == 0
+    display = Display((console or RichConsole()) if first else RichConsole(quiet=True))
     suites = [
         load_suite(name, config.evaluate.limit, config.seed) for name in config.evaluate.suites
     ]
@@ -69,32 +76,47 @@ def open_run(config: Config, resume: bool, console: Console | None) -> Opened:
         for name in (*config.evaluate.suites, *config.corpus.held_out)
     ]
     check_context(config)
-    folder = RunFolder.create(config.out, config, resume)
+    folder = _folder(config, resume, ranks)
     try:
-        policy, renderer, state = _load(config, folder)
+        policy, renderer, state = _load(config, folder, ranks)
         held_out = [text for suite in (*suites, *whole) for text in texts(suite)]
         corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
         require_spans(corpus, config)
         if (left_out := corpus.report.losses()) != "nothing":
             display.say(f"Corpus: read {corpus.report.files}; left out {left_out}")
-        trackers = open_trackers(config, folder, state.step)
+        trackers = open_trackers(config, folder, state.step) if first else Trackers(())
         watch = Watch(folder, display, trackers, lambda: policy.usage.device_bytes)
     except BaseException:
         folder.abandon()
         raise
-    return Opened(folder, policy, renderer, corpus, suites, state, watch)
+    return Opened(folder, policy, renderer, corpus, suites, state, watch, ranks)
 
 
-def _load(config: Config, folder: RunFolder) -> tuple[Policy, Renderer, State]:
+def _folder(config: Config, resume: bool, ranks: Ranks) -> RunFolder:
+    """Opens the run's folder on the first rank; the others look on."""
+    if ranks.rank:
+        path, checkpoint = ranks.gather((Path(), None))[0]
+        return Onlooker(path, config, resume, checkpoint)
+    folder = RunFolder.create(config.out, config, resume)
+    ranks.gather((folder.path, folder.checkpoint))
+    return folder
+
+
+def _load(config: Config, folder: RunFolder, ranks: Ranks) -> tuple[Policy, Renderer, State]:
     """Loads the model, and goes back to the folder's checkpoint where there is one."""
     from alive.engines.local import load_policy
     from alive.engines.probe import choose_threads
 
     saved = folder.checkpoint.state() if folder.checkpoint else {}
     state = State.from_json(saved) if saved else State()
+    if ranks.rank:
+        # What the first one found on its machine: all compute in the same type.
+        state.choices, state.threads = ranks.gather((state.choices, state.threads))[0]
     state.threads = choose_threads(state.threads or config.model.threads)
     model = config.model.model_copy(update={"threads": state.threads})
-    policy, renderer = load_policy(model, config.learn, config.seed, state.choices)
+    policy, renderer = load_policy(model, config.learn, config.seed, state.choices, ranks)
+    if not ranks.rank:
+        ranks.gather((dict(policy.choices), state.threads))
     if config.learn.shows_text:
         renderer.inform("", "")  # refused before anything is played
     folder.check_model(
@@ -109,7 +131,8 @@ def _load(config: Config, folder: RunFolder) -> tuple[Policy, Renderer, State]:
         )
         policy.usage = replace(
             policy.usage,
-            tokens_sampled=state.tokens_sampled,
+            # Each rank counts its own; those of the run so far are the first one's.
+            tokens_sampled=0 if ranks.rank else state.tokens_sampled,
             tokens_trained=state.tokens_trained,
         )
     return policy, renderer, state

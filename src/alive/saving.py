@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from alive.config import Config
+from alive.ranks import ALONE, Ranks
 from alive.state import State
 from alive.store import RunFolder
 
@@ -26,6 +27,7 @@ class Saver:
         policy: Policy,
         state: State,
         note: Callable[[str, int], None],
+        ranks: Ranks = ALONE,
     ) -> None:
         """Starts the clock.
 
@@ -35,9 +37,10 @@ class Saver:
             policy: Its weights and moments.
             state: What has happened; goes on changing.
             note: Told that a checkpoint of so many steps is there.
+            ranks: Who save together: at the same steps, by the first one's clock.
         """
         self._config, self._folder, self._policy, self._state = config, folder, policy, state
-        self._note = note
+        self._note, self._ranks = note, ranks
         self._saved = state.mark if folder.checkpoint else None
         self._at = monotonic()
         self._began = self._at - state.seconds
@@ -64,6 +67,6 @@ class Saver:
         To be called where the state is whole.
         """
         minutes = self._config.checkpoint_minutes
-        late = minutes > 0 and monotonic() - self._at >= 60 * minutes
+        late = self._ranks.gather(minutes > 0 and monotonic() - self._at >= 60 * minutes)[0]
         if late or (stepped and self._state.step % self._config.checkpoint_every == 0):
             self.save()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from types import TracebackType
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from alive import measuring
 from alive.config import Config
+from alive.engines.dealt import DealtSampler
 from alive.errors import StorageError
 from alive.game import Played
 from alive.metrics import step_metrics
 from alive.opening import Opened, open_run
-from alive.protocols import Request, UpdateStats
+from alive.protocols import Request, Sampler, UpdateStats
+from alive.ranks import ALONE, Ranks
 from alive.report import read_run, verdicts
 from alive.roles.memory import remembered
 from alive.saving import Saver
@@ -36,28 +38,35 @@ class Session(AbstractContextManager["Session"]):
         policy: The policy.
         renderer: Its prompts.
         state: What has happened so far.
+        ranks: Who makes it together; what is said here of one holds for each.
     """
 
     def __init__(self, config: Config, opened: Opened) -> None:
         """Takes over what ``open_run`` opened."""
-        self.config, self.folder = config, opened.folder
+        self.config, self.folder, self.ranks = config, opened.folder, opened.ranks
         self.policy, self.renderer, self.state = opened.policy, opened.renderer, opened.state
         self._corpus, self._suites, self._watch = opened.corpus, opened.suites, opened.watch
         self._stream: Iterator[Document] = opened.corpus.documents("train", self.state.documents)
         self._measured: dict[str, Mapping[str, Any]] = {}
         note, say = self._watch.journal.note, self._watch.display.say
-        self._saver = Saver(config, self.folder, self.policy, self.state, note)
+        self._saver = Saver(config, self.folder, self.policy, self.state, note, self.ranks)
         self._signals = Signals(lambda: self._whole, say)
         self.policy.guard = self._signals.uninterrupted
+        self._alone = self.ranks.size == 1
+        self._together: Sampler = (  # what is measured alike on every rank
+            self.policy if self._alone else DealtSampler(self.policy, self.ranks, self._safe_point)
+        )
 
     @classmethod
-    def open(cls, config: Config, resume: bool, console: Console | None) -> Session:
+    def open(
+        cls, config: Config, resume: bool, console: Console | None, ranks: Ranks = ALONE
+    ) -> Session:
         """Opens a new run or, to ``resume``, the one in its folder; see ``open_run``.
 
         Raises:
             UserError: Some part of it cannot be used.
         """
-        return cls(config, open_run(config, resume, console))
+        return cls(config, open_run(config, resume, console, ranks))
 
     def __enter__(self) -> Session:
         """Begins the record, and takes over the signals that end a run."""
@@ -97,17 +106,19 @@ class Session(AbstractContextManager["Session"]):
         Raises:
             KeyboardInterrupt: It was pressed.
         """
-        self._signals.safe_point()
+        self._safe_point()
         self._watch.stage(name)
 
     async def sample(self, request: Request) -> list[Rollout]:
         """Asks the policy, so that a run is the sampler of its own games, and tells of it.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C was pressed: whenever rollouts come back is a safe point.
+            KeyboardInterrupt: Ctrl-C was pressed: whenever rollouts come back is a safe point of a
+                lone process.
         """
         rollouts = await self.policy.sample(request)
-        self._signals.safe_point()
+        if self._alone:  # several ranks stop together
+            self._signals.safe_point()
         self._watch.sampled(request.prompt.role)
         return rollouts
 
@@ -185,10 +196,12 @@ class Session(AbstractContextManager["Session"]):
         values = dict(state.unwritten)
         if self._looks:
             self.stage("look")
-            with self._signals.at_rest():
+            with self._at_rest():
+                used = self.policy.usage
                 values["held_out"] = measuring.look(
-                    self.policy, self.renderer, self._suites, self.config
+                    self._together, self.renderer, self._suites, self.config
                 )
+                self.policy.usage = used
         with self._signals.uninterrupted():
             self.folder.append_metrics(state.step - 1, values)
             state.unwritten = {}
@@ -208,7 +221,9 @@ class Session(AbstractContextManager["Session"]):
         if not self.config.game.conditioned or state.step < first or asked or not due:
             return
         with self._measures("measuring, good words against bad"):
-            separation = measuring.separation(self.policy, self.renderer, self._corpus, self.config)
+            separation = measuring.separation(
+                self._together, self.renderer, self._corpus, self.config
+            )
         with self._signals.uninterrupted():
             state.conditions.append({"step": state.step, **separation.as_dict()})
             self._settle()
@@ -228,7 +243,7 @@ class Session(AbstractContextManager["Session"]):
             with self._measures(f"measuring, {when} training"):
                 used = self.policy.usage
                 result, stored = measuring.on_suites(
-                    self.policy, self.renderer, self._suites, self.config, stored
+                    self._together, self.renderer, self._suites, self.config, stored
                 )
                 # Measuring is no training; a resumed run may measure more or less often.
                 self.policy.usage = used
@@ -241,10 +256,11 @@ class Session(AbstractContextManager["Session"]):
         with self._signals.uninterrupted():
             self._saver.save()
         summary = measuring.summary(self.config, self.state, self._measured, self._saver.seconds)
-        run = replace(read_run(self.folder.path, running=True), summary=summary)
-        summary["verdicts"] = verdicts(run)
-        self.folder.write_json("summary.json", summary)
-        return summary
+        if self.ranks.rank == 0:
+            run = replace(read_run(self.folder.path, running=True), summary=summary)
+            summary["verdicts"] = verdicts(run)
+            self.folder.write_json("summary.json", summary)
+        return self.ranks.gather(summary)[0]
 
     @property
     def _looks(self) -> bool:
@@ -264,12 +280,23 @@ class Session(AbstractContextManager["Session"]):
         """Takes counts over at whole steps alone: what a resumed run does again counts once."""
         if stats is not None:
             self.state.count(stats)
-        self.state.tokens_sampled = self.policy.usage.tokens_sampled
+        sampled = self.ranks.gather(self.policy.usage.tokens_sampled)
+        self.state.tokens_sampled = sum(sampled)
         self.state.tokens_trained = self.policy.usage.tokens_trained
         self.state.corpus = self._corpus.report.as_dict()
+
+    def _safe_point(self) -> None:
+        """A point at which Ctrl-C on any rank takes effect on all."""
+        if any(self.ranks.gather(self._signals.asked)):
+            self._signals.ask()
+        self._signals.safe_point()
+
+    def _at_rest(self) -> AbstractContextManager[None]:
+        """Lets Ctrl-C take effect at once while its block runs; on several ranks soon."""
+        return self._signals.at_rest() if self._alone else nullcontext()
 
     @contextmanager
     def _measures(self, name: str) -> Iterator[None]:
         """Says what is measured while its block runs."""
-        with self._signals.at_rest(), self._watch.measuring(name):
+        with self._at_rest(), self._watch.measuring(name):
             yield

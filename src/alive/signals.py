@@ -71,6 +71,15 @@ class Signals:
         finally:
             self._at_rest = False
 
+    @property
+    def asked(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self._asked
+
+    def ask(self) -> None:
+        """Takes it that Ctrl-C was pressed, as on another rank it was."""
+        self._asked = True
+
     def safe_point(self) -> None:
         """Lets a first Ctrl-C take effect.
 

@@ -83,8 +83,8 @@ def test_speeds_of_the_seed(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn, taught = [], []
     advance, update = LocalPolicy._advance, LocalPolicy.update
 
-    def advanced(self, news):
-        complete = advance(self, news)
+    async def advanced(self, news):
+        complete = await advance(self, news)
         drawn.extend(len(one.completion_ids) for group in complete.values() for one in group)
         return complete
 

@@ -27,7 +27,7 @@ class Engine:
     batches: list[list[int]] = field(default_factory=list)
     fails_at: int = -1
 
-    def decode(self, news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
+    async def decode(self, news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
         self.batches.append([one.seed for one in news.values()])
         if len(self.batches) - 1 == self.fails_at:
             raise ValueError("out of memory")
@@ -46,7 +46,7 @@ class Slowly:
     turns: list[list[int]] = field(default_factory=list)
     begun: dict[int, Request] = field(default_factory=dict)
 
-    def advance(self, news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
+    async def advance(self, news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
         self.begun |= news
         self.turns.append(sorted(one.seed for one in self.begun.values()))
         number = min(self.begun, key=lambda at: self.begun[at].seed)
@@ -149,7 +149,7 @@ def test_whoever_has_an_answer_asks_on_while_others_are_decoded() -> None:
 def test_a_failure_reaches_what_was_begun_and_an_engine_starts_afresh() -> None:
     dropped = []
 
-    def advance(news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
+    async def advance(news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
         if not news:
             raise ValueError("out of memory")
         return {number: answers(one) for number, one in news.items() if one.seed > 1}
@@ -167,7 +167,11 @@ def test_a_failure_reaches_what_was_begun_and_an_engine_starts_afresh() -> None:
 
 def test_what_was_begun_when_a_loop_was_broken_off_is_dropped() -> None:
     dropped = []
-    queue = RequestQueue(lambda news: {}, lambda: dropped.append(True))
+
+    async def advance(news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
+        return {}
+
+    queue = RequestQueue(advance, lambda: dropped.append(True))
 
     async def breaks_off():
         left = asyncio.ensure_future(ask(queue, 1))
@@ -196,7 +200,7 @@ def test_a_request_that_was_given_up_is_not_decoded(queue, engine) -> None:
 def test_an_interrupt_leaves_a_queue_that_works() -> None:
     pressed = [True]
 
-    def decode(news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
+    async def decode(news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
         if pressed:
             pressed.pop()
             raise KeyboardInterrupt

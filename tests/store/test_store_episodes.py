@@ -46,9 +46,8 @@ TRAINING = {
 
 def test_a_row_an_attempt(tmp_path: Path) -> None:
     with RunFolder.create(tmp_path / "run", Config()) as run:
-        path = run.write_episode(12, [EPISODE], TRAINING, lambda ids: f"prompt {list(ids)}")
-    assert path == tmp_path / "run" / "episodes" / "step-000012.parquet"
-    table = pq.ParquetFile(path).read()
+        run.write_episode(12, [EPISODE], TRAINING, lambda ids: f"prompt {list(ids)}")
+    table = pq.ParquetFile(tmp_path / "run" / "episodes" / "step-000012.parquet").read()
     assert table.column_names == list(EPISODE_COLUMNS)
     rows = table.to_pylist()
     assert [(row["task_id"], row["attempt_index"], row["role"]) for row in rows] == [

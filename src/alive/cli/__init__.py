@@ -72,7 +72,9 @@ def run(arguments: Sequence[str]) -> int:
     else is a bug and is raised.
     """
     try:
-        group.main(args=list(arguments), prog_name="alive", standalone_mode=False)
+        group.main(
+            args=list(arguments), prog_name="alive", standalone_mode=False, obj=tuple(arguments)
+        )
     except click.ClickException as error:
         error.show()
         return error.exit_code

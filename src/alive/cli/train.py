@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ Examples:
   alive train --corpus notes/ book.txt --out runs/mine --set game.masks_per_document=4
   alive train --resume --out runs/mine
   alive train --log tensorboard --log wandb
+  alive train --ranks 2 --out runs/two
 """
 
 
@@ -32,15 +35,33 @@ Examples:
     type=click.Choice(["tensorboard", "wandb", "trackio"]),
     help="Also log there, live; repeatable.",
 )
+@click.option(
+    "--ranks",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Processes that make the run together, one a GPU or some of the CPU's cores.",
+)
 @settings_options
+@click.pass_obj
 def train_command(
-    out: Path | None, resume: bool, trackers: tuple[str, ...], **options: Any
+    arguments: Sequence[str],
+    /,
+    out: Path | None,
+    resume: bool,
+    trackers: tuple[str, ...],
+    ranks: int,
+    **options: Any,
 ) -> None:
     """Train a policy on raw text by self-play, and keep checkpoints in a run folder.
 
     A resumed run takes its settings from its folder; those given again must agree.
     """
     from rich.console import Console
+
+    if ranks > 1 and "RANK" not in os.environ:
+        from alive.engines.launch import launch
+
+        raise click.exceptions.Exit(launch(ranks, arguments))
 
     from alive import arms
     from alive.cli.tables import before_after
@@ -64,11 +85,12 @@ def train_command(
     # Imported last: it loads torch, and a wrong setting should be told at once.
     from alive.loop import train
 
-    console = Console()
+    console = Console(quiet=os.environ.get("RANK", "0") != "0")
     try:
         summary = train(config, resume, console)
     except (KeyboardInterrupt, Terminated):
-        click.echo(f"\nstopped; go on with: alive train --resume --out {folder}", err=True)
+        if not console.quiet:
+            click.echo(f"\nstopped; go on with: alive train --resume --out {folder}", err=True)
         raise
     if "before" in summary and "after" in summary:
         console.print(before_after(summary))

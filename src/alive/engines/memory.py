@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -27,7 +28,10 @@ _M_MMAP_THRESHOLD = -3
 
 
 def free_bytes(device: str) -> int:
-    """Bytes that can be had now: a GPU's, else the machine's or what a container's limit leaves."""
+    """Bytes that can be had now: a GPU's, else the machine's or what a container's limit leaves.
+
+    Ranks on one machine share its memory evenly.
+    """
     if device == "cuda":
         free = int(torch.cuda.mem_get_info()[0])
         return free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
@@ -37,7 +41,7 @@ def free_bytes(device: str) -> int:
         text = limit.read_text().strip()
         if text != "max":
             available = min(available, max(int(text) - int(used.read_text()), 0))
-    return available
+    return available // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def decode_budget(device: str, free: int) -> int:

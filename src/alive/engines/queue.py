@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from alive.protocols import Request
 from alive.types import Rollout
@@ -14,7 +14,7 @@ QUIET_TURNS = 32
 """Turns of the event loop without a new request after which none is about to come. A rollout
 reaches the coroutine that makes the next request of it in two turns for each ``gather`` between."""
 
-Advance = Callable[[Mapping[int, Request]], Mapping[int, list[Rollout]]]
+Advance = Callable[[Mapping[int, Request]], Awaitable[Mapping[int, list[Rollout]]]]
 """Takes new requests on, by number, decodes for a while, and returns those that are complete."""
 
 
@@ -67,7 +67,7 @@ class RequestQueue:
                 self._begun |= {number: self._waiting[number][1] for number in news}
                 self._waiting = {}
                 if self._begun:
-                    for number, rollouts in self._advance(news).items():
+                    for number, rollouts in (await self._advance(news)).items():
                         answer = self._begun.pop(number)
                         if not answer.done():
                             answer.set_result(rollouts)

@@ -42,6 +42,11 @@ class MicroBatch:
     sampled: Tensor | None = None
     informed: MicroBatch | None = None
 
+    @property
+    def kind(self) -> tuple[bool, bool, bool]:
+        """What is done in its pass; of one kind, all take the same passes through the model."""
+        return self.prefix_ids is not None, self.sampled is not None, self.informed is not None
+
 
 @dataclass(frozen=True, slots=True)
 class _Row:
@@ -109,6 +114,7 @@ def micro_batches(
     max_tokens: int,
     *,
     share: bool = True,
+    parts: int = 1,
 ) -> Iterator[MicroBatch]:
     """Cuts records into passes of at most ``max_tokens`` tokens, padding included.
 
@@ -116,7 +122,8 @@ def micro_batches(
     ``max_tokens`` makes a pass of its own; a record of weight 0 makes none, and what was sampled
     several times is one row with the weight of all. Where ``share`` is false each row is whole: a
     recurrent state is not shared, and recomputed activations keep no cache. Rows that are
-    distilled are whole too.
+    distilled are whole too. Those of one ``kind`` come one after another, in about ``parts`` equal
+    shares or more.
     """
     live = _merged(records, token_weights(records, role_weights))
     prompts = [record.prompt_ids for record, _ in live]
@@ -141,7 +148,8 @@ def micro_batches(
     kinds = [(bool(row.sampled), bool(row.informed)) for row in rows]
     for kind in sorted(set(kinds)):  # a batch has one kind of loss
         alike = [row for row, own in zip(rows, kinds, strict=True) if own == kind]
-        for chosen in _cut(alike, max_tokens):
+        most = -(-sum(len(row.prefix) + row.width for row in alike) // parts)
+        for chosen in _cut(alike, max_tokens if parts == 1 else min(max_tokens, most)):
             yield _collate(chosen, pad_id)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
+from itertools import groupby, islice
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from alive.config import LearnConfig
 from alive.learn.batch import MicroBatch, micro_batches
 from alive.learn.loss import Forward, likelihood_loss, policy_gradient_loss
 from alive.protocols import UpdateStats
+from alive.ranks import ALONE, Ranks
 from alive.types import TrainingRecord
 
 
@@ -69,8 +71,12 @@ def update(
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     apply: Callable[[Callable[[], Any]], Any] = lambda step: step(),
     teacher: Teacher | None = None,
+    ranks: Ranks = ALONE,
 ) -> UpdateStats:
     """Accumulates gradients over micro-batches, then takes one step.
+
+    Each of several ranks passes through a share of the batches; gradients are added up, and all
+    take the same step.
 
     Args:
         forward: The model's forward pass.
@@ -84,6 +90,7 @@ def update(
         apply: Calls the optimiser's step; the caller may guard it, for nothing else here changes a
             weight.
         teacher: Whose distribution is followed where records ask for that; None: the model's own.
+        ranks: Who shares the work; the records are the same on each.
 
     Returns:
         What was done; ``skipped`` where the loss or the gradient norm was not finite, and the
@@ -93,8 +100,10 @@ def update(
     optimiser.zero_grad(set_to_none=True)
     total, tokens = 0.0, 0
     sums: dict[str, tuple[float, int]] = {}
-    weights = role_weights(config)
-    for cpu_batch in micro_batches(records, weights, pad_id, config.pass_tokens, share=share):
+    batches = micro_batches(
+        records, role_weights(config), pad_id, config.pass_tokens, share=share, parts=ranks.size
+    )
+    for cpu_batch in _dealt(batches, ranks):
         batch = _to(cpu_batch, device)
         with autocast():
             values = _values(forward, batch, teacher)
@@ -104,6 +113,11 @@ def update(
         tokens += len(values)
         _add_role_sums(sums, batch, values.detach())
     trainable = [weight for group in optimiser.param_groups for weight in group["params"]]
+    if ranks.size > 1:
+        _add_gradients(trainable, ranks)
+        parts = ranks.gather((total, tokens, sums))
+        total, tokens = sum(part[0] for part in parts), sum(part[1] for part in parts)
+        sums = _added([part[2] for part in parts])
     norm = float(torch.nn.utils.clip_grad_norm_(trainable, MAX_GRAD_NORM))
     finite = math.isfinite(total) and math.isfinite(norm)
     if finite:
@@ -120,6 +134,32 @@ def update(
         skipped=not finite,
         empty=sum(bool(one.weight) and not one.completion_ids for one in records),
     )
+
+
+def _dealt(batches: Iterable[MicroBatch], ranks: Ranks) -> Iterator[MicroBatch]:
+    """This rank's batches: of each kind every so manieth."""
+    for _, alike in groupby(batches, lambda batch: batch.kind):
+        yield from islice(alike, ranks.rank, None, ranks.size)
+
+
+def _add_gradients(trainable: Sequence[torch.nn.Parameter], ranks: Ranks) -> None:
+    """Adds up gradients; a weight that no rank has one for goes on without."""
+    there = ranks.gather([weight.grad is not None for weight in trainable])
+    used = [
+        weight for weight, on in zip(trainable, zip(*there, strict=True), strict=True) if any(on)
+    ]
+    for weight in used:
+        if weight.grad is None:
+            weight.grad = torch.zeros_like(weight)
+    ranks.add([weight.grad for weight in used])
+
+
+def _added(parts: Sequence[dict[str, tuple[float, int]]]) -> dict[str, tuple[float, int]]:
+    sums: dict[str, tuple[float, int]] = {}
+    for role, (value, count) in (item for part in parts for item in part.items()):
+        before, seen = sums.get(role, (0.0, 0))
+        sums[role] = before + value, seen + count
+    return sums
 
 
 def _values(forward: Forward, batch: MicroBatch, teacher: Teacher | None) -> torch.Tensor:

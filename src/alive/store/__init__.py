@@ -8,12 +8,14 @@ from alive.store.checkpoints import Checkpoint, checkpoint_names, newest_checkpo
 from alive.store.claim import is_run, is_running, read_config, resumable_config
 from alive.store.episodes import EPISODE_COLUMNS, episode_rows
 from alive.store.lineage import RECORD_COLUMNS
+from alive.store.onlooker import Onlooker
 from alive.store.run_folder import RunFolder, default_out, newest_model
 
 __all__ = [
     "EPISODE_COLUMNS",
     "RECORD_COLUMNS",
     "Checkpoint",
+    "Onlooker",
     "RunFolder",
     "checkpoint_names",
     "default_out",

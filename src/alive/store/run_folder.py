@@ -41,8 +41,8 @@ class RunFolder:
         checkpoint: The checkpoint to continue from; None at the start of a run.
     """
 
-    def __init__(self, path: Path, config: Config, lock: IO[str], resumed: bool) -> None:
-        """Takes over a locked folder; see ``create``."""
+    def __init__(self, path: Path, config: Config, lock: IO[str] | None, resumed: bool) -> None:
+        """Takes over a folder, locked if it is to be written; see ``create``."""
         self.path = path
         self.resumed = resumed
         self.checkpoint: Checkpoint | None = None
@@ -93,7 +93,8 @@ class RunFolder:
 
     def close(self) -> None:
         """Lets another process use the folder."""
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def abandon(self) -> None:
         """Lets go of the folder, and deletes it if it was made for a run that could not begin."""
@@ -136,7 +137,7 @@ class RunFolder:
         episodes: Sequence[Episode],
         training: Mapping[TrainingKey, Trained],
         decode: Decode,
-    ) -> Path:
+    ) -> None:
         """Writes a step's attempts to ``episodes/step-000012.parquet``, a row an attempt.
 
         Args:
@@ -148,7 +149,7 @@ class RunFolder:
         folder = self.path / "episodes"
         rows = episode_rows(episodes, training, decode)
         with atomic.storage(folder, self._safe):
-            return write_shard(folder, f"step-{step:06d}", rows, EPISODE_COLUMNS)
+            write_shard(folder, f"step-{step:06d}", rows, EPISODE_COLUMNS)
 
     def write_records(
         self,
@@ -156,7 +157,7 @@ class RunFolder:
         records: Sequence[TrainingRecord],
         replayed: Sequence[TrainingRecord],
         decode: Decode,
-    ) -> Path:
+    ) -> None:
         """Writes what a step learned to ``records/step-000012.parquet``, a row a record.
 
         Args:
@@ -168,7 +169,7 @@ class RunFolder:
         folder = self.path / "records"
         rows = record_rows(step, records, replayed, decode)
         with atomic.storage(folder, self._safe):
-            return write_shard(folder, f"step-{step:06d}", rows, RECORD_COLUMNS)
+            write_shard(folder, f"step-{step:06d}", rows, RECORD_COLUMNS)
 
     def save_checkpoint(
         self,
@@ -176,7 +177,7 @@ class RunFolder:
         save_model: Callable[[Path], None],
         tensors: Mapping[str, Any],
         state: Mapping[str, Any],
-    ) -> Path:
+    ) -> None:
         """Saves a checkpoint after ``step`` steps and deletes all but the newest few.
 
         Args:
@@ -194,22 +195,19 @@ class RunFolder:
             if metrics.exists():
                 with metrics.open("rb") as handle:
                     os.fsync(handle.fileno())
-            folder = save_checkpoint(root, step, save_model, tensors, state)
+            save_checkpoint(root, step, save_model, tensors, state)
         prune_checkpoints(root, self._config.keep_checkpoints)
         self._note_safe(step)
-        return folder
 
-    def write_json(self, name: str, value: Mapping[str, Any]) -> Path:
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Writes ``NAME`` (``summary.json``, ``before.json``) into the folder, atomically."""
         path = self.path / name
         self._write(path, lambda: atomic.write_json(path, value))
-        return path
 
-    def write_text(self, name: str, text: str) -> Path:
+    def write_text(self, name: str, text: str) -> None:
         """Writes ``NAME`` (``report.html``) into the folder, atomically."""
         path = self.path / name
         self._write(path, lambda: atomic.write_bytes(path, text.encode("utf-8", "replace")))
-        return path
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Reads back what ``write_json`` wrote; None if it was never written."""

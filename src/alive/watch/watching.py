@@ -13,7 +13,7 @@ from typing import Any
 
 from alive.errors import Terminated
 from alive.report import REPORT, render_report
-from alive.store import RunFolder
+from alive.store import Onlooker, RunFolder
 from alive.trackers import Trackers
 from alive.types import Episode, Role
 from alive.watch.display import Display
@@ -48,6 +48,7 @@ class Watch:
         """Looks on at the run of a folder; see ``Journal`` for the last."""
         self.display, self.journal = display, Journal(folder, device_memory)
         self._folder, self._trackers, self._report_due = folder, trackers, 0.0
+        self._silent = isinstance(folder, Onlooker)
         self._guard = Guard()
         self._returned: Counter[Role] = Counter()
 
@@ -149,7 +150,7 @@ class Watch:
     def report(self, ended: bool = False) -> None:
         """Writes the report anew, where it is time for it or the run has ended."""
         now = time.monotonic()
-        if not ended and now < self._report_due:
+        if self._silent or (now < self._report_due and not ended):
             return
         self.journal.stage("report")
         self._folder.write_text(REPORT, render_report(self._folder.path, running=not ended))

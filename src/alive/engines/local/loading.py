@@ -15,6 +15,7 @@ from alive.engines.memory import give_back_freed
 from alive.engines.models import adapter_base, end_tokens, load_model, read_config
 from alive.engines.probe import choose_compute, choose_threads
 from alive.prompts import Renderer, make_renderer
+from alive.ranks import ALONE, Ranks
 
 __all__ = ["load_policy"]
 
@@ -27,6 +28,7 @@ def load_policy(
     learn: LearnConfig | None = None,
     seed: int = 0,
     choices: Mapping[str, Any] | None = None,
+    ranks: Ranks = ALONE,
 ) -> tuple[LocalPolicy, Renderer]:
     """Loads a policy and the renderer of its prompts.
 
@@ -35,6 +37,7 @@ def load_policy(
         learn: Settings of the optimiser; None for a policy that only samples.
         seed: Run seed, for the adapters' first values.
         choices: Those of the run that goes on, as ``Policy.choices`` says; None chooses anew.
+        ranks: Who learns together.
 
     Raises:
         ModelError: The model cannot be used.
@@ -71,6 +74,7 @@ def load_policy(
         base=adapter_base(model.id),
         identity=name,
         choices=choices,
+        ranks=ranks,
     )
     return policy, renderer
 

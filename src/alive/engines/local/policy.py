@@ -36,6 +36,7 @@ from alive.learn.loss import Forward
 from alive.learn.update import make_optimiser, update
 from alive.prompts import Renderer
 from alive.protocols import Request, UpdateStats, Usage
+from alive.ranks import ALONE, Ranks
 from alive.types import Rollout, TrainingRecord
 
 __all__ = ["LocalPolicy"]
@@ -53,6 +54,7 @@ class LocalPolicy:
             ``packs``, whether the sampler's matrices are packed.
         usage: What was sampled and trained so far, and what it took.
         guard: Entered around the moment in which weights and version change together.
+        ranks: Who learns together; all hold the same weights.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class LocalPolicy:
         base: str = "",
         identity: str = "",
         choices: Mapping[str, Any] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         """Takes over a loaded model.
 
@@ -78,7 +81,9 @@ class LocalPolicy:
             base: What adapters call the model they belong to.
             identity: See the class.
             choices: Those of the run that goes on; what is missing is asked of the machine.
+            ranks: Who learns together, each with a policy of its own.
         """
+        self.ranks = ranks
         self.model, self.renderer, self.learn = model, renderer, learn
         self.identity = identity
         self.version = 0
@@ -143,6 +148,7 @@ class LocalPolicy:
                 autocast=self._precision.autocast,
                 apply=self._apply,
                 teacher=self._follower.teacher,
+                ranks=self.ranks,
             )
         if stats.skipped:
             self.version += 1
@@ -198,7 +204,7 @@ class LocalPolicy:
         self.version = version
         self.publish()
 
-    def _advance(self, news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
+    async def _advance(self, news: Mapping[int, Request]) -> dict[int, list[Rollout]]:
         """Lets the sampler go on, and counts what it takes."""
         with self._counted(prompt_tokens=sum(len(one.prompt.ids) for one in news.values())):
             complete = self._sampler.advance(news)

@@ -1,0 +1,5 @@
+"""``python -m alive``: the ``alive`` command, as torchrun starts it."""
+
+from alive.cli import main
+
+main()
