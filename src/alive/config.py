@@ -200,6 +200,23 @@ class LearnConfig(Section):
         description="recompute activations in the backward pass; auto: where they would not fit",
     )
 
+    sharding: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="of several ranks each holds a part of all weights, by FSDP2; auto: where they "
+        "are GPUs and all weights train",
+    )
+
+    @model_validator(mode="after")
+    def _teacher_is_whole(self) -> LearnConfig:
+        """A teacher with weights of its own is not sharded."""
+        if self.sharding == "on" and self.distil_weight and self.distil_follow < 1:
+            raise PydanticCustomError(
+                "together",
+                "learn.distil_follow below 1 keeps a teacher's weights whole on every rank. Set "
+                "learn.sharding=off, or train adapters with model.lora_rank=16",
+            )
+        return self
+
     @property
     def shows_text(self) -> bool:
         """Whether the policy is followed as it writes with the whole text in view."""

@@ -122,6 +122,7 @@ class Policy(Sampler, Learner, Protocol):
         choices: What it chose by what it found on this machine (``dtype``, what it computes in,
             among them); a resumed run is loaded with the same.
         guard: Entered around the moment in which weights and version change together.
+        saves_alone: Whether ``save`` and ``tensors`` need no other rank to take part.
     """
 
     version: int
@@ -129,13 +130,17 @@ class Policy(Sampler, Learner, Protocol):
     usage: Usage
     choices: Mapping[str, Any]
     guard: Callable[[], AbstractContextManager[Any]]
+    saves_alone: bool
 
     def publish(self) -> None:
         """Lets new weights reach the sampler; until then it may sample from earlier ones."""
         ...
 
-    def save(self, folder: Path) -> None:
-        """Writes a model folder that plain transformers loads."""
+    def save(self, folder: Path | None) -> None:
+        """Writes a model folder that plain transformers loads.
+
+        None is for ranks that only hand over what they hold of it.
+        """
         ...
 
     def tensors(self) -> Mapping[str, Any]:

@@ -50,9 +50,9 @@ class Session(AbstractContextManager["Session"]):
         self._measured: dict[str, Mapping[str, Any]] = {}
         note, say = self._watch.journal.note, self._watch.display.say
         self._saver = Saver(config, self.folder, self.policy, self.state, note, self.ranks)
-        self._signals = Signals(lambda: self._whole, say)
+        self._signals = Signals(lambda: self._whole, say, together=self.ranks.size > 1)
         self.policy.guard = self._signals.uninterrupted
-        self._alone = self.ranks.size == 1
+        self._alone, self._agreed = self.ranks.size == 1, False
         self._together: Sampler = (  # what is measured alike on every rank
             self.policy if self._alone else DealtSampler(self.policy, self.ranks, self._safe_point)
         )
@@ -85,7 +85,9 @@ class Session(AbstractContextManager["Session"]):
         code = 1
         try:
             begun = any(self.state.mark)
-            if begun and self._whole and not isinstance(error, StorageError):
+            # Whoever holds a part alone cannot save where others do not stop as well.
+            able = self.policy.saves_alone or self._agreed or error is None
+            if begun and able and self._whole and not isinstance(error, StorageError):
                 self._saver.save()
             if not isinstance(error, StorageError):
                 self._watch.end(self.state.step, error)
@@ -287,9 +289,9 @@ class Session(AbstractContextManager["Session"]):
 
     def _safe_point(self) -> None:
         """A point at which Ctrl-C on any rank takes effect on all."""
-        if any(self.ranks.gather(self._signals.asked)):
-            self._signals.ask()
-        self._signals.safe_point()
+        asked = max(self.ranks.gather(self._signals.asked))
+        self._agreed = asked > 0
+        self._signals.safe_point(asked)
 
     def _at_rest(self) -> AbstractContextManager[None]:
         """Lets Ctrl-C take effect at once while its block runs; on several ranks soon."""

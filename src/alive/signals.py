@@ -22,19 +22,23 @@ class Signals:
     """Answers signals from ``take`` to ``give_back``.
 
     A first Ctrl-C waits for the next ``safe_point``; a second one, SIGTERM and SIGHUP are raised
-    where the run stands, as soon as nothing holds them back.
+    where the run stands, as soon as nothing holds them back. One of several processes that stop
+    together lets each first signal wait.
     """
 
-    def __init__(self, whole: Callable[[], bool], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, whole: Callable[[], bool], say: Callable[[str], None], together: bool = False
+    ) -> None:
         """Answers nothing yet.
 
         Args:
             whole: Whether the state could be saved as it is; signals wait while it could not.
             say: Tells a person what was understood.
+            together: Whether other processes have to stop at the same point.
         """
-        self._whole, self._say = whole, say
-        self._held = 0
-        self._asked = self._ending = self._at_rest = False
+        self._whole, self._say, self._together = whole, say, together
+        self._held = self._asked = 0
+        self._ending = self._at_rest = False
         self._pending: BaseException | None = None
         self._before: dict[int, Any] = {}
 
@@ -72,22 +76,23 @@ class Signals:
             self._at_rest = False
 
     @property
-    def asked(self) -> bool:
-        """Whether Ctrl-C was pressed."""
+    def asked(self) -> int:
+        """Number of the signal that waits for a safe point; 0 for none."""
         return self._asked
 
-    def ask(self) -> None:
-        """Takes it that Ctrl-C was pressed, as on another rank it was."""
-        self._asked = True
-
-    def safe_point(self) -> None:
+    def safe_point(self, asked: int = 0) -> None:
         """Lets a first Ctrl-C take effect.
+
+        Args:
+            asked: Number of a signal that another process got; 0 for none.
 
         Raises:
             KeyboardInterrupt: It was pressed.
+            Terminated: Another signal waited for the others.
         """
-        if self._asked and self._pending is None:
-            self._pending = KeyboardInterrupt()
+        asked = self._asked or asked
+        if asked and self._pending is None:
+            self._pending = _error(asked)
         self._raise()
 
     def end(self) -> None:
@@ -97,11 +102,12 @@ class Signals:
     def _received(self, number: int, frame: FrameType | None) -> None:
         if self._ending:
             return
-        if number == signal.SIGINT and not (self._asked or self._at_rest):
-            self._asked = True
+        waits = self._together or (number == signal.SIGINT and not self._at_rest)
+        if waits and not self._asked:
+            self._asked = number
             self._say("stopping after this stage; press Ctrl-C again to stop at once")
             return
-        self._pending = KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
+        self._pending = _error(number)
         self._raise()
 
     def _raise(self) -> None:
@@ -110,3 +116,7 @@ class Signals:
         # A second signal must not stop the saving that this one leads to.
         self._ending = True
         raise self._pending
+
+
+def _error(number: int) -> BaseException:
+    return KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -15,6 +15,12 @@ from alive.learn import head as head_module
 from alive.learn.head import Head, decoder_of, head_of, target_logprobs
 
 R, V, H = 37, 50, 8
+
+
+class Layer(NamedTuple):
+    weight: Tensor
+    bias: Tensor | None
+
 
 WIDE: dict[str, Any] = {
     "vocab_size": 32,
@@ -66,7 +72,7 @@ AFTER = {
 def test_values_and_gradients_equal_those_of_all_logits(after) -> None:
     hidden, weight, bias, targets = parts()
     expected = naive(after(hidden @ weight.T + bias), targets)
-    found = target_logprobs(Head(weight, bias, after, torch.float32), hidden, targets)
+    found = target_logprobs(Head(Layer(weight, bias), after, torch.float32), hidden, targets)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     leaves = hidden, weight, bias
     for got, wanted in zip(gradients(found, *leaves), gradients(expected, *leaves), strict=True):
@@ -76,7 +82,7 @@ def test_values_and_gradients_equal_those_of_all_logits(after) -> None:
 @pytest.mark.usefixtures("small_slices")
 def test_bfloat16_products_round_and_the_sums_stay_float32() -> None:
     hidden, weight, bias, targets = parts()
-    head = Head(weight, bias, lambda logits: logits, torch.bfloat16)
+    head = Head(Layer(weight, bias), lambda logits: logits, torch.bfloat16)
     product = torch.nn.functional.linear(hidden.bfloat16(), weight.bfloat16(), bias.bfloat16())
     found = target_logprobs(head, hidden, targets)
     assert found.dtype == torch.float32
@@ -89,7 +95,7 @@ def test_bfloat16_products_round_and_the_sums_stay_float32() -> None:
 
 def test_how_it_is_sliced_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden, weight, bias, targets = parts()
-    head = Head(weight, bias, lambda logits: logits, torch.float32)
+    head = Head(Layer(weight, bias), lambda logits: logits, torch.float32)
     ends = []
     for size in (1, 5 * 4 * V, 1 << 30):
         monkeypatch.setitem(head_module._SLICE_BYTES, "cpu", size)
@@ -102,7 +108,7 @@ def test_how_it_is_sliced_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_no_tokens_have_no_values() -> None:
     hidden, weight, _, targets = parts()
-    head = Head(weight, None, lambda logits: logits, torch.float32)
+    head = Head(Layer(weight, None), lambda logits: logits, torch.float32)
     values = target_logprobs(head, hidden[:0], targets[:0])
     assert values.shape == (0,)
     values.sum().backward()
@@ -112,7 +118,7 @@ def test_no_tokens_have_no_values() -> None:
 @pytest.mark.usefixtures("small_slices")
 def test_a_frozen_head_gets_no_gradient() -> None:
     hidden, weight, bias, targets = parts()
-    frozen = Head(weight.detach(), bias.detach(), lambda logits: logits, torch.float32)
+    frozen = Head(Layer(weight.detach(), bias.detach()), lambda logits: logits, torch.float32)
     wanted = gradients(naive(hidden @ weight.T + bias, targets), hidden)
     torch.testing.assert_close(
         gradients(target_logprobs(frozen, hidden, targets), hidden)[0], wanted[0]
@@ -141,7 +147,7 @@ class Largest(TorchDispatchMode):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_logits_of_all_tokens_are_never_there(small_slices: int, dtype) -> None:
     hidden, weight, bias, targets = parts()
-    head = Head(weight, bias, lambda logits: logits, dtype)
+    head = Head(Layer(weight, bias), lambda logits: logits, dtype)
     with Largest() as seen:
         target_logprobs(head, hidden, targets).sum().backward()
     assert seen.numbers == max(V * H, R * H)  # the weight's gradient, or the states'

@@ -10,12 +10,12 @@ from typing import Any
 from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-__all__ = ["can_recompute", "recomputed"]
+__all__ = ["can_recompute", "decoder_layers", "recomputed"]
 
 
 def can_recompute(model: Any) -> bool:
     """Tells whether a model has layers that can."""
-    return any(True for _ in _layers(model))
+    return any(True for _ in decoder_layers(model))
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def recomputed(model: Any) -> Iterator[None]:
     transformers' own switch wants training mode, in which a model drops out at random as well, and
     takes the cache from the sampler, which may run the same layers.
     """
-    layers = list(_layers(model))
+    layers = list(decoder_layers(model))
     for layer in layers:
         layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
     try:
@@ -35,5 +35,6 @@ def recomputed(model: Any) -> Iterator[None]:
             del layer.forward
 
 
-def _layers(model: Any) -> Iterator[Any]:
+def decoder_layers(model: Any) -> Iterator[Any]:
+    """The layers of a model that can."""
     return (layer for layer in model.modules() if isinstance(layer, GradientCheckpointingLayer))

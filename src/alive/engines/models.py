@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,11 +135,20 @@ def load_model(
     return model, tokenizer
 
 
-def load_weights(model: Any, folder: Path) -> None:
-    """Brings a model's weights back to those of a folder that ``save_folder`` wrote."""
+def load_weights(
+    model: Any, folder: Path, part: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+) -> None:
+    """Brings a model's weights back to those of a folder that ``save_folder`` wrote.
+
+    Args:
+        model: The model.
+        folder: The folder.
+        part: What the model holds of a whole weight that belongs to one of its own.
+    """
     with quiet_transformers():
-        saved = _load_weights(folder, model.dtype, 16, "cpu")
-    model.load_state_dict(saved.state_dict())
+        saved = _load_weights(folder, model.dtype, 16, "cpu").state_dict()
+    own = model.state_dict()
+    model.load_state_dict({name: part(value, own[name]) for name, value in saved.items()})
 
 
 def read_config(id: str, *, cached: bool = False) -> Any:
@@ -205,14 +214,22 @@ def base_of(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "peft_config") else model
 
 
-def save_folder(model: Any, tokenizer: Any, path: Path) -> None:
+def save_folder(
+    model: Any, tokenizer: Any, path: Path, weights: Mapping[str, torch.Tensor] | None = None
+) -> None:
     """Writes a folder that plain transformers loads: config, safetensors and tokenizer.
+
+    Args:
+        model: The model.
+        tokenizer: Its tokenizer.
+        path: The folder.
+        weights: What is written of the model by name; None: its own.
 
     Raises:
         OSError: The disk refused; the caller decides what is at stake.
     """
     with quiet_transformers():
-        model.save_pretrained(path)
+        model.save_pretrained(path, state_dict=weights)
         tokenizer.save_pretrained(path)
 
 

@@ -28,16 +28,27 @@ class Head:
     """How a model turns hidden states into logits.
 
     Attributes:
-        weight: [V, H].
-        bias: [V], or None.
+        layer: The linear layer. Its weights are read when they are needed: those of a sharded model
+            are whole in a pass alone.
         after: What the model does to the logits thereafter (a scale, a soft cap).
         dtype: What the product is computed in.
     """
 
-    weight: Tensor
-    bias: Tensor | None
+    layer: Any
     after: Callable[[Tensor], Tensor]
     dtype: torch.dtype
+
+    @property
+    def weight(self) -> Tensor:
+        """[V, H]."""
+        weight: Tensor = self.layer.weight
+        return weight
+
+    @property
+    def bias(self) -> Tensor | None:
+        """[V], or None."""
+        bias: Tensor | None = self.layer.bias
+        return bias
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Float32 logits [r, V] of a few hidden states [r, H], held whole."""
@@ -103,8 +114,8 @@ def head_of(model: Any, dtype: torch.dtype) -> Head | None:
         hidden = decoder(input_ids=ids, use_cache=False).last_hidden_state[0]
         expected = base(input_ids=ids, use_cache=False).logits[0].float()
         for after in _known(base.config):
-            head = Head(layer.weight, layer.bias, after, dtype)
-            exact = Head(layer.weight, layer.bias, after, layer.weight.dtype)
+            head = Head(layer, after, dtype)
+            exact = Head(layer, after, layer.weight.dtype)
             found = exact.logits(hidden)
             rounding = 1e-4 if layer.weight.dtype == torch.float32 else 1e-2
             if torch.allclose(found, expected, atol=rounding, rtol=rounding):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields, replace
-from itertools import groupby, islice
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from alive.config import LearnConfig
 from alive.learn.batch import MicroBatch, micro_batches
 from alive.learn.loss import Forward, likelihood_loss, policy_gradient_loss
+from alive.learn.replicas import Replicas
 from alive.protocols import UpdateStats
-from alive.ranks import ALONE, Ranks
 from alive.types import TrainingRecord
 
 
@@ -34,6 +35,45 @@ class Teacher:
 
 MAX_GRAD_NORM = 1.0
 """Gradients are clipped to this norm, as is customary."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What passes add up to.
+
+    Attributes:
+        loss: Total loss.
+        tokens: Completion tokens that carried loss.
+        roles: By role the sum of values a token, and how many tokens there were.
+    """
+
+    loss: float = 0.0
+    tokens: int = 0
+    roles: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    def count(self, batch: MicroBatch, values: Tensor, loss: float) -> None:
+        """Counts a pass: its values [R], and their loss."""
+        rows = torch.zeros(batch.mask.shape, device=values.device)
+        rows[batch.mask.bool()] = values
+        counts = batch.mask.sum(-1).tolist()
+        roles = ["distil"] * len(counts) if batch.informed else batch.roles
+        self.loss += loss
+        self.tokens += len(values)
+        for role, row, count in zip(roles, rows.sum(-1).tolist(), counts, strict=True):
+            self._add(role, row, count)
+
+    @classmethod
+    def sum(cls, parts: Sequence[_Tally]) -> _Tally:
+        """Returns what several ranks' add up to."""
+        whole = cls(sum(part.loss for part in parts), sum(part.tokens for part in parts))
+        for part in parts:
+            for role, (value, count) in part.roles.items():
+                whole._add(role, value, count)
+        return whole
+
+    def _add(self, role: str, value: float, count: int) -> None:
+        before, seen = self.roles.get(role, (0.0, 0))
+        self.roles[role] = before + value, seen + count
 
 
 def role_weights(config: LearnConfig) -> dict[str, float]:
@@ -71,7 +111,7 @@ def update(
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     apply: Callable[[Callable[[], Any]], Any] = lambda step: step(),
     teacher: Teacher | None = None,
-    ranks: Ranks = ALONE,
+    replicas: Replicas | None = None,
 ) -> UpdateStats:
     """Accumulates gradients over micro-batches, then takes one step.
 
@@ -90,79 +130,53 @@ def update(
         apply: Calls the optimiser's step; the caller may guard it, for nothing else here changes a
             weight.
         teacher: Whose distribution is followed where records ask for that; None: the model's own.
-        ranks: Who shares the work; the records are the same on each.
+        replicas: Who shares the work; the records are the same on each. None: nobody.
 
     Returns:
         What was done; ``skipped`` where the loss or the gradient norm was not finite, and the
         weights are as they were.
     """
-    device = forward.model.device
+    device, replicas = forward.model.device, replicas or Replicas()
     optimiser.zero_grad(set_to_none=True)
-    total, tokens = 0.0, 0
-    sums: dict[str, tuple[float, int]] = {}
+    tally = _Tally()
     batches = micro_batches(
-        records, role_weights(config), pad_id, config.pass_tokens, share=share, parts=ranks.size
+        records,
+        role_weights(config),
+        pad_id,
+        config.pass_tokens,
+        share=share,
+        parts=replicas.ranks.size,
     )
-    for cpu_batch in _dealt(batches, ranks):
+    for cpu_batch, counts in replicas.dealt(batches):
         batch = _to(cpu_batch, device)
         with autocast():
-            values = _values(forward, batch, teacher)
+            values = replicas.passing(partial(_values, forward, batch, teacher))
         loss = _loss(values, batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.item()
-        tokens += len(values)
-        _add_role_sums(sums, batch, values.detach())
+        if counts:
+            tally.count(batch, values.detach(), loss.item())
     trainable = [weight for group in optimiser.param_groups for weight in group["params"]]
-    if ranks.size > 1:
-        _add_gradients(trainable, ranks)
-        parts = ranks.gather((total, tokens, sums))
-        total, tokens = sum(part[0] for part in parts), sum(part[1] for part in parts)
-        sums = _added([part[2] for part in parts])
-    norm = float(torch.nn.utils.clip_grad_norm_(trainable, MAX_GRAD_NORM))
+    replicas.add_gradients(trainable)
+    tally = _Tally.sum(replicas.ranks.gather(tally))
+    norm, total = replicas.clip(trainable, MAX_GRAD_NORM), tally.loss
     finite = math.isfinite(total) and math.isfinite(norm)
     if finite:
         for group in optimiser.param_groups:
             group["lr"] = learning_rate
         apply(optimiser.step)
     optimiser.zero_grad(set_to_none=True)
-    means = {role: -value / count for role, (value, count) in sorted(sums.items())}
+    means = {role: -value / count for role, (value, count) in sorted(tally.roles.items())}
     return UpdateStats(
         loss=total,
         role_loss=means,
         grad_norm=norm,
-        tokens=tokens,
+        tokens=tally.tokens,
         skipped=not finite,
         empty=sum(bool(one.weight) and not one.completion_ids for one in records),
     )
 
 
-def _dealt(batches: Iterable[MicroBatch], ranks: Ranks) -> Iterator[MicroBatch]:
-    """This rank's batches: of each kind every so manieth."""
-    for _, alike in groupby(batches, lambda batch: batch.kind):
-        yield from islice(alike, ranks.rank, None, ranks.size)
-
-
-def _add_gradients(trainable: Sequence[torch.nn.Parameter], ranks: Ranks) -> None:
-    """Adds up gradients; a weight that no rank has one for goes on without."""
-    there = ranks.gather([weight.grad is not None for weight in trainable])
-    used = [
-        weight for weight, on in zip(trainable, zip(*there, strict=True), strict=True) if any(on)
-    ]
-    for weight in used:
-        if weight.grad is None:
-            weight.grad = torch.zeros_like(weight)
-    ranks.add([weight.grad for weight in used])
-
-
-def _added(parts: Sequence[dict[str, tuple[float, int]]]) -> dict[str, tuple[float, int]]:
-    sums: dict[str, tuple[float, int]] = {}
-    for role, (value, count) in (item for part in parts for item in part.items()):
-        before, seen = sums.get(role, (0.0, 0))
-        sums[role] = before + value, seen + count
-    return sums
-
-
-def _values(forward: Forward, batch: MicroBatch, teacher: Teacher | None) -> torch.Tensor:
+def _values(forward: Forward, batch: MicroBatch, teacher: Teacher | None) -> Tensor:
     """[R]: log-probabilities of the completions, or minus how far they are from a teacher's."""
     if batch.informed is None:
         return forward.logprobs(batch)
@@ -172,7 +186,7 @@ def _values(forward: Forward, batch: MicroBatch, teacher: Teacher | None) -> tor
     return -forward.divergences(forward.states(batch), informed, teacher.forward)
 
 
-def _loss(logprobs: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
+def _loss(logprobs: Tensor, batch: MicroBatch) -> Tensor:
     ahead = batch.mask.bool()
     weights = batch.weights[ahead]
     if batch.sampled is None:
@@ -182,22 +196,10 @@ def _loss(logprobs: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
 
 def _to(batch: MicroBatch, device: torch.device) -> MicroBatch:
     tensors = {
-        field.name: getattr(batch, field.name).to(device)
-        for field in fields(batch)
-        if isinstance(getattr(batch, field.name), torch.Tensor)
+        one.name: getattr(batch, one.name).to(device)
+        for one in fields(batch)
+        if isinstance(getattr(batch, one.name), Tensor)
     }
     if batch.informed is not None:
         batch = replace(batch, informed=_to(batch.informed, device))
     return replace(batch, **tensors)
-
-
-def _add_role_sums(
-    sums: dict[str, tuple[float, int]], batch: MicroBatch, logprobs: torch.Tensor
-) -> None:
-    rows = torch.zeros(batch.mask.shape, device=logprobs.device)
-    rows[batch.mask.bool()] = logprobs
-    counts = batch.mask.sum(-1).tolist()
-    roles = ["distil"] * len(counts) if batch.informed else batch.roles
-    for role, row, count in zip(roles, rows.sum(-1).tolist(), counts, strict=True):
-        value, seen = sums.get(role, (0.0, 0))
-        sums[role] = (value + row, seen + count)

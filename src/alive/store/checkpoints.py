@@ -57,7 +57,7 @@ class Checkpoint:
 def save_checkpoint(
     root: Path,
     step: int,
-    save_model: Callable[[Path], None],
+    save_model: Callable[[Path | None], None],
     tensors: Mapping[str, Any],
     state: Mapping[str, Any],
 ) -> Path:

@@ -60,11 +60,12 @@ class Onlooker(RunFolder):
     def save_checkpoint(
         self,
         step: int,
-        save_model: Callable[[Path], None],
+        save_model: Callable[[Path | None], None],
         tensors: Mapping[str, Any],
         state: Mapping[str, Any],
     ) -> None:
-        """Writes nothing."""
+        """Takes part in what the first rank writes."""
+        save_model(None)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Keeps in mind what the first rank writes."""

@@ -174,7 +174,7 @@ class RunFolder:
     def save_checkpoint(
         self,
         step: int,
-        save_model: Callable[[Path], None],
+        save_model: Callable[[Path | None], None],
         tensors: Mapping[str, Any],
         state: Mapping[str, Any],
     ) -> None:

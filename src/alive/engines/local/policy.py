@@ -20,7 +20,14 @@ from alive.engines.follower import Follower
 from alive.engines.fusing import fuse
 from alive.engines.lean import LeanDecoder, LeanModel, lean_decoder
 from alive.engines.local.sampler import LocalSampler
-from alive.engines.lora import lean_adapters, load_adapters, save_adapters
+from alive.engines.local.stored import (
+    moments,
+    restore_moments,
+    restore_weights,
+    save_weights,
+    trainable,
+)
+from alive.engines.lora import lean_adapters
 from alive.engines.memory import (
     activation_bytes,
     decode_budget,
@@ -28,11 +35,12 @@ from alive.engines.memory import (
     most_used,
     worth_packing,
 )
-from alive.engines.models import load_weights, save_folder
 from alive.engines.packing import can_pack, pack, packable
 from alive.engines.precision import Precision
 from alive.engines.queue import RequestQueue
+from alive.engines.sharding import Shards
 from alive.learn.loss import Forward
+from alive.learn.replicas import Replicas
 from alive.learn.update import make_optimiser, update
 from alive.prompts import Renderer
 from alive.protocols import Request, UpdateStats, Usage
@@ -54,7 +62,7 @@ class LocalPolicy:
             ``packs``, whether the sampler's matrices are packed.
         usage: What was sampled and trained so far, and what it took.
         guard: Entered around the moment in which weights and version change together.
-        ranks: Who learns together; all hold the same weights.
+        saves_alone: Whether it can be saved without the other ranks.
     """
 
     def __init__(
@@ -83,7 +91,6 @@ class LocalPolicy:
             choices: Those of the run that goes on; what is missing is asked of the machine.
             ranks: Who learns together, each with a policy of its own.
         """
-        self.ranks = ranks
         self.model, self.renderer, self.learn = model, renderer, learn
         self.identity = identity
         self.version = 0
@@ -98,19 +105,25 @@ class LocalPolicy:
             # Not kept: of what only samples it would hold the matrices that were put together.
             self._lean = lean_decoder(model, self._precision.dtype) is not None
         self._copy: SamplingCopy | None = None
+        self._shards = learn is not None and _worth_sharding(learn, model, ranks)
+        self.saves_alone = not self._shards
         read = self._sampling_model()
         self._sampler = LocalSampler(read, renderer, len(tokenizer), self._precision)
         self._queue = RequestQueue(self._advance, self._sampler.drop)
         self._optimiser: torch.optim.Optimizer | None = None
+        self._replicas = Replicas(ranks)
         if learn is not None:
-            self._optimiser = make_optimiser(model, learn)
             self._forward = self._passing(model)
-            follow = learn.distil_follow if learn.distil_weight else 1.0
-            self._follower = Follower(model, self._forward, follow, self._passing)
         self.choices: Mapping[str, Any] = (
             self._chosen() | dict(choices or {}) | {"dtype": dtype, "packs": self._packs}
         )
         self._sampler.budget = self.choices["budget"]
+        if learn is not None:
+            if self._shards:
+                self._replicas = Shards(ranks, model, self._precision.dtype)
+            self._optimiser = make_optimiser(model, learn)
+            follow = learn.distil_follow if learn.distil_weight else 1.0
+            self._follower = Follower(model, self._forward, follow, self._passing)
 
     async def sample(self, request: Request) -> list[Rollout]:
         """Completes a prompt; requests that wait at the same time are decoded side by side."""
@@ -123,7 +136,7 @@ class LocalPolicy:
     def publish(self) -> None:
         """Brings what the sampler reads up to date with what was learned."""
         if self._copy is not None:
-            self._copy.refresh()
+            self._copy.refresh(self._replicas.whole)
         self._sampler.version = self.version
 
     def update(self, records: Sequence[TrainingRecord], learning_rate: float) -> UpdateStats:
@@ -144,11 +157,11 @@ class LocalPolicy:
                 self.learn,
                 learning_rate=learning_rate,
                 pad_id=self.renderer.pad_id,
-                share=not again and self._sampler.shares,
+                share=not again and self._sampler.shares and not self._shards,
                 autocast=self._precision.autocast,
                 apply=self._apply,
                 teacher=self._follower.teacher,
-                ranks=self.ranks,
+                replicas=self._replicas,
             )
         if stats.skipped:
             self.version += 1
@@ -160,23 +173,15 @@ class LocalPolicy:
         )
         return stats
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | None) -> None:
         """Writes what trains: a model folder, or adapters that name their base."""
         assert self.learn is not None  # what only samples may have been packed
-        if self._adapted:
-            save_adapters(self.model, folder, self._base)
-            self._tokenizer.save_pretrained(folder)
-        else:
-            save_folder(self.model, self._tokenizer, folder)
+        save_weights(self.model, self._tokenizer, folder, self._base, self._replicas)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Everything beside what ``save`` writes that an exact resume needs: Adam's moments."""
         assert self._optimiser is not None
-        return self._follower.tensors() | {
-            f"optimiser.{key}.{name}": value.detach().cpu().contiguous()
-            for name, weight in self._trainable()
-            for key, value in self._optimiser.state.get(weight, {}).items()
-        }
+        return self._follower.tensors() | moments(self.model, self._optimiser, self._replicas)
 
     def restore(self, folder: Path, saved: Mapping[str, torch.Tensor], version: int) -> None:
         """Goes back to a checkpoint.
@@ -187,19 +192,8 @@ class LocalPolicy:
             version: Optimiser steps the checkpoint's policy had taken.
         """
         assert self._optimiser is not None
-        if self._adapted:
-            load_adapters(self.model, folder)
-        else:
-            load_weights(self.model, folder)
-        weights = dict(self._trainable())
-        for weight in weights.values():
-            self._optimiser.state[weight] = {}
-        for place, value in saved.items():
-            owner, key, name = place.split(".", 2)
-            if owner == "optimiser":
-                # Fused Adam counts its steps where the weights are.
-                weight = weights[name]
-                self._optimiser.state[weight][key] = value.clone().to(weight.device)
+        restore_weights(self.model, folder, self._replicas)
+        restore_moments(self.model, self._optimiser, saved, self._replicas)
         self._follower.restore(saved)
         self.version = version
         self.publish()
@@ -234,8 +228,10 @@ class LocalPolicy:
     def _sampling_model(self) -> Any:
         """What the sampler reads: the model itself, or its copy with matrices to compute with."""
         dtype, model, lean = self._precision.dtype, self.model, self._lean
-        if self.learn and (self._precision.low or self._packs):
-            self._copy = SamplingCopy.of(model, dtype, packs=self._packs, fuses=lean)
+        if self.learn and (self._precision.low or self._packs or self._shards):
+            self._copy = SamplingCopy.of(
+                model, dtype, packs=self._packs, fuses=lean, apart=self._shards
+            )
             model = self._copy.model
         elif not self.learn:
             if lean:
@@ -252,7 +248,9 @@ class LocalPolicy:
     def _passing(self, model: Any) -> Forward:
         """The forward pass of learning over the model, or over a copy of it."""
         dtype = self._precision.dtype
-        return Forward.of(model, dtype, LeanDecoder(model, dtype) if self._lean else None)
+        # A pass of our own would read weights of which this rank holds a part.
+        lean = self._lean and not self._shards
+        return Forward.of(model, dtype, LeanDecoder(model, dtype) if lean else None)
 
     def _recomputing(self, again: bool) -> AbstractContextManager[Any]:
         """Context in which activations are computed again in the backward pass, if they are."""
@@ -276,7 +274,7 @@ class LocalPolicy:
 
     def _moments(self) -> int:
         """Bytes of gradients and of Adam's moments."""
-        return 12 * sum(weight.numel() for _, weight in self._trainable())
+        return 12 * sum(weight.numel() for _, weight in trainable(self.model))
 
     def _chosen(self) -> dict[str, Any]:
         """What fits into the memory that is free once gradients and moments are there."""
@@ -300,5 +298,9 @@ class LocalPolicy:
     def _adapted(self) -> bool:
         return hasattr(self.model, "peft_config")
 
-    def _trainable(self) -> list[tuple[str, torch.nn.Parameter]]:
-        return [(name, w) for name, w in self.model.named_parameters() if w.requires_grad]
+
+def _worth_sharding(learn: LearnConfig, model: Any, ranks: Ranks) -> bool:
+    """Whether ranks share out the weights: where several GPUs train all, unless told."""
+    if ranks.size == 1 or hasattr(model, "peft_config") or learn.sharding == "off":
+        return False
+    return learn.sharding == "on" or bool(model.device.type == "cuda")
