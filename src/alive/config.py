@@ -206,6 +206,12 @@ class LearnConfig(Section):
         "are GPUs and all weights train",
     )
 
+    staleness: Literal[0, 1] = Field(
+        0,
+        description="1: the next step is played while this one is learned, by the weights from "
+        "before it; 0: by those that have learned it",
+    )
+
     @model_validator(mode="after")
     def _teacher_is_whole(self) -> LearnConfig:
         """A teacher with weights of its own is not sharded."""

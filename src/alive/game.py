@@ -40,6 +40,23 @@ class Played:
     silent: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Games:
+    """What was played for one step.
+
+    Attributes:
+        conditioned: Whether attempts were sampled under words.
+        warm: Whether a teacher reviewed them.
+        played: A game a document.
+        sampled: Completion tokens that were drawn.
+    """
+
+    conditioned: bool
+    warm: bool
+    played: list[Played]
+    sampled: int
+
+
 async def play_all(
     documents: Sequence[Document],
     step: int,

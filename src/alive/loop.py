@@ -5,25 +5,20 @@ Warm-up comes before a policy is on its own; every later step is its alone.
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from alive import aio, arms
+from alive import arms
 from alive.arms.rehearsal import LEAST, rehearsed, remembered
 from alive.config import Config
 from alive.engines.ranks import join_ranks
-from alive.game import Played, play_all
-from alive.protocols import SamplingParams
-from alive.ranks import dealt
-from alive.roles.pose import blind_guesses
+from alive.playing import begun, goes_ahead, merged, opened
 from alive.seeding import derive
 from alive.session import Session
 from alive.sizing import settled
 from alive.trackers import require_packages
-from alive.types import Document, Trained, TrainingKey, TrainingRecord
-from alive.warmup import make_critic
+from alive.types import Trained, TrainingKey, TrainingRecord
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,26 +65,19 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
 def step(run: Session) -> None:
     """One step: play D documents, turn what happened into records, learn them, keep the record.
 
-    Several ranks deal the documents among them, and then the passes of learning.
+    Several ranks share out the documents, and then the passes of learning. With a staleness of 1
+    the next step is played while this one is learned.
     """
     config, state = run.config, run.state
-    warm = state.step < config.warmup.steps
     if state.step == config.warmup.steps:
         state.reviews = {}  # a teacher's words are rehearsed no longer than they are given
-    # In warm-up words are learned whatever they did before: else they could never separate.
-    conditioned = config.game.conditioned and (warm or state.separates)
     run.stage("play")
-    documents = run.next_documents(config.game.documents_per_step)
-    played = dealt(
-        run.ranks,
-        documents,
-        lambda mine: aio.run(play_documents(run, mine, conditioned, warm)),
-    )
+    games = state.upcoming or merged(run.ranks, opened(run, state.step, run)())
     records: list[TrainingRecord] = []
     trained: dict[TrainingKey, Trained] = {}
-    for game in played:
+    for game in games.played:
         episode_records, outcomes = arms.records(
-            game.episode, run.renderer, config, conditioned=conditioned, warm=warm
+            game.episode, run.renderer, config, conditioned=games.conditioned, warm=games.warm
         )
         records += episode_records
         trained |= outcomes
@@ -97,29 +85,12 @@ def step(run: Session) -> None:
     seed = derive(config.seed, "rehearsal", state.step)
     replayed = rehearsed(state.reviews, records, LEAST, seed)
     rate = learning_rate(config, state.step, records + replayed, run.progress)
+    ahead = begun(opened(run, state.step + 1, run.policy)) if goes_ahead(run) else None
     stats = run.policy.update(records + replayed, rate)
+    upcoming = merged(run.ranks, ahead.result()) if ahead else None
     run.policy.publish()
     state.reviews = remembered(state.reviews, records)
-    run.record(played, trained, records, replayed, stats)
-
-
-async def play_documents(
-    run: Session, documents: Sequence[Document], conditioned: bool, warm: bool
-) -> list[Played]:
-    """Plays documents side by side, while the policy says what it answers unread."""
-    config, state = run.config, run.state
-    sampling = config.sampling
-    solving = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
-    unread = blind_guesses(
-        run, run.renderer, config.game.solutions_per_mask, solving,
-        derive(config.seed, "guesses", state.step),
-    )  # fmt: skip
-    critic = make_critic(config, run.renderer) if warm else None
-    return await play_all(
-        documents, state.step, run, run.renderer, config,
-        critic=critic, conditioned=conditioned, reviewed=arms.reviews(config),
-        memory=state.memory, guesses=asyncio.ensure_future(unread),
-    )  # fmt: skip
+    run.record(games, trained, records, replayed, stats, upcoming)
 
 
 def learning_rate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,11 +128,5 @@ def _load(config: Config, folder: RunFolder, ranks: Ranks) -> tuple[Policy, Rend
             folder.checkpoint.model,
             folder.checkpoint.tensors(),
             version=state.step,
-        )
-        policy.usage = replace(
-            policy.usage,
-            # Each rank counts its own; those of the run so far are the first one's.
-            tokens_sampled=0 if ranks.rank else state.tokens_sampled,
-            tokens_trained=state.tokens_trained,
         )
     return policy, renderer, state

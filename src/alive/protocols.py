@@ -118,7 +118,6 @@ class Policy(Sampler, Learner, Protocol):
     Attributes:
         version: Optimiser steps taken.
         identity: Digest of the weights it started from.
-        usage: What it has cost; whoever measures without training puts the earlier one back.
         choices: What it chose by what it found on this machine (``dtype``, what it computes in,
             among them); a resumed run is loaded with the same.
         guard: Entered around the moment in which weights and version change together.
@@ -127,10 +126,14 @@ class Policy(Sampler, Learner, Protocol):
 
     version: int
     identity: str
-    usage: Usage
     choices: Mapping[str, Any]
     guard: Callable[[], AbstractContextManager[Any]]
     saves_alone: bool
+
+    @property
+    def usage(self) -> Usage:
+        """What it has cost since it was loaded."""
+        ...
 
     def publish(self) -> None:
         """Lets new weights reach the sampler; until then it may sample from earlier ones."""

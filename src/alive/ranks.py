@@ -7,10 +7,11 @@ record that one process would have left. The first rank alone writes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["ALONE", "Alone", "Ranks", "dealt"]
+__all__ = ["ALONE", "Alone", "Ranks", "share", "together"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,15 +64,20 @@ class Alone:
 ALONE = Alone()
 
 
-def dealt(ranks: Ranks, items: Sequence[T], work: Callable[[Sequence[T]], Sequence[R]]) -> list[R]:
-    """Works on a share of the items on each rank, and returns what came of all, in their order.
+def share(ranks: Ranks, items: Sequence[T]) -> Sequence[T]:
+    """Returns the items that fall to this rank, of those that all know."""
+    return items[ranks.rank :: ranks.size]
+
+
+def together(ranks: Ranks, results: Sequence[R]) -> list[R]:
+    """Returns what came of all items, in their order.
 
     Args:
         ranks: Who shares the work.
-        items: The same on each.
-        work: Returns one result an item.
+        results: One for each item of this rank's ``share``.
     """
-    if ranks.size == 1:
-        return list(work(items))
-    parts = ranks.gather(list(work(items[ranks.rank :: ranks.size])))
-    return [parts[at % ranks.size][at // ranks.size] for at in range(len(items))]
+    rounds = zip_longest(*ranks.gather(list(results)), fillvalue=_NOTHING)
+    return [result for a_round in rounds for result in a_round if result is not _NOTHING]
+
+
+_NOTHING: Any = object()

@@ -13,7 +13,7 @@ from alive import measuring
 from alive.config import Config
 from alive.engines.dealt import DealtSampler
 from alive.errors import StorageError
-from alive.game import Played
+from alive.game import Games
 from alive.metrics import step_metrics
 from alive.opening import Opened, open_run
 from alive.protocols import Request, Sampler, UpdateStats
@@ -46,7 +46,10 @@ class Session(AbstractContextManager["Session"]):
         self.config, self.folder, self.ranks = config, opened.folder, opened.ranks
         self.policy, self.renderer, self.state = opened.policy, opened.renderer, opened.state
         self._corpus, self._suites, self._watch = opened.corpus, opened.suites, opened.watch
-        self._stream: Iterator[Document] = opened.corpus.documents("train", self.state.documents)
+        taken = self.state.documents + len(
+            self.state.upcoming.played if self.state.upcoming else ()
+        )
+        self._stream: Iterator[Document] = opened.corpus.documents("train", taken)
         self._measured: dict[str, Mapping[str, Any]] = {}
         note, say = self._watch.journal.note, self._watch.display.say
         self._saver = Saver(config, self.folder, self.policy, self.state, note, self.ranks)
@@ -140,39 +143,49 @@ class Session(AbstractContextManager["Session"]):
 
     def next_documents(self, count: int) -> list[Document]:
         """Takes the next documents of the train split."""
-        documents = list(islice(self._stream, count))
-        self._taken = len(documents)
-        return documents
+        return list(islice(self._stream, count))
 
     def record(
         self,
-        played: Sequence[Played],
+        games: Games,
         trained: Mapping[TrainingKey, Trained],
         records: Sequence[TrainingRecord],
         replayed: Sequence[TrainingRecord],
         stats: UpdateStats,
+        upcoming: Games | None,
     ) -> None:
         """Writes what a step played and learned, and counts the step.
+
+        Args:
+            games: What was played.
+            trained: What learning made of each attempt.
+            records: What was learned of the games.
+            replayed: Earlier records that were learned again.
+            stats: What the optimiser step did.
+            upcoming: What was played of the next step already.
 
         Raises:
             DivergenceError: See ``finish_step``.
         """
         state, step = self.state, self.state.step
         tokens = state.tokens_sampled + state.tokens_trained
-        episodes = [game.episode for game in played]
+        episodes = [game.episode for game in games.played]
         with self._signals.uninterrupted():
             self.folder.write_episode(step, episodes, trained, self.renderer.show)
             self.folder.write_records(step, records, replayed, self.renderer.show)
             state.memory = remembered(state.memory, episodes, step)
-            for game in played:
+            for game in games.played:
                 state.proposed += game.proposed
                 state.filled += game.filled
-            state.documents += self._taken
-            self._settle(stats)
-            state.unwritten = step_metrics(played, trained, replayed, stats)
+            state.documents += len(games.played)
+            state.count(stats)
+            state.tokens_sampled += games.sampled
+            state.tokens_trained += stats.tokens
+            state.corpus = self._corpus.report.as_dict()
+            state.unwritten = step_metrics(games.played, trained, replayed, stats)
             if state.conditions and state.conditions[-1]["step"] == step:
                 state.unwritten["words_gap"] = state.conditions[-1]["gap"]
-            state.step += 1
+            state.step, state.upcoming = state.step + 1, upcoming
             tokens = state.tokens_sampled + state.tokens_trained - tokens
             if not self._looks:
                 self.finish_step(episodes, tokens)
@@ -199,11 +212,9 @@ class Session(AbstractContextManager["Session"]):
         if self._looks:
             self.stage("look")
             with self._at_rest():
-                used = self.policy.usage
                 values["held_out"] = measuring.look(
                     self._together, self.renderer, self._suites, self.config
                 )
-                self.policy.usage = used
         with self._signals.uninterrupted():
             self.folder.append_metrics(state.step - 1, values)
             state.unwritten = {}
@@ -222,13 +233,14 @@ class Session(AbstractContextManager["Session"]):
         asked = state.conditions and state.conditions[-1]["step"] == state.step
         if not self.config.game.conditioned or state.step < first or asked or not due:
             return
+        used = self.policy.usage.tokens_sampled
         with self._measures("measuring, good words against bad"):
             separation = measuring.separation(
                 self._together, self.renderer, self._corpus, self.config
             )
         with self._signals.uninterrupted():
             state.conditions.append({"step": state.step, **separation.as_dict()})
-            self._settle()
+            state.tokens_sampled += sum(self.ranks.gather(self.policy.usage.tokens_sampled - used))
             lines = measuring.describe(separation, self.renderer)
             self._watch.measured("conditions", state.step, lines)
             self._saver.save_if_due()
@@ -243,12 +255,9 @@ class Session(AbstractContextManager["Session"]):
         stored = self.folder.read_json("before.json")
         if stored is None or when == "after":
             with self._measures(f"measuring, {when} training"):
-                used = self.policy.usage
                 result, stored = measuring.on_suites(
                     self._together, self.renderer, self._suites, self.config, stored
                 )
-                # Measuring is no training; a resumed run may measure more or less often.
-                self.policy.usage = used
             self.folder.write_json(f"{when}.json", stored)
             self._watch.measured(when, self.state.step, result.notes, stored["result"])
         self._measured[when] = stored
@@ -277,15 +286,6 @@ class Session(AbstractContextManager["Session"]):
         Others, whose step is not recorded, are no state to go on from.
         """
         return self.policy.version == self.state.step
-
-    def _settle(self, stats: UpdateStats | None = None) -> None:
-        """Takes counts over at whole steps alone: what a resumed run does again counts once."""
-        if stats is not None:
-            self.state.count(stats)
-        sampled = self.ranks.gather(self.policy.usage.tokens_sampled)
-        self.state.tokens_sampled = sum(sampled)
-        self.state.tokens_trained = self.policy.usage.tokens_trained
-        self.state.corpus = self._corpus.report.as_dict()
 
     def _safe_point(self) -> None:
         """A point at which Ctrl-C on any rank takes effect on all."""

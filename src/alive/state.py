@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from alive.errors import DivergenceError
+from alive.game import Games
 from alive.protocols import UpdateStats
 from alive.roles.memory import Seen
 from alive.types import TrainingRecord
@@ -37,6 +40,7 @@ class State:
         tokens_sampled: Completion tokens drawn for training, evaluations not counted.
         tokens_trained: Completion tokens that carried loss.
         corpus: What has been read, as the corpus reports it.
+        upcoming: What was played of the next step already, by weights that are gone.
     """
 
     step: int = 0
@@ -55,11 +59,17 @@ class State:
     tokens_sampled: int = 0
     tokens_trained: int = 0
     corpus: dict[str, Any] = field(default_factory=dict)
+    upcoming: Games | None = None
 
     @property
     def mark(self) -> tuple[int, int, bool]:
         """Differs between any two states of a run that may be saved."""
         return self.step, len(self.conditions), bool(self.unwritten)
+
+    @property
+    def taken(self) -> int:
+        """Documents consumed, those that were played ahead included."""
+        return self.documents + (len(self.upcoming.played) if self.upcoming else 0)
 
     @property
     def separates(self) -> bool:
@@ -100,7 +110,8 @@ class State:
             document: {span: Seen(*seen) for span, seen in spans.items()}
             for document, spans in saved["memory"].items()
         }
-        return cls(**{**saved, "memory": memory, "reviews": reviews})
+        upcoming = TypeAdapter(Games | None).validate_python(saved.get("upcoming"))
+        return cls(**{**saved, "memory": memory, "reviews": reviews, "upcoming": upcoming})
 
 
 def _record(saved: Mapping[str, Any]) -> TrainingRecord:

@@ -10,7 +10,7 @@ from ranks import on_ranks
 from alive import aio
 from alive.engines.dealt import DealtSampler
 from alive.protocols import Request, SamplingParams
-from alive.ranks import dealt
+from alive.ranks import share, together
 from alive.types import Prompt, Rollout
 
 
@@ -58,7 +58,10 @@ def test_every_rank_gets_all_answers_and_each_request_is_completed_once() -> Non
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
-def test_dealt_items_come_back_in_order(count: int) -> None:
+def test_shared_out_work_comes_back_in_order(count: int) -> None:
     items = list(range(count))
-    worked = on_ranks(2, lambda ranks: dealt(ranks, items, lambda mine: [10 * i for i in mine]))
-    assert worked == [[10 * i for i in items]] * 2
+
+    def work(ranks):
+        return together(ranks, [10 * item for item in share(ranks, items)])
+
+    assert on_ranks(2, work) == [[10 * item for item in items]] * 2

@@ -72,14 +72,12 @@ def run(arguments: Sequence[str]) -> int:
     else is a bug and is raised.
     """
     try:
-        group.main(
+        code: int | None = group.main(
             args=list(arguments), prog_name="alive", standalone_mode=False, obj=tuple(arguments)
         )
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except click.exceptions.Exit as request:
-        return request.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
@@ -93,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exception(error)
         click.echo(f"alive: {error}", err=True)
         return error.exit_code
-    return 0
+    return code or 0
 
 
 def main() -> None:

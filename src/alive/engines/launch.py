@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from alive.engines.probe import usable_cpus
+from alive.errors import RankError, UserError
 
 __all__ = ["launch"]
 
@@ -19,7 +23,8 @@ _SAVING = 600
 def launch(ranks: int, arguments: Sequence[str]) -> int:
     """Runs an ``alive`` command as so many processes, and waits for them.
 
-    They speak over the loopback interface. Where one fails the others are ended.
+    They speak over the loopback interface. Where one fails the others are ended. The first one
+    speaks for all; what another one said is shown where that one failed alone.
 
     Args:
         ranks: At least 2.
@@ -29,7 +34,7 @@ def launch(ranks: int, arguments: Sequence[str]) -> int:
         The exit code: 0, or that of the rank that failed first.
     """
     import torch
-    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -39,23 +44,41 @@ def launch(ranks: int, arguments: Sequence[str]) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cpus() // ranks)))
     if not torch.cuda.is_available():
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=ranks,
-        run_id=uuid.uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="127.0.0.1:0",
-        local_addr="127.0.0.1",
-        max_restarts=0,
-        shutdown_timeout=_SAVING,
-        logs_specs=DefaultLogsSpecs(),
-    )
-    try:
-        elastic_launch(config, sys.executable)("-m", "alive", *arguments)
-    except ChildFailedError as error:
-        _, failure = error.get_first_failure()
-        return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
-    except SignalException as error:
-        return 128 + error.sigval
+    with tempfile.TemporaryDirectory(prefix="alive-ranks-") as said:
+        others = dict.fromkeys(range(1, ranks), Std.ALL)
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=ranks,
+            run_id=uuid.uuid4().hex,
+            rdzv_backend="c10d",
+            rdzv_endpoint="127.0.0.1:0",
+            local_addr="127.0.0.1",
+            max_restarts=0,
+            shutdown_timeout=_SAVING,
+            logs_specs=DefaultLogsSpecs(said, others),
+        )
+        try:
+            elastic_launch(config, sys.executable)("-m", "alive", *arguments)
+        except ChildFailedError as error:
+            return _told(error.failures, Path(said))
+        except SignalException as error:
+            return 128 + error.sigval
     return 0
+
+
+def _told(failures: Mapping[int, Any], said: Path) -> int:
+    """Shows what ranks said that failed while the first one did not; returns the exit code."""
+    codes = {rank: one.exitcode for rank, one in failures.items()}
+    lost, wrong = RankError.exit_code, UserError.exit_code
+    # Whoever was killed, or failed otherwise than by losing another, comes first.
+    first = min(codes, key=lambda rank: (codes[rank] == lost, rank))
+    if codes.get(0) != wrong:
+        for rank in sorted(set(codes) - {0}):
+            for file in sorted(said.glob(f"**/{rank}/std*.log")):
+                if text := file.read_text("utf-8", "replace").strip():
+                    print(f"rank {rank}: {text}", file=sys.stderr)
+    code: int = codes[first]
+    if code < 0:
+        print(f"rank {first} was ended by signal {-code}", file=sys.stderr)
+    return code if code > 0 else 128 - code

@@ -57,8 +57,7 @@ class TorchRanks:
             yield
         except RuntimeError as error:
             raise RankError(
-                f"rank {self.rank} of {self.size} lost another, whose own message tells why "
-                f"({str(error).splitlines()[0]}). The run goes on with --resume"
+                f"rank {self.rank} of {self.size} lost another; the run goes on with --resume"
             ) from error
 
 

@@ -39,6 +39,7 @@ from alive.engines.packing import can_pack, pack, packable
 from alive.engines.precision import Precision
 from alive.engines.queue import RequestQueue
 from alive.engines.sharding import Shards
+from alive.errors import ConfigError
 from alive.learn.loss import Forward
 from alive.learn.replicas import Replicas
 from alive.learn.update import make_optimiser, update
@@ -60,7 +61,6 @@ class LocalPolicy:
         choices: ``dtype``, what is computed in; ``budget``, bytes that one batch of completions may
             fill; ``recomputes``, whether activations are computed again in the backward pass;
             ``packs``, whether the sampler's matrices are packed.
-        usage: What was sampled and trained so far, and what it took.
         guard: Entered around the moment in which weights and version change together.
         saves_alone: Whether it can be saved without the other ranks.
     """
@@ -97,7 +97,7 @@ class LocalPolicy:
         self.guard: Callable[[], AbstractContextManager[Any]] = nullcontext
         self._tokenizer, self._base = tokenizer, base
         self._precision = Precision(dtype, model.device.type)
-        self.usage = Usage()
+        self._drawn = self._learned = Usage()  # apart: two threads may count at a time
         self._needed = math.inf  # bytes that an update takes, where they are known
         packs = (choices or {}).get("packs")
         self._packs = self._worth_packing() if packs is None else bool(packs)
@@ -107,6 +107,13 @@ class LocalPolicy:
         self._copy: SamplingCopy | None = None
         self._shards = learn is not None and _worth_sharding(learn, model, ranks)
         self.saves_alone = not self._shards
+        if learn is not None and learn.staleness and model.device.type == "cuda":
+            raise ConfigError(
+                "learn.staleness=1 would sample and learn on one GPU at a time, which a captured "
+                "graph does not survive. Let a server sample (--sampler URL), or leave it at 0"
+            )
+        # What is read is not what changes while it is read.
+        self._apart = self._shards or (learn is not None and learn.staleness > 0)
         read = self._sampling_model()
         self._sampler = LocalSampler(read, renderer, len(tokenizer), self._precision)
         self._queue = RequestQueue(self._advance, self._sampler.drop)
@@ -124,6 +131,16 @@ class LocalPolicy:
             self._optimiser = make_optimiser(model, learn)
             follow = learn.distil_follow if learn.distil_weight else 1.0
             self._follower = Follower(model, self._forward, follow, self._passing)
+
+    @property
+    def usage(self) -> Usage:
+        """What was sampled and trained so far, and what it took."""
+        return replace(
+            self._drawn,
+            tokens_trained=self._learned.tokens_trained,
+            seconds_learning=self._learned.seconds_learning,
+            device_bytes=most_used(self.model.device.type),
+        )
 
     async def sample(self, request: Request) -> list[Rollout]:
         """Completes a prompt; requests that wait at the same time are decoded side by side."""
@@ -165,11 +182,10 @@ class LocalPolicy:
             )
         if stats.skipped:
             self.version += 1
-        self.usage = replace(
-            self.usage,
-            device_bytes=most_used(self.model.device.type),
-            tokens_trained=self.usage.tokens_trained + stats.tokens,
-            seconds_learning=self.usage.seconds_learning + time.perf_counter() - started,
+        self._learned = replace(
+            self._learned,
+            tokens_trained=self._learned.tokens_trained + stats.tokens,
+            seconds_learning=self._learned.seconds_learning + time.perf_counter() - started,
         )
         return stats
 
@@ -203,7 +219,7 @@ class LocalPolicy:
         with self._counted(prompt_tokens=sum(len(one.prompt.ids) for one in news.values())):
             complete = self._sampler.advance(news)
         tokens = sum(len(one.completion_ids) for group in complete.values() for one in group)
-        self.usage = replace(self.usage, tokens_sampled=self.usage.tokens_sampled + tokens)
+        self._drawn = replace(self._drawn, tokens_sampled=self._drawn.tokens_sampled + tokens)
         return complete
 
     @contextmanager
@@ -211,11 +227,10 @@ class LocalPolicy:
         """Counts what the sampler reads, and takes, within a block."""
         started = time.perf_counter()
         yield
-        self.usage = replace(
-            self.usage,
-            device_bytes=most_used(self.model.device.type),
-            prompt_tokens=self.usage.prompt_tokens + prompt_tokens,
-            seconds_sampling=self.usage.seconds_sampling + time.perf_counter() - started,
+        self._drawn = replace(
+            self._drawn,
+            prompt_tokens=self._drawn.prompt_tokens + prompt_tokens,
+            seconds_sampling=self._drawn.seconds_sampling + time.perf_counter() - started,
         )
 
     def _apply(self, step: Callable[[], Any]) -> None:
@@ -228,9 +243,9 @@ class LocalPolicy:
     def _sampling_model(self) -> Any:
         """What the sampler reads: the model itself, or its copy with matrices to compute with."""
         dtype, model, lean = self._precision.dtype, self.model, self._lean
-        if self.learn and (self._precision.low or self._packs or self._shards):
+        if self.learn and (self._precision.low or self._packs or self._apart):
             self._copy = SamplingCopy.of(
-                model, dtype, packs=self._packs, fuses=lean, apart=self._shards
+                model, dtype, packs=self._packs, fuses=lean, apart=self._apart
             )
             model = self._copy.model
         elif not self.learn:
