@@ -254,12 +254,7 @@ def test_the_date_that_a_chat_template_asks_for_is_in_the_record(
 
 def test_measuring_leaves_no_count_behind(play, policy: ScriptedPolicy) -> None:
     summary = play(1)
-    drawn = sum(
-        len(policy.sampler.script(r.prompt, policy.sampler.read(r.prompt.ids), i))
-        for r in policy.sampler.calls
-        for i in range(r.n)
-    )
-    assert 0 < summary["tokens_sampled"] < policy.usage.tokens_sampled == drawn
+    assert 0 < summary["tokens_sampled"] < policy.usage.tokens_sampled
 
 
 def test_a_scripted_run_goes_on(play, policy: ScriptedPolicy) -> None:
