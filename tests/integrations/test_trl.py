@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+import toy
 
 from alive.config import Config
 from alive.errors import ConfigError
 from alive.settings import build_config
-from alive.verify import extract_answer, matches
+from alive.verify import extract_answer
 
 pytest.importorskip("trl")
 pytestmark = pytest.mark.filterwarnings("ignore")  # TRL's own warnings
@@ -83,9 +84,140 @@ def trainer_of(world: Path, out: Path, steps: int, **more: Any) -> tuple[Any, An
     return trainer, play, returned
 
 
+class FakeTrainer:
+    """Draws what a script says, as a trainer with or without log-probabilities does."""
+
+    def __init__(self, tokenizer: Any, script: Any, **more: Any) -> None:
+        self._tokenizer, self._script = tokenizer, script
+        self.limits: list[int] = []
+        self.state = SimpleNamespace(global_step=3)
+        self.model = SimpleNamespace(training=True)
+        self.accelerator = SimpleNamespace(num_processes=1)
+        self.generation_config = SimpleNamespace(max_new_tokens=64)
+        self.num_generations = self.num_generations_eval = N
+        self.use_vllm = self.is_fsdp_enabled = self.is_deepspeed_enabled = False
+        self.logprob: float | None = None
+        vars(self).update(more)
+
+    def _generate_single_turn(
+        self, prompts: list[list[int]], images: None, fields: dict[str, Any], n: int
+    ) -> tuple[list[list[int]], list[list[float]] | None]:
+        assert (images, fields, n) == (None, {}, 1)
+        self.limits.append(self.generation_config.max_new_tokens)
+        said = [self._script(self._tokenizer.decode(ids), at % N) for at, ids in enumerate(prompts)]
+        drawn = [
+            self._tokenizer.encode(text, add_special_tokens=False)
+            + [self._tokenizer.eos_token_id] * 3
+            for text in said
+        ]
+        known = None if self.logprob is None else [[self.logprob] * len(ids) for ids in drawn]
+        return drawn, known
+
+
+def script(prompt: str, index: int) -> str:
+    if "<|pose|>" in prompt:
+        return "7"
+    if "<|review|>" in prompt:
+        return toy.WRONG
+    return "\\boxed{7}" if index % 2 else "\\boxed{3}"
+
+
+def rolled(world: Path, **more: Any) -> tuple[dict[str, Any], Any, FakeTrainer]:
+    from alive.integrations.trl import SelfPlay
+
+    _, tokenizer = loaded(world)
+    play = SelfPlay(settings(world), tokenizer)
+    trainer = FakeTrainer(tokenizer, script, **more)
+    return play.rollout(play.dataset(1)["prompt"][:] * N, trainer), play, trainer
+
+
+def test_a_document_fills_its_groups(toy_world: Path) -> None:
+    made, play, trainer = rolled(toy_world)
+    assert (play.groups, play.rows) == (1 + M + R, ROWS)
+    assert [made["role"][at] for at in range(0, ROWS, N)] == [
+        "poser", "solver", "solver", "reviewer", "reviewer",
+    ]  # fmt: skip
+    # The first proposal is a task, half of its attempts are right; the others say the same.
+    assert made["worth"][:N] == [0.5, None, None, None]
+    assert made["worth"][N : 2 * N] == [0.0, 1.0, 0.0, 1.0]
+    # "Wrong" of a wrong attempt, and of a right one.
+    assert made["worth"][3 * N :] == [1.0] * N + [0.0] * N
+    assert made["logprobs"] is None
+    # What follows the first end token was not said.
+    eos = trainer._tokenizer.eos_token_id
+    assert all(ids.count(eos) == 1 and ids[-1] == eos for ids in made["completion_ids"])
+    assert set(trainer.limits) == {6, 12, 40}
+    assert trainer.generation_config.max_new_tokens == 64
+    for reward, role in zip(play.rewards, ("poser", "solver", "reviewer"), strict=True):
+        assert reward.__name__ == role
+        told = reward(role=made["role"], worth=made["worth"], prompts=[])
+        assert told == [
+            worth if of == role else None
+            for of, worth in zip(made["role"], made["worth"], strict=True)
+        ]
+
+
+def test_log_probabilities_are_those_of_the_tokens_that_are_kept(toy_world: Path) -> None:
+    made, _, _ = rolled(toy_world, logprob=-0.5)
+    assert made["logprobs"][N] == [-0.5] * len(made["completion_ids"][N])
+
+
+def test_where_all_attempts_are_alike_reviews_are_filler(toy_world: Path) -> None:
+    from alive.integrations.trl import SelfPlay
+
+    _, tokenizer = loaded(toy_world)
+    play = SelfPlay(settings(toy_world), tokenizer)
+    trainer = FakeTrainer(tokenizer, lambda prompt, index: "\\boxed{-}")
+    made = play.rollout(play.dataset(1)["prompt"][:] * N, trainer)
+    assert set(made["role"][(1 + M) * N :]) == {""}
+    assert set(made["worth"][(1 + M) * N :]) == {None}
+    assert made["env_mask"][(1 + M) * N :] == [[0]] * (R * N)
+    assert set(made["worth"][:N]) == {0.0}  # no such span: worth nothing
+
+
+@pytest.mark.parametrize(
+    ("more", "rows", "told"),
+    [
+        ({"num_generations": 3}, ROWS, "num_generations = 3"),
+        ({}, ROWS - 1, f"a multiple of {ROWS}"),
+        ({"accelerator": SimpleNamespace(num_processes=2), "use_vllm": True}, ROWS, "one process"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(
+    toy_world: Path, more: dict[str, Any], rows: int, told: str
+) -> None:
+    from alive.integrations.trl import SelfPlay
+
+    _, tokenizer = loaded(toy_world)
+    play = SelfPlay(settings(toy_world), tokenizer)
+    [name] = set(play.dataset(1)["prompt"])
+    with pytest.raises(ConfigError, match=told):
+        play.rollout([name] * rows, FakeTrainer(tokenizer, script, **more))
+
+
+def test_shuffled_rows_are_refused(toy_world: Path) -> None:
+    from alive.integrations.trl import SelfPlay
+
+    _, tokenizer = loaded(toy_world)
+    play = SelfPlay(settings(toy_world), tokenizer)
+    names = play.dataset(2)["prompt"][:] * N
+    assert len(names) == 2 * ROWS
+    with pytest.raises(ConfigError, match="shuffle_dataset=False"):
+        play.rollout(names, FakeTrainer(tokenizer, script))
+
+
+@pytest.mark.parametrize("reviews", [0, 3])
+def test_reviews_come_in_pairs(toy_world: Path, reviews: int) -> None:
+    from alive.integrations.trl import SelfPlay
+
+    _, tokenizer = loaded(toy_world)
+    with pytest.raises(ConfigError, match="even number"):
+        SelfPlay(settings(toy_world, reviews_per_document=reviews), tokenizer)
+
+
 @pytest.mark.slow
 def test_two_steps_of_grpo_learn_from_the_game(toy_world: Path, tmp_path: Path) -> None:
-    trainer, play, returned = trainer_of(toy_world, tmp_path, steps=2)
+    trainer, _, returned = trainer_of(toy_world, tmp_path, steps=2)
     before = {name: weight.clone() for name, weight in trainer.model.state_dict().items()}
     trainer.train()
     assert len(returned) == 2
@@ -105,7 +237,7 @@ def test_two_steps_of_grpo_learn_from_the_game(toy_world: Path, tmp_path: Path) 
                 text = trainer.processing_class.decode(ids, skip_special_tokens=True)
                 assert worth in (0.0, 1.0)
                 assert worth == 0.0 or extract_answer(text) is not None
-    solved = [w for made in returned for w, r in zip(made["worth"], made["role"]) if r == "solver"]
+    solved = [worth for made in returned for worth in made["worth"][N : (1 + M) * N]]
     assert {0.0, 1.0} == set(solved)  # else nothing was there to learn
     logged = [entry for entry in trainer.state.log_history if "rewards/solver/mean" in entry]
     assert len(logged) == 2

@@ -9,8 +9,7 @@ proposals, one group of attempts a task, and one group of reviews for each attem
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -18,7 +17,6 @@ from typing import Any
 from alive import aio
 from alive.config import Config
 from alive.corpus import open_corpus
-from alive.engines.queue import RequestQueue
 from alive.errors import ConfigError
 from alive.game import Played, play_all
 from alive.integrations import require
@@ -28,15 +26,16 @@ from alive.integrations.rewards import (
     solver_reward,
     to_review,
 )
-from alive.prompts import Renderer, make_renderer
-from alive.protocols import Request, SamplingParams
+from alive.integrations.trainer_sampler import TrainerSampler
+from alive.prompts import make_renderer
+from alive.protocols import SamplingParams
 from alive.roles import review
 from alive.seeding import derive
 from alive.types import Attempt, Document, Review, Rollout, Task
 
 require("trl", "1.16", below="1.17")
 
-__all__ = ["SelfPlay", "TrainerSampler"]
+__all__ = ["SelfPlay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +83,7 @@ class SelfPlay:
             )
         self._config = config
         self._renderer = make_renderer(tokenizer, config.model.prompts)
-        self._corpus = open_corpus(
-            config.corpus, self._renderer.count_tokens, (), config.seed
-        )
+        self._corpus = open_corpus(config.corpus, self._renderer.count_tokens, (), config.seed)
         self._documents: dict[str, Document] = {}
         self.groups = 1 + game.masks_per_document + game.reviews_per_document
         self.rows = self.groups * game.solutions_per_mask
@@ -147,7 +144,9 @@ class SelfPlay:
             "worth": [row.reward for row in rows],
         }
 
-    async def _play(self, documents: list[Document], step: int, sampler: TrainerSampler) -> list[Row]:
+    async def _play(
+        self, documents: list[Document], step: int, sampler: TrainerSampler
+    ) -> list[Row]:
         games = await play_all(
             documents, step, sampler, self._renderer, self._config,
             conditioned=False, reviewed=False,
@@ -168,9 +167,7 @@ class SelfPlay:
 
         async def one(task: Task, attempt: Attempt, turn: int) -> Review:
             seed = derive(config.seed, "blind", step, turn)
-            return await review.review(
-                sampler, self._renderer, task, attempt, False, params, seed
-            )
+            return await review.review(sampler, self._renderer, task, attempt, False, params, seed)
 
         async def each(task: Task, attempt: Attempt) -> tuple[Attempt, Sequence[Review]]:
             turns = range(config.game.solutions_per_mask)
@@ -236,79 +233,5 @@ class SelfPlay:
         return [self._documents[rows[0]] for rows in named]
 
 
-class TrainerSampler:
-    """A trainer's model as the sampler of a game.
-
-    The trainer's own settings say how completions are drawn (temperature, top_p, engine); a
-    request says how long they may be.
-
-    Attributes:
-        knows_logprobs: Whether the engine told the log-probabilities of what it drew.
-    """
-
-    def __init__(self, trainer: Any, renderer: Renderer) -> None:
-        """Begins with nothing asked."""
-        self._trainer, self._renderer = trainer, renderer
-        self._queue = RequestQueue(self._draw)
-        self.knows_logprobs = False
-
-    async def sample(self, request: Request) -> list[Rollout]:
-        """Draws the request's completions together with whatever else is asked just now."""
-        return await self._queue.sample(request)
-
-    def _draw(self, asked: Mapping[int, Request]) -> Mapping[int, list[Rollout]]:
-        drawn: dict[int, list[Rollout]] = {}
-        for limit in sorted({request.params.max_new_tokens for request in asked.values()}):
-            batch = {k: r for k, r in asked.items() if r.params.max_new_tokens == limit}
-            prompts = [list(r.prompt.ids) for r in batch.values() for _ in range(r.n)]
-            with self._at_most(limit):
-                ids, logprobs = self._trainer._generate_single_turn(prompts, None, {}, 1)
-            self.knows_logprobs = logprobs is not None
-            rows = zip(ids, logprobs if logprobs is not None else [[]] * len(ids), strict=True)
-            for number, request in batch.items():
-                drawn[number] = [
-                    self._rollout(request, *row) for row in islice(rows, request.n)
-                ]
-        return drawn
-
-    @contextmanager
-    def _at_most(self, limit: int) -> Iterator[None]:
-        """Bounds completions while its block runs, by what the role may say at most."""
-        trainer = self._trainer
-        if trainer.use_vllm:
-            where, name = trainer.vllm_generation, "max_completion_length"
-        else:
-            where, name = trainer.generation_config, "max_new_tokens"
-        most = getattr(where, name)
-        setattr(where, name, min(most, limit))
-        try:
-            yield
-        finally:
-            setattr(where, name, most)
-
-    def _rollout(
-        self, request: Request, ids: Sequence[int], logprobs: Sequence[float]
-    ) -> Rollout:
-        """Takes what was drawn up to where the prompt's own ends are met."""
-        from alive.engines.local.rows import Asked, Drawn, rollout_of
-        from alive.engines.local.rows import Row as Written
-
-        prompt, decode = request.prompt, self._renderer.decode
-        asked = Asked(
-            prompt.ids, 1, request.params, 0, stop=prompt.stop, stops_at_box=prompt.stops_at_box
-        )
-        written = Written(asked, frozenset(self._renderer.stop_ids), decode)
-        for token, logprob in zip(ids, logprobs or [0.0] * len(ids), strict=True):
-            written.add(token, logprob)
-            if written.ended:
-                break
-        made = written.drawn()
-        if not logprobs:
-            made = Drawn(made.ids, (), made.stopped)
-        return rollout_of(prompt, made, decode, int(self._trainer.state.global_step))
-
-
-def _of(
-    one: str, roles: Sequence[str], worth: Sequence[float | None]
-) -> list[float | None]:
+def _of(one: str, roles: Sequence[str], worth: Sequence[float | None]) -> list[float | None]:
     return [value if role == one else None for role, value in zip(roles, worth, strict=True)]

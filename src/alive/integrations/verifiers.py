@@ -12,30 +12,32 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, cast
 
+from pydantic import Field
+
+from alive.config import Config, CorpusConfig, GameConfig, SamplingConfig
+from alive.corpus import open_corpus
+from alive.errors import AliveError
+from alive.game import play
 from alive.integrations import require
-
-require("verifiers", "0.4")
-
-import httpx  # noqa: E402
-import verifiers.v1 as vf  # noqa: E402
-from pydantic import Field  # noqa: E402
-from verifiers.v1.dialects.chat import message_to_wire  # noqa: E402
-
-from alive.config import Config, CorpusConfig, GameConfig, SamplingConfig  # noqa: E402
-from alive.corpus import open_corpus  # noqa: E402
-from alive.errors import AliveError  # noqa: E402
-from alive.game import play  # noqa: E402
-from alive.integrations.rewards import (  # noqa: E402
+from alive.integrations.rewards import (
     poser_rewards,
     reviewer_reward,
     solver_reward,
     to_review,
 )
-from alive.prompts import MessagePrompt, MessageRenderer  # noqa: E402
-from alive.protocols import Request, SamplingParams  # noqa: E402
-from alive.roles import review  # noqa: E402
-from alive.seeding import derive  # noqa: E402
-from alive.types import Document, Role, Rollout  # noqa: E402
+from alive.prompts import MessagePrompt, MessageRenderer
+from alive.protocols import Request, SamplingParams
+from alive.roles import review
+from alive.seeding import derive
+from alive.types import Document, Role, Rollout
+
+try:
+    import httpx
+    import verifiers.v1 as vf
+    from verifiers.v1.dialects.chat import message_to_wire
+except ImportError:
+    require("verifiers", "0.4")
+    raise
 
 __all__ = ["DocumentTaskset", "SelfPlayEnv", "SingleReply"]
 
@@ -97,7 +99,7 @@ class DocumentTask(vf.Task[DocumentData]):
     @property
     def key(self) -> str:
         """The document's own id: the same text at the same place is the same task."""
-        return self.data.document.id
+        return cast(DocumentData, self.data).document.id
 
 
 class DocumentTasksetConfig(vf.TasksetConfig):

@@ -40,9 +40,7 @@ class MessageRenderer(Renderer):
         ConfigError: The tokenizer has no chat template.
     """
 
-    def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, prompts_folder: str | Path = ""
-    ) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, prompts_folder: str | Path = "") -> None:
         """Loads the ``chat`` set, with a user's files on top."""
         if not tokenizer.chat_template:
             raise ConfigError(
