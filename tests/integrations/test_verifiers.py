@@ -199,7 +199,7 @@ def test_the_same_seed_gives_the_same_documents(chat_tokenizer: Any, tmp_path: P
     lines = [json.dumps({"text": f"{TEXT} This was day {day} of the year."}) for day in range(9)]
     (tmp_path / "days.jsonl").write_text("\n".join(lines))
     config = DocumentTasksetConfig(
-        paths=(str(tmp_path / "days.jsonl"),), model=str(tmp_path / "model"), chunk_tokens=2000
+        paths=[str(tmp_path / "days.jsonl")], model=str(tmp_path / "model"), chunk_tokens=2000
     )
     twice = [list(islice(DocumentTaskset(config), 12)) for _ in range(2)]
     keys = [[task.key for task in tasks] for tasks in twice]

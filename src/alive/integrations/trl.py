@@ -30,6 +30,7 @@ from alive.integrations.trainer_sampler import TrainerSampler
 from alive.prompts import make_renderer
 from alive.protocols import SamplingParams
 from alive.roles import review
+from alive.roles.pose import blind_guesses
 from alive.seeding import derive
 from alive.types import Attempt, Document, Review, Rollout, Task
 
@@ -147,9 +148,15 @@ class SelfPlay:
     async def _play(
         self, documents: list[Document], step: int, sampler: TrainerSampler
     ) -> list[Row]:
+        sampling, game = self._config.sampling, self._config.game
+        solving = SamplingParams(sampling.solve_tokens, sampling.temperature, sampling.top_p)
+        unread = blind_guesses(
+            sampler, self._renderer, game.solutions_per_mask, solving,
+            derive(self._config.seed, "guesses", step),
+        )  # fmt: skip
         games = await play_all(
             documents, step, sampler, self._renderer, self._config,
-            conditioned=False, reviewed=False,
+            conditioned=False, reviewed=False, guesses=asyncio.ensure_future(unread),
         )  # fmt: skip
         reviewed = await asyncio.gather(*(self._review(game, step, sampler) for game in games))
         return [

@@ -105,7 +105,7 @@ class DocumentTask(vf.Task[DocumentData]):
 class DocumentTasksetConfig(vf.TasksetConfig):
     """The raw text, and whose tokens measure it."""
 
-    paths: tuple[str, ...] = ()
+    paths: list[str] = Field(default_factory=list)
     """Files, folders, datasets or builtin:NAME, as in corpus.paths."""
     model: str = ""
     """The policy's tokenizer: a folder or a hub id."""
@@ -144,7 +144,7 @@ class DocumentTaskset(vf.Taskset[DocumentTask, DocumentTasksetConfig]):
         """
         config = self.config
         corpus = CorpusConfig(
-            paths=config.paths,
+            paths=tuple(config.paths),
             chunk_tokens=config.chunk_tokens,
             validation_share=config.held_out_share,
         )
