@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import toy
+from documents import ROOT, blocks
 
 from alive.config import Config
 from alive.errors import ConfigError
@@ -268,3 +269,26 @@ def test_a_filler_trains_nothing(toy_world: Path, tmp_path: Path) -> None:
     trainer.train()
     for name, weight in trainer.model.state_dict().items():
         torch.testing.assert_close(weight, before[name], rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_the_example_in_the_documents_runs(
+    toy_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it stands there, one step of it, on the CPU and without logging."""
+    [example] = [b.text for b in blocks(ROOT / "docs/with-trl.md") if b.language == "py"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    Path("notes").mkdir()
+    Path("path/to").mkdir(parents=True)
+    Path("path/to/model").symlink_to(toy_world / "model")
+    Path("notes/corpus.jsonl").symlink_to(toy_world / "corpus.jsonl")
+    small = {
+        "max_steps=100": "max_steps=1, use_cpu=True, bf16=False, report_to=[], save_strategy='no'",
+        "max_completion_length=512": "max_completion_length=12",
+        "documents=100": "documents=2",
+    }
+    for theirs, ours in small.items():
+        assert theirs in example
+        example = example.replace(theirs, ours)
+    exec(compile(example, "with-trl.md", "exec"), {})

@@ -177,8 +177,8 @@ class SelfPlayConfig(vf.EnvConfig):
 class SelfPlayEnv(vf.Env[SelfPlayConfig]):
     """One document a game: pose, solve, review; the hidden text decides all rewards.
 
-    An episode has one task, so that the solvers of an episode are comparable, and posers across
-    the episodes of a document: what prime-rl's ``hierarchical_grpo`` compares.
+    An episode has one task: its attempts can be compared with each other, and a proposal with those
+    of other episodes on its document.
     """
 
     async def run(self, task: vf.Task, agents: vf.Agents) -> None:
