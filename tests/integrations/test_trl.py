@@ -160,6 +160,18 @@ def test_a_document_fills_its_groups(toy_world: Path) -> None:
         ]
 
 
+def test_a_data_set_goes_on_where_the_last_one_ended(toy_world: Path) -> None:
+    from alive.integrations.trl import SelfPlay
+
+    _, tokenizer = loaded(toy_world)
+    groups = 1 + M + R
+    whole = SelfPlay(settings(toy_world), tokenizer).dataset(400)["prompt"][::groups]
+    play = SelfPlay(settings(toy_world), tokenizer)
+    parts = [play.dataset(count)["prompt"][::groups] for count in (150, 150, 100)]
+    assert [name for part in parts for name in part] == list(whole)
+    assert len(set(whole)) < 150  # more than two epochs
+
+
 def test_log_probabilities_are_those_of_the_tokens_that_are_kept(toy_world: Path) -> None:
     made, _, _ = rolled(toy_world, logprob=-0.5)
     assert made["logprobs"][N] == [-0.5] * len(made["completion_ids"][N])

@@ -89,7 +89,7 @@ def play(
     """Plays the first document of a folder against an endpoint; returns the episode."""
     import verifiers.v1 as vf
 
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("verifiers.v1.runtimes.subprocess.CACHE_DIR", tmp_path / "cache")
     write_model(chat_tokenizer, tmp_path / "model")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/birds.txt").write_text(TEXT)

@@ -86,6 +86,7 @@ class SelfPlay:
         self._renderer = make_renderer(tokenizer, config.model.prompts)
         self._corpus = open_corpus(config.corpus, self._renderer.count_tokens, (), config.seed)
         self._documents: dict[str, Document] = {}
+        self._taken = 0  # of the stream, in which each epoch brings the same documents again
         self.groups = 1 + game.masks_per_document + game.reviews_per_document
         self.rows = self.groups * game.solutions_per_mask
 
@@ -97,7 +98,8 @@ class SelfPlay:
         """
         from datasets import Dataset
 
-        taken = list(islice(self._corpus.documents("train", len(self._documents)), documents))
+        taken = list(islice(self._corpus.documents("train", self._taken), documents))
+        self._taken += documents
         self._documents |= {document.id: document for document in taken}
         rows = [{"prompt": document.id} for document in taken for _ in range(self.groups)]
         return Dataset.from_list(rows)
