@@ -10,7 +10,7 @@ import pytest
 from fakes import Said, ScriptedSampler
 
 from alive.config import Config, GameConfig, SamplingConfig
-from alive.game import Played, _hardest, play, play_all
+from alive.game import Played, hardest, play, play_all
 from alive.prompts import make_renderer
 from alive.protocols import Request
 from alive.roles.memory import Seen, remembered
@@ -170,13 +170,13 @@ def test_the_hardest_tasks_are_reviewed_first(most: int, chosen: list[int]) -> N
     groups = of_texts("abCD", "efgh", "IIII")
     # What the last task's four attempts say is the same, and reviewed once for all.
     alike = {8, 9, 10, 11} if 8 in chosen else set()
-    assert _hardest(groups, most) == sorted({*chosen, *alike})
+    assert hardest(groups, most) == sorted({*chosen, *alike})
 
 
 def test_right_attempts_are_reviewed_beside_wrong_ones_alone() -> None:
-    assert _hardest(of_texts("ABcD", "EFGH"), 8) == [0, 2]
-    assert _hardest(of_texts("ABCD", "EFGH"), 8) == []
-    assert _hardest(of_texts("abcd", "efgh"), 3) == [0, 1, 4]
+    assert hardest(of_texts("ABcD", "EFGH"), 8) == [0, 2]
+    assert hardest(of_texts("ABCD", "EFGH"), 8) == []
+    assert hardest(of_texts("abcd", "efgh"), 3) == [0, 1, 4]
 
 
 def test_an_arm_without_reviews_ends_after_its_attempts(game, sampler) -> None:

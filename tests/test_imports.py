@@ -41,7 +41,7 @@ def test_the_command_line_starts_without_anything_heavy():
     "package",
     [
         *("arms", "cli", "corpus", "doors", "feedback", "prompts", "roles", "settings"),
-        *("teacher", "verify", "worlds"),
+        *("integrations.rewards", "teacher", "verify", "worlds"),
     ],
 )
 def test_rooms_without_tensors_import_no_tensor_library(package):

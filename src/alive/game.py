@@ -137,7 +137,7 @@ async def play(
     revisions: list[Attempt] = []
     silent = 0
     if reviewed:
-        judged = _hardest(groups, game.reviews_per_document)
+        judged = hardest(groups, game.reviews_per_document)
         judged_tasks = [owners[i] for i in judged]
         judged_attempts = [attempts[i] for i in judged]
         if critic is not None:
@@ -217,7 +217,7 @@ async def _revision(
     return revision
 
 
-def _hardest(groups: Sequence[Sequence[Attempt]], most: int) -> list[int]:
+def hardest(groups: Sequence[Sequence[Attempt]], most: int) -> list[int]:
     """Chooses which attempts at a document's tasks are reviewed: wrong and right ones in turn.
 
     Tasks that fewest attempts solved come first, and none twice before each has come once.

@@ -204,8 +204,7 @@ class Renderer:
 
     def _prompt(self, role: Role, template: str, condition: str | None, **slots: str) -> Prompt:
         if condition is not None:
-            # Words are one line: a line break would let them open a section of their own.
-            slots["words"] = self._clean(" ".join(condition.split()))
+            slots["words"] = self._words(condition)
         key = (template, condition is not None)
         if key not in self._frames:
             self._frames[key] = self._frame(*key)
@@ -219,6 +218,10 @@ class Renderer:
     def _boxed(self, prompt: Prompt) -> Prompt:
         # Who has to be told where to stop would also run on behind the answer.
         return replace(prompt, stops_at_box=bool(prompt.stop))
+
+    def _words(self, condition: str) -> str:
+        # Words are one line: a line break would let them open a section of their own.
+        return self._clean(" ".join(condition.split()))
 
     def _clean(self, text: str) -> str:
         return self._controls.neutralise(neutralise(text))

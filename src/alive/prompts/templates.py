@@ -107,17 +107,21 @@ class TemplateSet:
 
         What fills a slot is made harmless as text; its tokens are the endpoint's own affair.
         """
+        harmless = {
+            slot: self.passage(text) if slot == "passage" else neutralise(text)
+            for slot, text in slots.items()
+        }
+        return self.filled(name, harmless, conditioned=False)
 
-        def said(part: Segment) -> str:
-            if not isinstance(part, Slot):
-                return part
-            text = slots[part.name]
-            return self.passage(text) if part.name == "passage" else neutralise(text)
-
+    def filled(
+        self, name: str, slots: Mapping[str, str], *, conditioned: bool
+    ) -> list[dict[str, str]]:
+        """Returns a template as chat messages; what fills its slots is harmless already."""
         messages = [{"role": "system", "content": self.system}] if self.system else []
-        for at, turn in enumerate(turns(self.segments(name, conditioned=False))):
+        for at, turn in enumerate(turns(self.segments(name, conditioned=conditioned))):
+            said = (slots[part.name] if isinstance(part, Slot) else part for part in turn)
             role = "assistant" if at % 2 else "user"
-            messages.append({"role": role, "content": "".join(map(said, turn))})
+            messages.append({"role": role, "content": "".join(said)})
         return messages
 
 

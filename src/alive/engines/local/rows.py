@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from alive.protocols import SamplingParams
+from alive.types import Prompt, Rollout
 from alive.verify import extract_answer
 
-__all__ = ["Asked", "Drawn", "Row", "kinds", "uniform"]
+__all__ = ["Asked", "Drawn", "Row", "kinds", "rollout_of", "uniform"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,23 @@ class Row:
         if not self.asked.stops_at_box or "}" not in self._decode(self._ids[-1:]):
             return False
         return extract_answer(self._decode(self._ids)) is not None
+
+
+def rollout_of(
+    prompt: Prompt, drawn: Drawn, decode: Callable[[Sequence[int]], str], version: int
+) -> Rollout:
+    """Returns what was drawn after a prompt; its text ends before a stop text."""
+    text = decode(drawn.ids)
+    for stop in prompt.stop:
+        text = text.partition(stop)[0]
+    return Rollout(
+        prompt=prompt,
+        completion_ids=drawn.ids,
+        logprobs=drawn.logprobs,
+        text=text,
+        stop="stop" if drawn.stopped else "length",
+        policy_version=version,
+    )
 
 
 def kinds(asked: Sequence[Asked]) -> tuple[bool, bool]:

@@ -10,7 +10,7 @@ from typing import Any
 from alive.engines.local.batches import cut, row_size
 from alive.engines.local.decode import Decoder
 from alive.engines.local.layout import Layout, choose_layout, probe_cache
-from alive.engines.local.rows import Asked, Drawn
+from alive.engines.local.rows import Asked, Drawn, rollout_of
 from alive.engines.memory import free_bytes
 from alive.engines.precision import Precision
 from alive.engines.refusals import max_positions
@@ -135,17 +135,7 @@ class LocalSampler:
         return Asked(ids, request.n, params, request.seed, stop=stop, stops_at_box=box)
 
     def _rollout(self, request: Request, drawn: Drawn) -> Rollout:
-        text = self._renderer.decode(drawn.ids)
-        for stop in request.prompt.stop:
-            text = text.partition(stop)[0]
-        return Rollout(
-            prompt=request.prompt,
-            completion_ids=drawn.ids,
-            logprobs=drawn.logprobs,
-            text=text,
-            stop="stop" if drawn.stopped else "length",
-            policy_version=self.version,
-        )
+        return rollout_of(request.prompt, drawn, self._renderer.decode, self.version)
 
     def _try(
         self, layout: Layout, prompts: Sequence[Sequence[int]]
