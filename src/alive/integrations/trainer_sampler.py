@@ -36,7 +36,7 @@ class TrainerSampler:
         """Draws the request's completions together with whatever else is asked just now."""
         return await self._queue.sample(request)
 
-    def _draw(self, asked: Mapping[int, Request]) -> Mapping[int, list[Rollout]]:
+    async def _draw(self, asked: Mapping[int, Request]) -> Mapping[int, list[Rollout]]:
         drawn: dict[int, list[Rollout]] = {}
         for limit in sorted({request.params.max_new_tokens for request in asked.values()}):
             batch = {k: r for k, r in asked.items() if r.params.max_new_tokens == limit}
