@@ -112,17 +112,20 @@ def footprint(
 def gathered_bytes(shape: ModelShape, compute: ComputeType) -> dict[str, int]:
     """Bytes of what a pass over sharded weights holds whole, part by part, at most.
 
-    Embedding, head and last norm are one group, which stays gathered; of the layers that at work
-    and the next one are. A group's gradients are whole in the compute type and in float32 before
-    they are scattered: a layer's beside those of the head, or those of the first group at the end.
+    Embedding, head and last norm are one group, which stays gathered until its own gradients are
+    there; of the layers that at work and the next one are. A group's gradients are whole in the
+    compute type and in float32 before they are scattered: a layer's beside those of the head, or
+    at the end, when no weights are gathered any more, those of the first group.
     """
     width = 2 if compute == "bfloat16" else 4
     embedding = shape.vocabulary * shape.hidden
     root = embedding * (1 if shape.tied else 2) + shape.hidden
     layer = (shape.parameters - root) // shape.layers
+    gathered = width * (root + 2 * layer)
+    last = (width + 4) * root - gathered  # what it takes beyond that
     return {
-        "weights gathered": width * (root + 2 * layer),
-        "gradients to scatter": max((width + 4) * layer + width * embedding, (width + 4) * root),
+        "weights gathered": gathered,
+        "gradients to scatter": max((width + 4) * layer + width * embedding, last),
     }
 
 
