@@ -11,7 +11,7 @@ from alive.engines.shape import KNOWN
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
-import dry_run  # noqa: E402
+import dry_run
 
 SMALL = {
     "model_type": "qwen2",

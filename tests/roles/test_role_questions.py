@@ -77,6 +77,15 @@ def test_the_question_is_shown_and_nothing_of_its_working() -> None:
     assert passage(document, "24") == f"{ASKS}\n\nIn May she sold half of 48 = {MASK}"
 
 
+@pytest.mark.parametrize("said", [r"\frac{1}{2}", "x^2 + 3", "7, 8 and 9", "12 July 1998"])
+def test_a_bare_answer_of_any_kind_is_posed_whole(said: str) -> None:
+    """As a row of Big-Math, however short its problem."""
+    asks = "What remains of it in the end?"
+    document = asking(said, asks)
+    assert random_spans(document, GAME, (), 0)[0] == said
+    assert passage(document, said) == asks
+
+
 def test_what_the_question_gives_is_told_by_nothing() -> None:
     document = asking(f"{WORKED}\n#### 72")
     assert invalid_reason(document, "48", GAME, ()) == "too little before it"
