@@ -12,8 +12,9 @@ Three ways are compared, by the model of scale_model.py:
 
 Costs without --costs are those of Qwen2.5-7B on H200, estimated as `alive plan --gpus` does. A file
 names any of the fields of `Costs`: `token` and `row` follow from the rates of `alive bench` at two
-numbers of rows (rows / rate = token + row x rows), `train` from its learner's. What a step measured with {"1": seconds, "2": ...} replicas is
-compared with what is predicted for as many by --measured, with --learners that learn.
+numbers of rows (rows / rate = token + row x rows), `train` from its learner's. What a step measured
+with {"1": seconds, "2": ...} replicas is compared with what is predicted for as many by --measured,
+with --learners that learn.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from math import ceil
 
 from alive import sizing
 from alive.config import Config
+from alive.doors import models
 from alive.engines.footprint import Footprint
 from alive.engines.shape import ModelShape, read_shape
 from alive.fleet.gpus import GPUS, MOST, Fleet
@@ -102,9 +103,17 @@ class FleetPlan:
         ]
 
     def notes(self) -> list[str]:
-        """Returns what hours and cost rest on, a sentence each; none where nothing fits."""
+        """Returns who teaches, and what hours and cost rest on, a sentence each."""
+        warmup = self.config.warmup
+        said = []
+        if warmup.steps and warmup.teacher == "auto" and self.config.model.id not in models():
+            said.append(
+                f"No teacher is named: {warmup.steps} warm-up steps learn the policy's own "
+                "critiques. Name an OpenAI-compatible endpoint with --set warmup.teacher=URL --set "
+                "warmup.teacher_model=NAME."
+            )
         if not self.fits:
-            return []
+            return said
         gpu = self.fleet.gpu
         price = f"The price is your own, ${self.price:.2f}."
         if self.price == gpu.price:
@@ -112,7 +121,7 @@ class FleetPlan:
                 f"The price of {gpu.name} is no offer, but a typical one ({gpu.source}): give "
                 "yours with --price."
             )
-        return [f"Hours are {BASIS}", price]
+        return [*said, f"Hours are {BASIS}", price]
 
 
 def make_fleet_plan(
@@ -219,7 +228,7 @@ def _teacher(config: Config) -> str:
     warmup = config.warmup
     if not warmup.steps:
         return "none"
-    return "the policy itself" if warmup.teacher == "auto" else warmup.teacher_model
+    return "auto" if warmup.teacher == "auto" else warmup.teacher_model
 
 
 def _share(plan: FleetPlan) -> int:
