@@ -223,6 +223,12 @@ class LearnConfig(Section):
             )
         return self
 
+    def shards(self, ranks: int, *, on_gpus: bool, adapters: bool) -> bool:
+        """Whether each of so many ranks holds a part of the weights alone."""
+        if ranks == 1 or adapters or self.sharding == "off":
+            return False
+        return on_gpus or self.sharding == "on"
+
     @property
     def shows_text(self) -> bool:
         """Whether the policy is followed as it writes with the whole text in view."""

@@ -8,6 +8,7 @@ from alive.arms.rehearsal import LEAST
 from alive.config import ComputeType, Config
 from alive.engines.footprint import Footprint
 from alive.engines.shape import ModelShape, read_shape
+from alive.ranks import started
 from alive.store import is_run, resumable_config
 
 __all__ = [
@@ -40,12 +41,10 @@ class Device:
     Attributes:
         memory: Bytes that can be had on it.
         ranks: Of how many it is one; documents are dealt to them.
-        sharded: Whether weights, gradients and moments are divided among them.
     """
 
     memory: int
     ranks: int = 1
-    sharded: bool = False
 
 
 def settled(
@@ -110,8 +109,9 @@ def memory_of(config: Config, shape: ModelShape, device: Device | None = None) -
     on_gpu = device is not None or free_gpu_memory() is not None
     kind = "cuda" if on_gpu else "cpu"
     compute = _compute(config, shape, kind) if device is None else compute_there(config, shape)
-    ranks = device.ranks if device else 1
-    shards = ranks if device and device.sharded else 1
+    ranks = device.ranks if device else started()
+    adapted = bool(config.model.lora_rank)
+    shards = ranks if learn.shards(ranks, on_gpus=on_gpu, adapters=adapted) else 1
     longest = longest_record(config)
     documents = -(-game.documents_per_step // ranks)
     attempts = documents * game.masks_per_document * game.solutions_per_mask

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from alive.errors import RankError
-from alive.ranks import ALONE, Ranks
+from alive.ranks import ALONE, Ranks, started
 
 __all__ = ["TorchRanks", "join_ranks"]
 
@@ -62,8 +62,8 @@ class TorchRanks:
 
 
 def join_ranks() -> Ranks:
-    """Joins the ranks that torchrun started, on the GPU or the CPU; alone where it started none."""
-    if not dist.is_torchelastic_launched() or os.environ.get("WORLD_SIZE") == "1":
+    """Joins the ranks that a launcher started, on the GPU or the CPU; alone where none did."""
+    if started() == 1:
         return ALONE
     if not dist.is_initialized():
         if torch.cuda.is_available():

@@ -139,7 +139,7 @@ def make_fleet_plan(
         ModelError: The model's sizes cannot be read.
     """
     shape = shape or read_shape(config.model.id)
-    device = sizing.Device(fleet.gpu.available, fleet.count, _sharded(config, fleet))
+    device = sizing.Device(fleet.gpu.available, fleet.count)
     config = sizing.settled(config, shape, device=device)
     memory = sizing.memory_of(config, shape, device)
     sampled, trained = sizing.tokens_of(config)
@@ -212,8 +212,8 @@ def _remedy(plan: FleetPlan) -> str:
 
 
 def _sharded(config: Config, fleet: Fleet) -> bool:
-    """All weights are divided among several GPUs; adapters are held whole by each."""
-    return fleet.count > 1 and not config.model.lora_rank
+    adapted = bool(config.model.lora_rank)
+    return config.learn.shards(fleet.count, on_gpus=True, adapters=adapted)
 
 
 def _learner(config: Config, fleet: Fleet) -> str:

@@ -105,7 +105,9 @@ class LocalPolicy:
             # Not kept: of what only samples it would hold the matrices that were put together.
             self._lean = lean_decoder(model, self._precision.dtype) is not None
         self._copy: SamplingCopy | None = None
-        self._shards = learn is not None and _worth_sharding(learn, model, ranks)
+        self._shards = learn is not None and learn.shards(
+            ranks.size, on_gpus=model.device.type == "cuda", adapters=self._adapted
+        )
         self.saves_alone = not self._shards
         if learn is not None and learn.staleness and model.device.type == "cuda":
             raise ConfigError(
@@ -312,10 +314,3 @@ class LocalPolicy:
     @property
     def _adapted(self) -> bool:
         return hasattr(self.model, "peft_config")
-
-
-def _worth_sharding(learn: LearnConfig, model: Any, ranks: Ranks) -> bool:
-    """Whether ranks share out the weights: where several GPUs train all, unless told."""
-    if ranks.size == 1 or hasattr(model, "peft_config") or learn.sharding == "off":
-        return False
-    return learn.sharding == "on" or bool(model.device.type == "cuda")
