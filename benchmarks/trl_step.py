@@ -3,10 +3,12 @@
 Both sides sample 128 completions of 32 tokens from a 2.7 M-parameter Llama with random weights (8
 prompts, 16 completions each) and take one AdamW step on them; with ``--model`` from a real one, on
 a GPU where there is one. The sides alternate step by step after an untimed first one. A completion
-that ends itself is shorter, so rates are by the token.
+that ends itself is shorter, so rates are by the token. Before that each side takes two steps in a
+process of its own (``--side``), for its peak memory: on a GPU of tensors, else of the process.
 
     python benchmarks/trl_step.py [--steps 5] [--threads 2]
     python benchmarks/trl_step.py --model FOLDER --prompts 32 --tokens 128
+    python benchmarks/trl_step.py --model FOLDER --side trl
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ import asyncio
 import contextlib
 import io
 import os
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -27,6 +32,8 @@ from typing import Any, Literal
 from timing import now
 
 GROUP, PROMPT_TOKENS, VOCABULARY = 16, 16, 512
+
+SIDES = ("trl", "alive")
 
 MICRO_GPU, MICRO_CPU = 64, 16
 """Completions of one of TRL's training passes over a real model: the logits of more would not
@@ -91,7 +98,8 @@ class Side:
         """A line of the table; the first step, which warms up, is left out."""
         wall, cpu = statistics.median(self.wall[1:]), statistics.median(self.cpu[1:])
         tokens = statistics.mean(self.tokens[1:])
-        return f"{self.name:8}{wall:10.2f}{cpu:10.2f}{tokens:9.0f}{self.rate():10.0f}"
+        steps = " ".join(f"{seconds:.2f}" for seconds in self.wall[1:])
+        return f"{self.name:8}{wall:10.2f}{cpu:10.2f}{tokens:9.0f}{self.rate():10.0f}   {steps}"
 
     def rate(self) -> float:
         """Tokens sampled and trained a second on the clock."""
@@ -189,7 +197,52 @@ def reward(completion_ids: Sequence[int]) -> float:
 
 
 def race(task: Task) -> tuple[Side, Side]:
-    """Alternates one step of GRPOTrainer and one of ALIVE, so that noise meets both alike.
+    """Alternates one step of GRPOTrainer and one of ALIVE, so that noise meets both alike."""
+    alive, step = Side("ALIVE"), alive_stepper(task)
+
+    def turn() -> None:
+        start = now()
+        tokens = step(len(alive.wall))
+        settled(task.gpu)
+        alive.add(start, tokens)
+
+    return train_trl(task, turn), alive
+
+
+def take_steps(task: Task, side: str) -> None:
+    """Takes the steps of one side alone."""
+    if side == "trl":
+        train_trl(task, lambda: None)
+        return
+    step = alive_stepper(task)
+    for number in range(task.steps + 1):
+        step(number)
+
+
+def peak_memory(gpu: bool) -> int:
+    """Returns the most bytes of this process: tensors on a GPU, else what was resident."""
+    if gpu:
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
+
+
+def peak_alone(side: str) -> float:
+    """Returns the gigabytes that two steps of one side need, in a process that has these options.
+
+    The second step is the first that has the optimizer's moments. Linux counts to a new process
+    what the one that started it held, so this one must still be small.
+    """
+    command = [sys.executable, *sys.argv, "--side", side, "--steps", "1"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout.split()[-2])
+
+
+def train_trl(task: Task, after: Callable[[], None]) -> Side:
+    """Takes the steps of GRPOTrainer, and calls ``after`` behind each.
 
     TRL's costly extras are off: no gradient checkpointing, no reference model. In bfloat16 its
     weights and moments are that too, the faster way; ALIVE's are float32 always.
@@ -199,20 +252,16 @@ def race(task: Task) -> tuple[Side, Side]:
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
 
-    trl, alive = Side("TRL"), Side("ALIVE")
-    alive_step = alive_stepper(task)
+    trl = Side("TRL")
     drawn: list[int] = []
     began = [now()]
 
-    class Alternate(TrainerCallback):
+    class Clock(TrainerCallback):
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
             settled(task.gpu)
             trl.add(began[0], sum(drawn))
             drawn.clear()
-            start = now()
-            tokens = alive_step(len(alive.wall))
-            settled(task.gpu)
-            alive.add(start, tokens)
+            after()
             began[0] = now()
 
     def rewards(completion_ids: list[list[int]], **_: Any) -> list[float]:
@@ -249,11 +298,11 @@ def race(task: Task) -> tuple[Side, Side]:
             args=settings,
             train_dataset=Dataset.from_list([{"prompt": text} for text in task.texts()]),
             processing_class=AutoTokenizer.from_pretrained(task.folder),
-            callbacks=[Alternate()],
+            callbacks=[Clock()],
         )
         with contextlib.redirect_stdout(io.StringIO()):
             trainer.train()
-    return trl, alive
+    return trl
 
 
 def settled(gpu: bool) -> None:
@@ -273,9 +322,11 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=8, help="a step, 16 completions each")
     parser.add_argument("--tokens", type=int, default=32, help="most of a completion")
     parser.add_argument("--paged", action="store_true", help="TRL by continuous batching")
+    parser.add_argument("--side", choices=SIDES, help="one side alone, for its peak memory")
     options = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     warnings.filterwarnings("ignore")
+    peaks = [] if options.side else [peak_alone(side) for side in SIDES]
 
     import torch
 
@@ -303,17 +354,22 @@ def main() -> None:
             dtype=choose_compute(device, shape.hidden, shape.intermediate),
             paged=options.paged,
         )
+        if options.side:
+            take_steps(task, options.side)
+            print(f"{options.side} alone: at most {peak_memory(gpu) / 1e9:.2f} GB")
+            return
         rate = measure_machine(device).operations(task.dtype)
         trl, alive = race(task)
     where = torch.cuda.get_device_name() if gpu else f"{threads} threads"
     print(f"{shape.parameters:,} parameters, {task.dtype}, {where}, {options.steps} steps")
-    print(f"{'':8}{'s a step':>10}{'CPU s':>10}{'tokens':>9}{'tokens/s':>10}")
+    print(f"{'':8}{'s a step':>10}{'CPU s':>10}{'tokens':>9}{'tokens/s':>10}   each step")
     print(trl.row())
     print(alive.row())
     ratio = alive.rate() / trl.rate()
     # A token costs 2 operations a weight in the sampling pass, 6 in forward and backward.
     floor = 8 * shape.parameters * options.prompts * GROUP * options.tokens / rate
     print(f"arithmetic floor {floor:.2f} s; ALIVE does {ratio:.2f} times the tokens a second")
+    print(f"peak memory alone: TRL {peaks[0]:.2f} GB, ALIVE {peaks[1]:.2f} GB")
 
 
 if __name__ == "__main__":
