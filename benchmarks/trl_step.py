@@ -192,31 +192,35 @@ def alive_stepper(task: Task) -> Callable[[int], int]:
 
 
 def reward(completion_ids: Sequence[int]) -> float:
-    """Some number of a completion."""
-    return float(completion_ids[0] % 7)
+    """Some number of a completion, of all its tokens: few are alike.
+
+    A group of equal rewards has no gradient, and ALIVE does not train what has none.
+    """
+    return float(sum(completion_ids) % 101)
 
 
-def race(task: Task) -> tuple[Side, Side]:
-    """Alternates one step of GRPOTrainer and one of ALIVE, so that noise meets both alike."""
-    alive, step = Side("ALIVE"), alive_stepper(task)
+def race(task: Task, sides: Sequence[str] = SIDES) -> list[Side]:
+    """Alternates one step of GRPOTrainer and one of ALIVE, so that noise meets both alike.
+
+    Args:
+        task: What they do.
+        sides: Those of ``SIDES`` that take part; one takes its steps alone.
+    """
+    alive = Side("ALIVE")
+    step = alive_stepper(task) if "alive" in sides else None
 
     def turn() -> None:
-        start = now()
-        tokens = step(len(alive.wall))
-        settled(task.gpu)
-        alive.add(start, tokens)
+        if step:
+            start = now()
+            tokens = step(len(alive.wall))
+            settled(task.gpu)
+            alive.add(start, tokens)
 
-    return train_trl(task, turn), alive
-
-
-def take_steps(task: Task, side: str) -> None:
-    """Takes the steps of one side alone."""
-    if side == "trl":
-        train_trl(task, lambda: None)
-        return
-    step = alive_stepper(task)
-    for number in range(task.steps + 1):
-        step(number)
+    if "trl" not in sides:
+        for _ in range(task.steps + 1):
+            turn()
+        return [alive]
+    return [train_trl(task, turn), alive][: len(sides)]
 
 
 def peak_memory(gpu: bool) -> int:
@@ -354,21 +358,22 @@ def main() -> None:
             dtype=choose_compute(device, shape.hidden, shape.intermediate),
             paged=options.paged,
         )
-        if options.side:
-            take_steps(task, options.side)
-            print(f"{options.side} alone: at most {peak_memory(gpu) / 1e9:.2f} GB")
-            return
+        sides = race(task, [options.side] if options.side else SIDES)
+        peak = peak_memory(gpu)  # before the machine is measured, which takes memory too
         rate = measure_machine(device).operations(task.dtype)
-        trl, alive = race(task)
     where = torch.cuda.get_device_name() if gpu else f"{threads} threads"
     print(f"{shape.parameters:,} parameters, {task.dtype}, {where}, {options.steps} steps")
     print(f"{'':8}{'s a step':>10}{'CPU s':>10}{'tokens':>9}{'tokens/s':>10}   each step")
-    print(trl.row())
-    print(alive.row())
-    ratio = alive.rate() / trl.rate()
+    for side in sides:
+        print(side.row())
     # A token costs 2 operations a weight in the sampling pass, 6 in forward and backward.
     floor = 8 * shape.parameters * options.prompts * GROUP * options.tokens / rate
-    print(f"arithmetic floor {floor:.2f} s; ALIVE does {ratio:.2f} times the tokens a second")
+    print(f"arithmetic floor {floor:.2f} s")
+    if options.side:
+        print(f"peak memory {peak / 1e9:.2f} GB")
+        return
+    trl, alive = sides
+    print(f"ALIVE does {alive.rate() / trl.rate():.2f} times the tokens a second")
     print(f"peak memory alone: TRL {peaks[0]:.2f} GB, ALIVE {peaks[1]:.2f} GB")
 
 
