@@ -18,7 +18,6 @@ import asyncio
 import contextlib
 import io
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from timing import now
+from timing import most_resident, now
 
 GROUP, PROMPT_TOKENS, VOCABULARY = 16, 16, 512
 
@@ -223,17 +222,6 @@ def race(task: Task, sides: Sequence[str] = SIDES) -> list[Side]:
     return [train_trl(task, turn), alive][: len(sides)]
 
 
-def peak_memory(gpu: bool) -> int:
-    """Returns the most bytes of this process: tensors on a GPU, else what was resident."""
-    if gpu:
-        import torch
-
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
-
-
 def peak_alone(side: str) -> float:
     """Returns the gigabytes that two steps of one side need, in a process that has these options.
 
@@ -335,6 +323,7 @@ def main() -> None:
     import torch
 
     from alive.engines.floor import measure_machine
+    from alive.engines.memory import most_used
     from alive.engines.probe import choose_compute, usable_cpus
     from alive.engines.shape import read_shape
 
@@ -359,7 +348,9 @@ def main() -> None:
             paged=options.paged,
         )
         sides = race(task, [options.side] if options.side else SIDES)
-        peak = peak_memory(gpu)  # before the machine is measured, which takes memory too
+        peak = (
+            most_used(device) or most_resident()
+        )  # before the machine is measured, which takes memory too
         rate = measure_machine(device).operations(task.dtype)
     where = torch.cuda.get_device_name() if gpu else f"{threads} threads"
     print(f"{shape.parameters:,} parameters, {task.dtype}, {where}, {options.steps} steps")
