@@ -39,18 +39,16 @@ class Answered:
 
 
 Answers = tuple[list[Answered], float]
-"""The completions, and their seconds."""
+"""The completions, and their seconds; those of ``alive eval`` include its verifier's."""
 
 
 def by_alive(policy: Policy, suite: str, limit: int) -> tuple[Answers, list[str], str]:
     """Returns the answers of ``alive eval``, its prompts, and its own count."""
-    began = time.perf_counter()
     found = evaluate(policy, [suite], limit=limit)
-    took = time.perf_counter() - began
     share = found.total.accuracy
     own = f"{100 * share.mean:.1f} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
     answers = [Answered(row["completion"], row["tokens"], row["cut"]) for row in found.rows]
-    return (answers, took), [row["prompt"] for row in found.rows], own
+    return (answers, found.seconds["attempts"]), [row["prompt"] for row in found.rows], own
 
 
 def generator(model: str, tokens: int, batch: int) -> Callable[[Suite, list[str]], Answers]:
