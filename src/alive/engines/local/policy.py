@@ -19,8 +19,9 @@ from alive.engines.copies import SamplingCopy
 from alive.engines.follower import Follower
 from alive.engines.fusing import fuse
 from alive.engines.lean import LeanDecoder, LeanModel, lean_decoder
+from alive.engines.local.layout import plain_logprobs
 from alive.engines.local.sampler import LocalSampler
-from alive.engines.lora import lean_adapters, load_adapters, save_adapters
+from alive.engines.lora import lean_adapters, load_adapters, save_adapters, whole_state
 from alive.engines.memory import (
     activation_bytes,
     decode_budget,
@@ -28,10 +29,11 @@ from alive.engines.memory import (
     most_used,
     worth_packing,
 )
-from alive.engines.models import load_weights, save_folder
+from alive.engines.models import base_of, load_weights, save_folder
 from alive.engines.packing import can_pack, pack, packable
 from alive.engines.precision import Precision
 from alive.engines.queue import RequestQueue
+from alive.engines.quiet import quiet_transformers
 from alive.learn.loss import Forward
 from alive.learn.update import make_optimiser, update
 from alive.prompts import Renderer
@@ -66,6 +68,7 @@ class LocalPolicy:
         base: str = "",
         identity: str = "",
         choices: Mapping[str, Any] | None = None,
+        copies: bool = True,
     ) -> None:
         """Takes over a loaded model.
 
@@ -78,6 +81,8 @@ class LocalPolicy:
             base: What adapters call the model they belong to.
             identity: See the class.
             choices: Those of the run that goes on; what is missing is asked of the machine.
+            copies: Whether the sampler may read copies of what trains; not worth their memory where
+                others sample.
         """
         self.model, self.renderer, self.learn = model, renderer, learn
         self.identity = identity
@@ -88,12 +93,12 @@ class LocalPolicy:
         self.usage = Usage()
         self._needed = math.inf  # bytes that an update takes, where they are known
         packs = (choices or {}).get("packs")
-        self._packs = self._worth_packing() if packs is None else bool(packs)
+        self._packs = (copies and self._worth_packing()) if packs is None else bool(packs)
         with self._precision.autocast():
             # Not kept: of what only samples it would hold the matrices that were put together.
             self._lean = lean_decoder(model, self._precision.dtype) is not None
         self._copy: SamplingCopy | None = None
-        read = self._sampling_model()
+        read = self._sampling_model(copies)
         self._sampler = LocalSampler(read, renderer, len(tokenizer), self._precision)
         self._queue = RequestQueue(self._advance, self._sampler.drop)
         self._optimiser: torch.optim.Optimizer | None = None
@@ -163,6 +168,20 @@ class LocalPolicy:
         else:
             save_folder(self.model, self._tokenizer, folder)
 
+    def save_whole(self, folder: Path) -> None:
+        """Writes the weights as another process would compute with them.
+
+        Adapters are merged, and all is in the type that is computed in; without the tokenizer.
+        """
+        state = whole_state(self.model, self._precision.dtype)
+        with quiet_transformers():
+            base_of(self.model).save_pretrained(folder, state_dict=state)
+
+    def logprobs(self, ids: Sequence[int]) -> torch.Tensor:
+        """Log-probabilities of a text's tokens but the first, [T - 1], by a plain pass."""
+        with self._precision.autocast():
+            return plain_logprobs(self.model, ids[:1], ids[1:])
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """Everything beside what ``save`` writes that an exact resume needs: Adam's moments."""
         assert self._optimiser is not None
@@ -225,10 +244,10 @@ class LocalPolicy:
             step()
             self._follower.step()
 
-    def _sampling_model(self) -> Any:
+    def _sampling_model(self, copies: bool) -> Any:
         """What the sampler reads: the model itself, or its copy with matrices to compute with."""
         dtype, model, lean = self._precision.dtype, self.model, self._lean
-        if self.learn and (self._precision.low or self._packs):
+        if self.learn and copies and (self._precision.low or self._packs):
             self._copy = SamplingCopy.of(model, dtype, packs=self._packs, fuses=lean)
             model = self._copy.model
         elif not self.learn:

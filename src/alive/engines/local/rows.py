@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from alive.protocols import SamplingParams
+from alive.prompts import Renderer
+from alive.protocols import Request, SamplingParams
+from alive.types import Rollout
 from alive.verify import extract_answer
 
-__all__ = ["Asked", "Drawn", "Row", "kinds", "uniform"]
+__all__ = ["Asked", "Drawn", "Row", "kinds", "rollout", "uniform"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,21 @@ class Row:
         if not self.asked.stops_at_box or "}" not in self._decode(self._ids[-1:]):
             return False
         return extract_answer(self._decode(self._ids)) is not None
+
+
+def rollout(request: Request, drawn: Drawn, renderer: Renderer, version: int) -> Rollout:
+    """What was written, as a rollout of its request by the policy of a version."""
+    text = renderer.decode(drawn.ids)
+    for stop in request.prompt.stop:
+        text = text.partition(stop)[0]
+    return Rollout(
+        prompt=request.prompt,
+        completion_ids=drawn.ids,
+        logprobs=drawn.logprobs,
+        text=text,
+        stop="stop" if drawn.stopped else "length",
+        policy_version=version,
+    )
 
 
 def kinds(asked: Sequence[Asked]) -> tuple[bool, bool]:

@@ -10,7 +10,7 @@ from typing import Any
 from alive.engines.local.batches import cut, row_size
 from alive.engines.local.decode import Decoder
 from alive.engines.local.layout import Layout, choose_layout, probe_cache
-from alive.engines.local.rows import Asked, Drawn
+from alive.engines.local.rows import Asked, Drawn, rollout
 from alive.engines.memory import free_bytes
 from alive.engines.precision import Precision
 from alive.engines.refusals import max_positions
@@ -95,7 +95,10 @@ class LocalSampler:
             else:
                 drawn |= self._in_batches(possible)
         begun = {number: self._begun.pop(number) for number in drawn}
-        return {n: [self._rollout(begun[n], row) for row in rows] for n, rows in drawn.items()}
+        return {
+            n: [rollout(begun[n], row, self._renderer, self.version) for row in rows]
+            for n, rows in drawn.items()
+        }
 
     def drop(self) -> None:
         """Gives up what is incomplete."""
@@ -133,19 +136,6 @@ class LocalSampler:
             params = replace(params, max_new_tokens=room)
         stop, box = request.prompt.stop, request.prompt.stops_at_box
         return Asked(ids, request.n, params, request.seed, stop=stop, stops_at_box=box)
-
-    def _rollout(self, request: Request, drawn: Drawn) -> Rollout:
-        text = self._renderer.decode(drawn.ids)
-        for stop in request.prompt.stop:
-            text = text.partition(stop)[0]
-        return Rollout(
-            prompt=request.prompt,
-            completion_ids=drawn.ids,
-            logprobs=drawn.logprobs,
-            text=text,
-            stop="stop" if drawn.stopped else "length",
-            policy_version=self.version,
-        )
 
     def _try(
         self, layout: Layout, prompts: Sequence[Sequence[int]]
