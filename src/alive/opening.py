@@ -21,6 +21,8 @@ from alive.watch import Display, Watch
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from alive.engines.server import Replica
+
 __all__ = ["Opened", "open_run"]
 
 
@@ -56,9 +58,11 @@ def open_run(config: Config, resume: bool, console: Console | None) -> Opened:
     from rich.console import Console as RichConsole
 
     from alive.engines.context import check_context
+    from alive.engines.server import open_replicas
 
     if config.warmup.steps:
         open_endpoint(config)
+    replicas = open_replicas(config.sampling.servers)
     display = Display(console or RichConsole())
     suites = [
         load_suite(name, config.evaluate.limit, config.seed) for name in config.evaluate.suites
@@ -71,7 +75,7 @@ def open_run(config: Config, resume: bool, console: Console | None) -> Opened:
     check_context(config)
     folder = RunFolder.create(config.out, config, resume)
     try:
-        policy, renderer, state = _load(config, folder)
+        policy, renderer, state = _load(config, folder, replicas)
         held_out = [text for suite in (*suites, *whole) for text in texts(suite)]
         corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
         require_spans(corpus, config)
@@ -85,16 +89,23 @@ def open_run(config: Config, resume: bool, console: Console | None) -> Opened:
     return Opened(folder, policy, renderer, corpus, suites, state, watch)
 
 
-def _load(config: Config, folder: RunFolder) -> tuple[Policy, Renderer, State]:
+def _load(
+    config: Config, folder: RunFolder, replicas: Sequence[Replica]
+) -> tuple[Policy, Renderer, State]:
     """Loads the model, and goes back to the folder's checkpoint where there is one."""
     from alive.engines.local import load_policy
     from alive.engines.probe import choose_threads
+    from alive.engines.server import load_served
 
     saved = folder.checkpoint.state() if folder.checkpoint else {}
     state = State.from_json(saved) if saved else State()
     state.threads = choose_threads(state.threads or config.model.threads)
     model = config.model.model_copy(update={"threads": state.threads})
-    policy, renderer = load_policy(model, config.learn, config.seed, state.choices)
+    policy: Policy
+    if replicas:
+        policy, renderer = load_served(config, model, folder.path, replicas, state.choices)
+    else:
+        policy, renderer = load_policy(model, config.learn, config.seed, state.choices)
     if config.learn.shows_text:
         renderer.inform("", "")  # refused before anything is played
     folder.check_model(

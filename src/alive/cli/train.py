@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from alive.cli.options import collect_settings, newest_run, settings_options
+from alive.cli.options import collect_settings, newest_run, sampler_option, settings_options
 from alive.errors import RunError, Terminated
 
 _EXAMPLES = """
@@ -19,6 +19,7 @@ Examples:
   alive train --corpus notes/ book.txt --out runs/mine --set game.masks_per_document=4
   alive train --resume --out runs/mine
   alive train --log tensorboard --log wandb
+  alive train --model smollm2 --corpus notes/ --sampler http://127.0.0.1:8000
 """
 
 
@@ -32,9 +33,14 @@ Examples:
     type=click.Choice(["tensorboard", "wandb", "trackio"]),
     help="Also log there, live; repeatable.",
 )
+@sampler_option
 @settings_options
 def train_command(
-    out: Path | None, resume: bool, trackers: tuple[str, ...], **options: Any
+    out: Path | None,
+    resume: bool,
+    trackers: tuple[str, ...],
+    servers: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Train a policy on raw text by self-play, and keep checkpoints in a run folder.
 
@@ -55,7 +61,7 @@ def train_command(
     base = (f"{out}/config.json", resumable_config(out)) if resume and out else None
     if trackers:
         options["overrides"] += (f"log.to={list(trackers)}",)
-    config = collect_settings(**options, base=base)
+    config = collect_settings(**options, servers=servers, base=base)
     folder = out or Path(config.out or default_out(config.model.id, datetime.now()))
     config = config.model_copy(update={"out": str(folder)})
     arms.check(config)

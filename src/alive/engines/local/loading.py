@@ -27,6 +27,8 @@ def load_policy(
     learn: LearnConfig | None = None,
     seed: int = 0,
     choices: Mapping[str, Any] | None = None,
+    *,
+    copies: bool = True,
 ) -> tuple[LocalPolicy, Renderer]:
     """Loads a policy and the renderer of its prompts.
 
@@ -35,6 +37,7 @@ def load_policy(
         learn: Settings of the optimiser; None for a policy that only samples.
         seed: Run seed, for the adapters' first values.
         choices: Those of the run that goes on, as ``Policy.choices`` says; None chooses anew.
+        copies: As ``LocalPolicy`` takes it.
 
     Raises:
         ModelError: The model cannot be used.
@@ -71,6 +74,7 @@ def load_policy(
         base=adapter_base(model.id),
         identity=name,
         choices=choices,
+        copies=copies,
     )
     return policy, renderer
 

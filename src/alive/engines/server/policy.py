@@ -15,6 +15,8 @@ import torch
 from safetensors import SafetensorError
 
 from alive.engines.local import LocalPolicy
+from alive.engines.models import base_of
+from alive.engines.refusals import max_positions
 from alive.engines.server.client import Replica
 from alive.engines.server.sampler import RemoteSampler
 from alive.errors import ServerError, StorageError
@@ -38,8 +40,8 @@ class ServedPolicy:
 
     Attributes:
         learner: The local policy.
-        gap: Mean difference in nats, server from learner, over the tokens of a fixed prompt, of the
-            worst server, when weights were last sent; None before.
+        gap: Mean difference in nats between a server and the learner over the tokens of a fixed
+            prompt, of the worst server, when weights were last sent; not a number before.
     """
 
     def __init__(self, learner: LocalPolicy, replicas: Sequence[Replica], folder: Path) -> None:
@@ -54,5 +56,158 @@ class ServedPolicy:
         Raises:
             ServerError: A server cannot be sent weights, or has another tokenizer.
         """
-        self.learner, self.gap = learner, None if False else None
+        self.learner, self.gap = learner, float("nan")
         self._replicas, self._folder = replicas, folder
+        base = base_of(learner.model)
+        self._sampler = RemoteSampler(
+            replicas,
+            learner.renderer,
+            max_positions(base.config),
+            base.get_input_embeddings().weight.shape[0],
+        )
+        self._probe = learner.renderer.solve(_PROBE, None).ids
+        for replica in replicas:
+            replica.require_control()
+        self._waiting = 0
+        self.publish()
+
+    @property
+    def version(self) -> int:
+        """See ``Policy``."""
+        return self.learner.version
+
+    @version.setter
+    def version(self, value: int) -> None:
+        self.learner.version = value
+
+    @property
+    def identity(self) -> str:
+        """See ``Policy``."""
+        return self.learner.identity
+
+    @identity.setter
+    def identity(self, value: str) -> None:
+        self.learner.identity = value
+
+    @property
+    def usage(self) -> Usage:
+        """See ``Policy``; time spent sampling is that in which anybody waited for rollouts."""
+        return self.learner.usage
+
+    @usage.setter
+    def usage(self, value: Usage) -> None:
+        self.learner.usage = value
+
+    @property
+    def choices(self) -> Mapping[str, Any]:
+        """See ``Policy``."""
+        return self.learner.choices
+
+    @choices.setter
+    def choices(self, value: Mapping[str, Any]) -> None:
+        self.learner.choices = value
+
+    @property
+    def guard(self) -> Callable[[], AbstractContextManager[Any]]:
+        """See ``Policy``."""
+        return self.learner.guard
+
+    @guard.setter
+    def guard(self, value: Callable[[], AbstractContextManager[Any]]) -> None:
+        self.learner.guard = value
+
+    async def sample(self, request: Request) -> list[Rollout]:
+        """Has a server complete a prompt, once new weights are there.
+
+        Raises:
+            ServerError: A server fails, or does not hold the weights that it should.
+            StorageError: The disk refuses the weights.
+        """
+        if self._stale:
+            self._send()
+        with self._counted():
+            rollouts = await self._sampler.sample(request)
+        used = self.usage
+        self.usage = replace(
+            used,
+            prompt_tokens=used.prompt_tokens + len(request.prompt.ids),
+            tokens_sampled=used.tokens_sampled + sum(len(one.completion_ids) for one in rollouts),
+        )
+        return rollouts
+
+    def update(self, records: Sequence[TrainingRecord], learning_rate: float) -> UpdateStats:
+        """Takes one optimiser step on records, in this process."""
+        return self.learner.update(records, learning_rate)
+
+    def publish(self) -> None:
+        """Has the next rollout drawn from what was learned."""
+        self._stale = True
+
+    def save(self, folder: Path) -> None:
+        """See ``LocalPolicy``."""
+        self.learner.save(folder)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """See ``LocalPolicy``."""
+        return self.learner.tensors()
+
+    def restore(self, folder: Path, tensors: Mapping[str, torch.Tensor], version: int) -> None:
+        """See ``LocalPolicy``."""
+        self.learner.restore(folder, tensors, version)
+        self.publish()
+
+    def _send(self) -> None:
+        """Has every server hold the learner's weights, and sees that it does."""
+        stamp = f"{uuid.uuid4().hex}-{self.version}"
+        expected = self.learner.logprobs(self._probe)
+        with self._written() as folder:
+            for replica in self._replicas:
+                replica.load(folder, stamp)
+        self.gap = max(self._gap(replica, expected) for replica in self._replicas)
+        self._sampler.version, self._sampler.stamp = self.version, stamp
+        self._stale = False
+
+    def _gap(self, replica: Replica, expected: torch.Tensor) -> float:
+        told = torch.tensor(replica.logprobs(self._probe))
+        gap = (told - expected).abs().mean().item()
+        if not gap < FAR:  # nor not a number
+            raise ServerError(
+                f"the sampler at {replica.url} was sent this run's weights, and its "
+                f"log-probabilities are {gap:.2g} nats a token from the learner's: it serves "
+                f"{replica.model}, in which these weights mean something else. Start it on the "
+                "model that is trained: `alive serve MODEL`"
+            )
+        return gap
+
+    @contextmanager
+    def _written(self) -> Iterator[Path]:
+        """The learner's weights on disk, while its block runs."""
+        shutil.rmtree(self._folder, ignore_errors=True)  # of a run that was killed
+        try:
+            self._folder.mkdir(parents=True)
+            self.learner.save_whole(self._folder)
+            yield self._folder
+        except (OSError, SafetensorError) as error:
+            raise StorageError(
+                f"{self._folder}: the disk refused the weights for the sampler "
+                f"({getattr(error, 'strerror', None) or error}); free some space, and go on with "
+                "--resume"
+            ) from error
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Counts the time in which anybody waits for rollouts."""
+        if not self._waiting:
+            self._since = time.perf_counter()
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                spent = time.perf_counter() - self._since
+                self.usage = replace(
+                    self.usage, seconds_sampling=self.usage.seconds_sampling + spent
+                )

@@ -10,6 +10,7 @@ from typing import Any
 from alive.engines.local.rows import Asked, Drawn, Row, rollout
 from alive.engines.server.client import Completion, Replica
 from alive.engines.server.workers import Workers
+from alive.errors import ServerError
 from alive.prompts import Renderer
 from alive.protocols import Request
 from alive.types import Rollout
@@ -27,6 +28,11 @@ _PLAIN = {
     "frequency_penalty": 0.0,
 }
 """Nothing else shapes a draw, whatever a model's folder says to servers."""
+
+_TEXT = (
+    "Ann has 12 pens; 3/4 of them, \\boxed{9}, are blue.\n\u00dcber \u5317\u4eac \u2192 caf\u00e9"
+)
+"""On which tokenizers differ."""
 
 _UNKNOWN = 512
 """Most tokens beyond the tokenizer that a request keeps the server from, one by one."""
@@ -62,6 +68,8 @@ class RemoteSampler:
         """
         self.replicas, self.version, self.stamp = replicas, 0, ""
         self._renderer = renderer
+        for replica in replicas:
+            self._require_tokenizer(replica)
         rooms = (positions, *(replica.room for replica in replicas))
         self.room = min((room for room in rooms if room is not None), default=None)
         unknown = range(renderer.vocabulary, embedded)
@@ -86,6 +94,15 @@ class RemoteSampler:
         else:
             drawn = await self._workers.run(lambda: self._drawn(request, room, stamp))
         return [rollout(request, one, self._renderer, version) for one in drawn]
+
+    def _require_tokenizer(self, replica: Replica) -> None:
+        found = replica.tokens(_TEXT)
+        # A tokenizer that encodes to more or fewer tokens, or to others, is not the model's.
+        if found is not None and found != list(self._renderer.encode(_TEXT)):
+            raise ServerError(
+                f"the sampler at {replica.url} serves {replica.model}, whose tokenizer is not that "
+                "of this run's model. Start it on the model that is sampled: `alive serve MODEL`"
+            )
 
     def _drawn(self, request: Request, room: int, stamp: str) -> list[Drawn]:
         # What is greedy is one completion, which vLLM will not write several times.
