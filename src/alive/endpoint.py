@@ -26,7 +26,7 @@ _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SAID = 500
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """The server answered that it will not.
 
     Attributes:
@@ -40,7 +40,7 @@ class Refused(Exception):  # noqa: N818
         super().__init__(self.problem)
 
 
-class Failed(Exception):  # noqa: N818
+class Failed(Exception):
     """No try brought an answer.
 
     Attributes:

@@ -102,8 +102,9 @@ class EndpointTeacher:
         if silent := found.count(None):
             warnings.warn(
                 f"the teacher at {self.url} sent no text for {silent} of {len(found)} attempts, "
-                f"asked {self._endpoint.tries} times each; they have no review. Of a model that thinks "
-                f"first, {self.max_tokens} tokens may be too few: raise sampling.review_tokens",
+                f"asked {self._endpoint.tries} times each; they have no review. Of a model that "
+                f"thinks first, {self.max_tokens} tokens may be too few: raise "
+                "sampling.review_tokens",
                 UserWarning,
                 stacklevel=2,
             )

@@ -174,7 +174,7 @@ class ServedPolicy:
             raise ServerError(
                 f"the sampler at {replica.url} was sent this run's weights, and its "
                 f"log-probabilities are {gap:.2g} nats a token from the learner's: it serves "
-                f"{replica.model}, in which these weights mean something else. Start it on the "
+                f"{replica.model!r}, in which these weights mean something else. Start it on the "
                 "model that is trained: `alive serve MODEL`"
             )
         return gap

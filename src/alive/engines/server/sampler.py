@@ -100,8 +100,8 @@ class RemoteSampler:
         # A tokenizer that encodes to more or fewer tokens, or to others, is not the model's.
         if found is not None and found != list(self._renderer.encode(_TEXT)):
             raise ServerError(
-                f"the sampler at {replica.url} serves {replica.model}, whose tokenizer is not that "
-                "of this run's model. Start it on the model that is sampled: `alive serve MODEL`"
+                f"the sampler at {replica.url} serves {replica.model!r}, whose tokenizer is not "
+                "that of this run's model. Start it on the model that is sampled: `alive serve MODEL`"
             )
 
     def _drawn(self, request: Request, room: int, stamp: str) -> list[Drawn]:
