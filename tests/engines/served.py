@@ -135,25 +135,20 @@ class FakeServer:
             ended = any(stop in text for stop in body.get("stop", ()))
             if token in body.get("stop_token_ids", ()) or ended:
                 reason = "stop"
-        row = torch.log_softmax(self.model(torch.tensor([prompt])).logits[0].float(), -1)
-        asked = body.get("prompt_logprobs") is not None
-        return {
+        answer = {
             "index": index,
-            "text": "",
             "token_ids": ids,
             "prompt_token_ids": prompt,
             "logprobs": {"token_logprobs": told},
             "finish_reason": reason,
-            "prompt_logprobs": [
-                None,
-                *(
-                    {str(token): {"logprob": row[at, token].item()}}
-                    for at, token in enumerate(prompt[1:])
-                ),
-            ]
-            if asked
-            else None,
         }
+        if body.get("prompt_logprobs") is None:
+            return answer
+        row = torch.log_softmax(self.model(torch.tensor([prompt])).logits[0].float(), -1)
+        of_prompt = [
+            {str(token): {"logprob": row[at, token].item()}} for at, token in enumerate(prompt[1:])
+        ]
+        return answer | {"prompt_logprobs": [None, *of_prompt]}
 
 
 _ROUTES: dict[str, Callable[..., dict[str, Any]]] = {
