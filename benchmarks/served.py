@@ -103,6 +103,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         policy = ServedPolicy(learner, open_replicas(options.url), Path(folder) / "served")
         prompts = prompts_of(renderer, options.prompts)
+        drawn: list[Rollout] = []
         for step in range(options.steps + 1):
             if step:
                 records = [

@@ -197,7 +197,7 @@ def test_weights_go_out_before_the_next_rollout_and_not_before(
     try:
         far.publish()
         assert far.version == 1
-        with pytest.raises(ServerError, match="Check that it runs.*--resume"):
+        with pytest.raises(ServerError, match=r"Check that it runs.*--resume"):
             sample(far, Request(before.prompt, 1, GREEDY, 0))
     finally:
         server.start()
@@ -284,7 +284,7 @@ def test_another_model_is_noticed_when_weights_are_sent(seed_tokenizer, tmp_path
     other.model.layers[1].mlp.act_fn = torch.nn.Tanh()
     with FakeServer(seed_tokenizer, other) as server:
         far = served(server, tmp_path)
-        with pytest.raises(ServerError, match="nats a token from the learner's") as caught:
+        with pytest.raises(ServerError, match=r"nats a token from the learner's") as caught:
             sample(far, Request(prompts_of(far.learner.renderer)[0], 1, GREEDY, 0))
     assert server.url in str(caught.value) and "alive serve" in str(caught.value)
 
@@ -301,7 +301,7 @@ def test_a_server_without_developer_mode_or_with_parallel_parts_is_refused(
     server: FakeServer, tmp_path: Path
 ) -> None:
     server.parts = 2
-    with pytest.raises(ServerError, match="data-parallel parts.*one server for each"):
+    with pytest.raises(ServerError, match=r"data-parallel parts.*one server for each"):
         served(server, tmp_path)
     server.altered["/get_world_size"] = lambda handler, answer: handler.send(404, b"no")
     with pytest.raises(ServerError, match=r"refused /get_world_size .*developer mode\? start it"):
@@ -312,7 +312,7 @@ def test_a_server_without_developer_mode_or_with_parallel_parts_is_refused(
 def test_a_server_at_a_public_address_is_sent_no_weights(server: FakeServer) -> None:
     one = replica(server)
     one.url = "http://9.9.9.9:8000"
-    with pytest.raises(ConfigError, match="public address.*tunnel"):
+    with pytest.raises(ConfigError, match=r"public address.*tunnel"):
         one.require_control()
     one.url = "http://10.0.0.3:8000"
     one.require_control()

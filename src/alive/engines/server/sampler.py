@@ -101,7 +101,7 @@ class RemoteSampler:
         if found is not None and found != list(self._renderer.encode(_TEXT)):
             raise ServerError(
                 f"the sampler at {replica.url} serves {replica.model!r}, whose tokenizer is not "
-                "that of this run's model. Start it on the model that is sampled: `alive serve MODEL`"
+                "that of this run's model. Start it on that model: `alive serve MODEL`"
             )
 
     def _drawn(self, request: Request, room: int, stamp: str) -> list[Drawn]:
