@@ -92,7 +92,7 @@ def memory_of(config: Config, shape: ModelShape) -> Footprint:
     recomputes = learn.checkpointing == "on" or (
         learn.checkpointing == "auto" and activation * learn.pass_tokens > free / 2
     )
-    rank = config.model.lora_rank
+    rank, served = config.model.lora_rank, bool(config.sampling.servers)
     weights = (2 if rank and compute == "bfloat16" else 4) * shape.parameters
     packs = can_pack() and worth_packing(packed_bytes(shape, rank, compute), free - weights)
     return footprint(
@@ -103,12 +103,13 @@ def memory_of(config: Config, shape: ModelShape) -> Footprint:
         activation=activation,
         recomputes=recomputes,
         slice_bytes=slice_bytes(device),
-        cache=min(attempts * row, decode_budget(device, free)),
+        cache=0 if served else min(attempts * row, decode_budget(device, free)),
         on_gpu=on_gpu,
         packs=packs and not on_gpu,
         follower=bool(learn.distil_weight)
         and learn.distil_follow < 1
         and not (config.model.lora_rank and not learn.distil_follow),
+        served=served,
     )
 
 

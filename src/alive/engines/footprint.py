@@ -56,6 +56,7 @@ def footprint(
     on_gpu: bool,
     packs: bool = False,
     follower: bool = False,
+    served: bool = False,
 ) -> Footprint:
     """Adds up what the engine and the learner hold.
 
@@ -71,6 +72,7 @@ def footprint(
         on_gpu: Whether the device's memory is counted, or that of the process.
         packs: Whether the sampler's matrices are packed.
         follower: Whether a teacher holds weights of its own.
+        served: Whether servers sample.
     """
     low = compute == "bfloat16"
     embedding = shape.vocabulary * shape.hidden
@@ -79,6 +81,8 @@ def footprint(
     base = 2 if rank and low else 4
     copied = trained if rank else shape.read_matrices
     copies = (2 * copied if low else 0) + (packed_bytes(shape, rank, compute) if packs else 0)
+    if served:  # none to sample from; what is written for a server is put together in the process
+        copies = 0 if on_gpu or not (rank or low) else (2 if low else 4) * shape.parameters
     inputs = shape.layers * shape.hidden * (2 if rank and low else 4)
     kept = activation
     if recomputes:  # the inputs of all layers, and one layer whole
@@ -86,7 +90,7 @@ def footprint(
     held = {
         "weights": base * shape.parameters + (4 * trained if rank else 0),
         "Adam": 8 * trained,
-        "sampler's copy": copies,
+        "weights to be sent" if served else "sampler's copy": copies,
         **({"teacher": 4 * trained} if follower else {}),
         "runtime": 0 if on_gpu else RUNTIME + (PEFT if rank else 0),
     }
