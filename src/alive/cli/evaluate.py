@@ -98,7 +98,7 @@ def eval_command(
             "suites": list(suites),
             "limit": limit,
             "seed": seed,
-            "servers": list(servers),
+            **({"servers": list(servers)} if servers else {}),
             **measured,
             "notes": list(result.notes),
             "seconds": {name: round(spent, 3) for name, spent in result.seconds.items()},
