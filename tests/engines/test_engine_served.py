@@ -289,6 +289,21 @@ def test_another_model_is_noticed_when_weights_are_sent(seed_tokenizer, tmp_path
     assert server.url in str(caught.value) and "alive serve" in str(caught.value)
 
 
+def test_a_server_that_keeps_a_part_of_earlier_weights_is_noticed(seed_tokenizer, tmp_path) -> None:
+    """As one does that has packed a head which is tied to the embeddings."""
+    model = llama(len(seed_tokenizer))
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    with FakeServer(seed_tokenizer, model) as server:
+        far = served(server, tmp_path)
+        request = Request(prompts_of(far.learner.renderer)[0], 1, GREEDY, 0)
+        sample(far, request)
+        assert far.gap < 1e-4
+        far.update(records_of(far.learner.renderer), 1e-3)
+        far.publish()
+        with pytest.raises(ServerError, match=r"keeps a part of earlier weights.*adapters"):
+            sample(far, request)
+
+
 def test_another_tokenizer_is_refused(seed_tokenizer, chat_tokenizer) -> None:
     with (
         FakeServer(chat_tokenizer) as server,

@@ -86,6 +86,10 @@ def serving(model: str, port: int) -> Serving:
         cache = max(1, min(16, free_bytes("cpu") // 4 >> 30))
         environment |= {"VLLM_CPU_KVCACHE_SPACE": str(cache)}
         notes.append("Beside a learner on the same CPUs set OMP_NUM_THREADS, and model.threads.")
+        notes.append(
+            "On a CPU vLLM keeps the first head of a model whose embeddings are tied to it: train "
+            "adapters (model.lora_rank) of such a model."
+        )
     arguments = ("-m", "vllm.entrypoints.openai.api_server", *options)
     return Serving(arguments, environment, tuple(notes))
 

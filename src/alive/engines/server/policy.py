@@ -29,6 +29,10 @@ FAR = 0.25
 """Mean difference in nats from which a server's log-probabilities are another model's. Weights that
 are rounded to bfloat16 are off by some hundredths."""
 
+FURTHER, SLACK = 3.0, 2e-3
+"""How many times as far apart, and how many nats beside, as when weights were first sent: rounding
+stays what it is, and a server that keeps a part of earlier weights drifts away."""
+
 _PROBE = f"Ann has 12 pens. She finds 9 more on her way to school, so that she has {MASK} pens now."
 
 
@@ -57,6 +61,7 @@ class ServedPolicy:
             ServerError: A server cannot be sent weights, or has another tokenizer.
         """
         self.learner, self.gap = learner, float("nan")
+        self._first = float("inf")
         self._replicas, self._folder = replicas, folder
         base = base_of(learner.model)
         self._sampler = RemoteSampler(
@@ -164,6 +169,7 @@ class ServedPolicy:
             for replica in self._replicas:
                 replica.load(folder, stamp)
         self.gap = max(self._gap(replica, expected) for replica in self._replicas)
+        self._first = min(self._first, self.gap)
         self._sampler.version, self._sampler.stamp = self.version, stamp
         self._stale = False
 
@@ -176,6 +182,14 @@ class ServedPolicy:
                 f"log-probabilities are {gap:.2g} nats a token from the learner's: it serves "
                 f"{replica.model!r}, in which these weights mean something else. Start it on the "
                 "model that is trained: `alive serve MODEL`"
+            )
+        if gap > FURTHER * self._first + SLACK:
+            raise ServerError(
+                f"the sampler at {replica.url} keeps a part of earlier weights: its "
+                f"log-probabilities are {gap:.2g} nats a token from the learner's, and were "
+                f"{self._first:.2g}. vLLM on a CPU does so with the head of a model whose "
+                "embeddings are tied to it: train adapters (model.lora_rank=16), or serve it on a "
+                "GPU"
             )
         return gap
 
