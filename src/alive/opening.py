@@ -23,6 +23,8 @@ from alive.watch import Display, Watch
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from alive.engines.server import Replica
+
 __all__ = ["Opened", "open_run"]
 
 
@@ -62,9 +64,11 @@ def open_run(config: Config, resume: bool, console: Console | None, ranks: Ranks
     from rich.console import Console as RichConsole
 
     from alive.engines.context import check_context
+    from alive.engines.server import open_replicas
 
     if config.warmup.steps:
         open_endpoint(config)
+    replicas = open_replicas(config.sampling.servers)
     first = ranks.rank == 0
     display = Display((console or RichConsole()) if first else RichConsole(quiet=True))
     suites = [
@@ -78,7 +82,7 @@ def open_run(config: Config, resume: bool, console: Console | None, ranks: Ranks
     check_context(config)
     folder = _folder(config, resume, ranks)
     try:
-        policy, renderer, state = _load(config, folder, ranks)
+        policy, renderer, state = _load(config, folder, ranks, replicas)
         held_out = [text for suite in (*suites, *whole) for text in texts(suite)]
         corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
         require_spans(corpus, config)
@@ -102,10 +106,13 @@ def _folder(config: Config, resume: bool, ranks: Ranks) -> RunFolder:
     return folder
 
 
-def _load(config: Config, folder: RunFolder, ranks: Ranks) -> tuple[Policy, Renderer, State]:
+def _load(
+    config: Config, folder: RunFolder, ranks: Ranks, replicas: Sequence[Replica]
+) -> tuple[Policy, Renderer, State]:
     """Loads the model, and goes back to the folder's checkpoint where there is one."""
     from alive.engines.local import load_policy
     from alive.engines.probe import choose_threads
+    from alive.engines.server import load_served
 
     saved = folder.checkpoint.state() if folder.checkpoint else {}
     state = State.from_json(saved) if saved else State()
@@ -114,7 +121,11 @@ def _load(config: Config, folder: RunFolder, ranks: Ranks) -> tuple[Policy, Rend
         state.choices, state.threads = ranks.gather((state.choices, state.threads))[0]
     state.threads = choose_threads(state.threads or config.model.threads)
     model = config.model.model_copy(update={"threads": state.threads})
-    policy, renderer = load_policy(model, config.learn, config.seed, state.choices, ranks)
+    policy: Policy
+    if replicas:
+        policy, renderer = load_served(config, model, folder.path, replicas, state.choices, ranks)
+    else:
+        policy, renderer = load_policy(model, config.learn, config.seed, state.choices, ranks)
     if not ranks.rank:
         ranks.gather((dict(policy.choices), state.threads))
     if config.learn.shows_text:

@@ -125,7 +125,7 @@ def memory_of(config: Config, shape: ModelShape, device: Device | None = None) -
     recomputes = learn.checkpointing == "on" or (
         learn.checkpointing == "auto" and activation * learn.pass_tokens > free / 2
     )
-    rank = config.model.lora_rank
+    rank, served = config.model.lora_rank, bool(config.sampling.servers)
     weights = (2 if rank and compute == "bfloat16" else 4) * shape.parameters
     packs = can_pack() and worth_packing(packed_bytes(shape, rank, compute), free - weights)
     return footprint(
@@ -136,13 +136,14 @@ def memory_of(config: Config, shape: ModelShape, device: Device | None = None) -
         activation=activation,
         recomputes=recomputes,
         slice_bytes=slice_bytes(kind),
-        cache=min(attempts * row, decode_budget(kind, free)),
+        cache=0 if served else min(attempts * row, decode_budget(kind, free)),
         on_gpu=on_gpu,
         packs=packs and not on_gpu,
         follower=bool(learn.distil_weight)
         and learn.distil_follow < 1
         and not (config.model.lora_rank and not learn.distil_follow),
         shards=shards,
+        served=served,
     )
 
 

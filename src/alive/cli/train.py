@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from alive.cli.options import collect_settings, newest_run, settings_options
+from alive.cli.options import collect_settings, newest_run, sampler_option, settings_options
 from alive.errors import RunError, Terminated
 
 _EXAMPLES = """
@@ -22,6 +22,7 @@ Examples:
   alive train --resume --out runs/mine
   alive train --log tensorboard --log wandb
   alive train --ranks 2 --out runs/two
+  alive train --model smollm2 --corpus notes/ --sampler http://127.0.0.1:8000
 """
 
 
@@ -41,6 +42,7 @@ Examples:
     default=1,
     help="Processes that make the run together, one a GPU or some of the CPU's cores.",
 )
+@sampler_option
 @settings_options
 @click.pass_obj
 def train_command(
@@ -49,6 +51,7 @@ def train_command(
     out: Path | None,
     resume: bool,
     trackers: tuple[str, ...],
+    servers: tuple[str, ...],
     ranks: int,
     **options: Any,
 ) -> None:
@@ -76,7 +79,7 @@ def train_command(
     base = (f"{out}/config.json", resumable_config(out)) if resume and out else None
     if trackers:
         options["overrides"] += (f"log.to={list(trackers)}",)
-    config = collect_settings(**options, base=base)
+    config = collect_settings(**options, servers=servers, base=base)
     folder = out or Path(config.out or default_out(config.model.id, datetime.now()))
     config = config.model_copy(update={"out": str(folder)})
     arms.check(config)

@@ -59,6 +59,7 @@ def footprint(
     packs: bool = False,
     follower: bool = False,
     shards: int = 1,
+    served: bool = False,
 ) -> Footprint:
     """Adds up what the engine and the learner hold on one device.
 
@@ -76,6 +77,7 @@ def footprint(
         follower: Whether a teacher holds weights of its own.
         shards: Devices among which weights, gradients and moments are divided; of all weights
             alone, adapters are held whole.
+        served: Whether servers sample.
     """
     low = compute == "bfloat16"
     embedding = shape.vocabulary * shape.hidden
@@ -86,6 +88,8 @@ def footprint(
     copies = (2 * copied if low else 0) + (packed_bytes(shape, rank, compute) if packs else 0)
     if shards > 1:  # a rank's shard is nothing to sample from
         copies = (2 if low else 4) * shape.parameters
+    if served:  # none to sample from; what is written for a server is put together in the process
+        copies = 0 if on_gpu or not (rank or low) else (2 if low else 4) * shape.parameters
     inputs = shape.layers * shape.hidden * (2 if rank and low else 4)
     kept = activation
     if recomputes:  # the inputs of all layers, and one layer whole
@@ -93,7 +97,7 @@ def footprint(
     held = {
         "weights": base * shape.parameters // shards + (4 * trained if rank else 0),
         "Adam": 8 * trained // shards,
-        "sampler's copy": copies,
+        "weights to be sent" if served else "sampler's copy": copies,
         **({"teacher": 4 * trained // shards} if follower else {}),
         "runtime": 0 if on_gpu else RUNTIME + (PEFT if rank else 0),
     }

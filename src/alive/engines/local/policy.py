@@ -19,6 +19,7 @@ from alive.engines.copies import SamplingCopy
 from alive.engines.follower import Follower
 from alive.engines.fusing import fuse
 from alive.engines.lean import LeanDecoder, LeanModel, lean_decoder
+from alive.engines.local.layout import plain_logprobs
 from alive.engines.local.sampler import LocalSampler
 from alive.engines.local.stored import (
     moments,
@@ -27,7 +28,7 @@ from alive.engines.local.stored import (
     save_weights,
     trainable,
 )
-from alive.engines.lora import lean_adapters
+from alive.engines.lora import lean_adapters, whole_state
 from alive.engines.memory import (
     activation_bytes,
     decode_budget,
@@ -35,9 +36,11 @@ from alive.engines.memory import (
     most_used,
     worth_packing,
 )
+from alive.engines.models import base_of
 from alive.engines.packing import can_pack, pack, packable
 from alive.engines.precision import Precision
 from alive.engines.queue import RequestQueue
+from alive.engines.quiet import quiet_transformers
 from alive.engines.sharding import Shards
 from alive.errors import ConfigError
 from alive.learn.loss import Forward
@@ -77,6 +80,7 @@ class LocalPolicy:
         identity: str = "",
         choices: Mapping[str, Any] | None = None,
         ranks: Ranks = ALONE,
+        copies: bool = True,
     ) -> None:
         """Takes over a loaded model.
 
@@ -90,6 +94,8 @@ class LocalPolicy:
             identity: See the class.
             choices: Those of the run that goes on; what is missing is asked of the machine.
             ranks: Who learns together, each with a policy of its own.
+            copies: Whether the sampler may read copies of what trains; not worth their memory where
+                others sample.
         """
         self.model, self.renderer, self.learn = model, renderer, learn
         self.identity = identity
@@ -100,7 +106,7 @@ class LocalPolicy:
         self._drawn = self._learned = Usage()  # apart: two threads may count at a time
         self._needed = math.inf  # bytes that an update takes, where they are known
         packs = (choices or {}).get("packs")
-        self._packs = self._worth_packing() if packs is None else bool(packs)
+        self._packs = (copies and self._worth_packing()) if packs is None else bool(packs)
         with self._precision.autocast():
             # Not kept: of what only samples it would hold the matrices that were put together.
             self._lean = lean_decoder(model, self._precision.dtype) is not None
@@ -109,14 +115,15 @@ class LocalPolicy:
             ranks.size, on_gpus=model.device.type == "cuda", adapters=self._adapted
         )
         self.saves_alone = not self._shards
-        if learn is not None and learn.staleness and model.device.type == "cuda":
+        ahead = learn is not None and learn.staleness > 0
+        if copies and ahead and model.device.type == "cuda":
             raise ConfigError(
                 "learn.staleness=1 would sample and learn on one GPU at a time, which a captured "
                 "graph does not survive. Let a server sample (--sampler URL), or leave it at 0"
             )
         # What is read is not what changes while it is read.
-        self._apart = self._shards or (learn is not None and learn.staleness > 0)
-        read = self._sampling_model()
+        self._apart = copies and (self._shards or ahead)
+        read = self._sampling_model(copies)
         self._sampler = LocalSampler(read, renderer, len(tokenizer), self._precision)
         self._queue = RequestQueue(self._advance, self._sampler.drop)
         self._optimiser: torch.optim.Optimizer | None = None
@@ -196,6 +203,21 @@ class LocalPolicy:
         assert self.learn is not None  # what only samples may have been packed
         save_weights(self.model, self._tokenizer, folder, self._base, self._replicas)
 
+    def save_whole(self, folder: Path | None) -> None:
+        """Writes the weights as another process would compute with them; None as in ``save``.
+
+        Adapters are merged, and all is in the type that is computed in; without the tokenizer.
+        """
+        state = whole_state(self.model, self._precision.dtype, self._replicas.whole)
+        if folder is not None:
+            with quiet_transformers():
+                base_of(self.model).save_pretrained(folder, state_dict=state)
+
+    def logprobs(self, ids: Sequence[int]) -> torch.Tensor:
+        """Log-probabilities of a text's tokens but the first, [T - 1], by a plain pass."""
+        with self._precision.autocast():
+            return self._replicas.passing(lambda: plain_logprobs(self.model, ids[:1], ids[1:]))
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """Everything beside what ``save`` writes that an exact resume needs: Adam's moments."""
         assert self._optimiser is not None
@@ -242,10 +264,10 @@ class LocalPolicy:
             step()
             self._follower.step()
 
-    def _sampling_model(self) -> Any:
+    def _sampling_model(self, copies: bool) -> Any:
         """What the sampler reads: the model itself, or its copy with matrices to compute with."""
         dtype, model, lean = self._precision.dtype, self.model, self._lean
-        if self.learn and (self._precision.low or self._packs or self._apart):
+        if self.learn and copies and (self._precision.low or self._packs or self._apart):
             self._copy = SamplingCopy.of(
                 model, dtype, packs=self._packs, fuses=lean, apart=self._apart
             )
