@@ -140,4 +140,6 @@ def _load(
             folder.checkpoint.tensors(),
             version=state.step,
         )
+    else:
+        policy.publish()  # whoever samples elsewhere has no weights yet
     return policy, renderer, state

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,6 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from served import FakeServer
+from test_end_to_end import command
 from toy import STEPS, play, settings_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -188,3 +192,36 @@ def test_a_server_is_named_once() -> None:
     twice = {"sampling": {"servers": ["http://127.0.0.1:1", "http://127.0.0.1:1"]}}
     with pytest.raises(ConfigError, match=r"sampling\.servers names a server twice"):
         build_config([("test", twice)])
+
+
+def test_a_step_drawn_ahead_is_drawn_from_the_weights_before_the_last(
+    toy_world: Path, server: FakeServer, tmp_path: Path
+) -> None:
+    ahead = settings(toy_world, tmp_path / "run", server)
+    ahead["learn"] |= {"staleness": 1}
+    play(ahead)
+    *_, episodes = result_of(tmp_path / "run")
+    assert [{row["policy_version"] for row in rows} for rows in episodes] == [{0}, {0}, {1}]
+    # Before each update, for games that may be drawn beside it.
+    assert len(server.asked("/collective_rpc")) == STEPS
+
+
+@pytest.mark.slow
+def test_ranks_have_their_rollouts_drawn_by_one_server(
+    toy_world: Path, server: FakeServer, fresh: Callable[[], Any], tmp_path: Path
+) -> None:
+    one = settings(toy_world, tmp_path / "one", server)
+    one["game"] |= {"documents_per_step": 2}
+    play(one)
+    server.model, server.weights = fresh(), "default"
+    other = one | {"out": str(tmp_path / "two")}
+    done = subprocess.run(
+        [sys.executable, "-m", "alive", *command(other), "--ranks", "2"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (result_of(tmp_path / name)[-1] for name in ("one", "two"))
+    assert first == second

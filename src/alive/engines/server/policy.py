@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 
+from alive.engines.learning import LearningPolicy
 from alive.engines.local import LocalPolicy
 from alive.engines.models import base_of
 from alive.engines.refusals import max_positions
 from alive.engines.server.client import Replica
 from alive.engines.server.sampler import RemoteSampler
 from alive.errors import ServerError, StorageError
-from alive.protocols import Request, UpdateStats, Usage
+from alive.protocols import Request, UpdateStats
 from alive.ranks import ALONE, Ranks
 from alive.types import MASK, Rollout, TrainingRecord
 
@@ -38,14 +36,13 @@ stays what it is, and a server that keeps a part of earlier weights drifts away.
 _PROBE = f"Ann has 12 pens. She finds 9 more on her way to school, so that she has {MASK} pens now."
 
 
-class ServedPolicy:
+class ServedPolicy(LearningPolicy):
     """Satisfies ``Policy`` with a local one that learns, and servers that sample.
 
     New weights go out before the next rollout is drawn, not in ``publish`` itself: a server that
     fails then does so between two whole steps, and the run that it stops is saved as it stands.
 
     Attributes:
-        learner: The local policy.
         gap: Mean difference in nats between a server and the learner over the tokens of a fixed
             prompt, of the worst server, when weights were last sent; not a number before.
     """
@@ -57,7 +54,7 @@ class ServedPolicy:
         folder: Path,
         ranks: Ranks = ALONE,
     ) -> None:
-        """Takes over a policy and servers.
+        """Takes over a policy and servers. Several ranks have to publish before they sample.
 
         Args:
             learner: In whose place the servers sample.
@@ -69,10 +66,10 @@ class ServedPolicy:
         Raises:
             ServerError: A server cannot be sent weights, or has another tokenizer.
         """
-        self.learner, self.gap = learner, float("nan")
+        super().__init__(learner)
+        self.gap = float("nan")
         self._first = float("inf")
         self._replicas, self._folder, self._ranks = replicas, folder, ranks
-        self._drawn = Usage()
         self._sending = threading.Lock()
         base = base_of(learner.model)
         self._sampler = RemoteSampler(
@@ -84,64 +81,7 @@ class ServedPolicy:
         self._probe = learner.renderer.solve(_PROBE, None).ids
         for replica in replicas:
             replica.require_control()
-        self._waiting = 0
-        self.publish()
-
-    @property
-    def version(self) -> int:
-        """See ``Policy``."""
-        return self.learner.version
-
-    @version.setter
-    def version(self, value: int) -> None:
-        self.learner.version = value
-
-    @property
-    def identity(self) -> str:
-        """See ``Policy``."""
-        return self.learner.identity
-
-    @identity.setter
-    def identity(self, value: str) -> None:
-        self.learner.identity = value
-
-    @property
-    def usage(self) -> Usage:
-        """See ``Policy``; time spent sampling is that in which anybody waited for rollouts."""
-        learned = self.learner.usage
-        return replace(
-            self._drawn,
-            tokens_trained=learned.tokens_trained,
-            seconds_learning=learned.seconds_learning,
-            device_bytes=learned.device_bytes,
-        )
-
-    @property
-    def saves_alone(self) -> bool:
-        """See ``Policy``."""
-        return self.learner.saves_alone
-
-    @saves_alone.setter
-    def saves_alone(self, value: bool) -> None:
-        self.learner.saves_alone = value
-
-    @property
-    def choices(self) -> Mapping[str, Any]:
-        """See ``Policy``."""
-        return self.learner.choices
-
-    @choices.setter
-    def choices(self, value: Mapping[str, Any]) -> None:
-        self.learner.choices = value
-
-    @property
-    def guard(self) -> Callable[[], AbstractContextManager[Any]]:
-        """See ``Policy``."""
-        return self.learner.guard
-
-    @guard.setter
-    def guard(self, value: Callable[[], AbstractContextManager[Any]]) -> None:
-        self.learner.guard = value
+        self._stale = True
 
     async def sample(self, request: Request) -> list[Rollout]:
         """Has a server complete a prompt, once new weights are there.
@@ -151,39 +91,18 @@ class ServedPolicy:
             StorageError: The disk refuses the weights.
         """
         self._deliver()
-        with self._counted():
-            rollouts = await self._sampler.sample(request)
-        used = self._drawn
-        self._drawn = replace(
-            used,
-            prompt_tokens=used.prompt_tokens + len(request.prompt.ids),
-            tokens_sampled=used.tokens_sampled + sum(len(one.completion_ids) for one in rollouts),
-        )
-        return rollouts
+        return await self.counted(request, self._sampler.sample(request))
 
     def update(self, records: Sequence[TrainingRecord], learning_rate: float) -> UpdateStats:
         """Takes one optimiser step on records, in this process."""
         self._deliver()  # what another thread samples meanwhile is drawn from these weights
-        return self.learner.update(records, learning_rate)
+        return super().update(records, learning_rate)
 
     def publish(self) -> None:
         """Has the next rollout drawn from what was learned."""
         self._stale = True
         if self._ranks.size > 1:  # all of them are here now
             self._deliver()
-
-    def save(self, folder: Path | None) -> None:
-        """See ``LocalPolicy``."""
-        self.learner.save(folder)
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """See ``LocalPolicy``."""
-        return self.learner.tensors()
-
-    def restore(self, folder: Path, tensors: Mapping[str, torch.Tensor], version: int) -> None:
-        """See ``LocalPolicy``."""
-        self.learner.restore(folder, tensors, version)
-        self.publish()
 
     def _deliver(self) -> None:
         """Has every server hold the learner's weights, and sees that it does."""
@@ -242,18 +161,3 @@ class ServedPolicy:
             ) from error
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Counts the time in which anybody waits for rollouts."""
-        if not self._waiting:
-            self._since = time.perf_counter()
-        self._waiting += 1
-        try:
-            yield
-        finally:
-            self._waiting -= 1
-            if not self._waiting:
-                spent = time.perf_counter() - self._since
-                seconds = self._drawn.seconds_sampling + spent
-                self._drawn = replace(self._drawn, seconds_sampling=seconds)
