@@ -62,15 +62,26 @@ class TorchRanks:
 
 
 def join_ranks() -> Ranks:
-    """Joins the ranks that torchrun started, on the GPU or the CPU; alone where it started none."""
-    if not dist.is_torchelastic_launched() or os.environ.get("WORLD_SIZE") == "1":
+    """Joins the ranks that the environment tells of, on the GPU or the CPU; else stays alone.
+
+    Whoever starts ranks, torchrun among them, tells them ``RANK``, ``WORLD_SIZE`` and
+    ``MASTER_ADDR``.
+
+    Raises:
+        RankError: They do not meet.
+    """
+    told = {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys()
+    if not told or os.environ["WORLD_SIZE"] == "1":
         return ALONE
     if not dist.is_initialized():
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-            dist.init_process_group("nccl", timeout=_PATIENCE)
-        else:
-            dist.init_process_group("gloo", timeout=_PATIENCE)
+        gpus = torch.cuda.device_count()
+        if gpus:
+            # One who sees a single GPU has it, whatever its number on the machine.
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
+        try:
+            dist.init_process_group("nccl" if gpus else "gloo", timeout=_PATIENCE)
+        except dist.DistError as error:
+            raise RankError(f"the ranks do not meet ({error})") from error
     return TorchRanks()
 
 
