@@ -23,6 +23,8 @@ from alive.watch import Display, Watch
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from alive.engines.replicas import Replica
+
 __all__ = ["Opened", "open_run"]
 
 
@@ -51,7 +53,13 @@ class Opened:
     ranks: Ranks
 
 
-def open_run(config: Config, resume: bool, console: Console | None, ranks: Ranks) -> Opened:
+def open_run(
+    config: Config,
+    resume: bool,
+    console: Console | None,
+    ranks: Ranks,
+    replicas: Sequence[Replica] = (),
+) -> Opened:
     """Opens suites, folder, model and corpus, in the order in which mistakes are cheapest.
 
     The first rank goes ahead; the others take from it what has to be the same.
@@ -78,7 +86,7 @@ def open_run(config: Config, resume: bool, console: Console | None, ranks: Ranks
     check_context(config)
     folder = _folder(config, resume, ranks)
     try:
-        policy, renderer, state = _load(config, folder, ranks)
+        policy, renderer, state = _load(config, folder, ranks, replicas)
         held_out = [text for suite in (*suites, *whole) for text in texts(suite)]
         corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
         require_spans(corpus, config)
@@ -102,10 +110,13 @@ def _folder(config: Config, resume: bool, ranks: Ranks) -> RunFolder:
     return folder
 
 
-def _load(config: Config, folder: RunFolder, ranks: Ranks) -> tuple[Policy, Renderer, State]:
+def _load(
+    config: Config, folder: RunFolder, ranks: Ranks, replicas: Sequence[Replica]
+) -> tuple[Policy, Renderer, State]:
     """Loads the model, and goes back to the folder's checkpoint where there is one."""
     from alive.engines.local import load_policy
     from alive.engines.probe import choose_threads
+    from alive.engines.replicated import ReplicatedPolicy
 
     saved = folder.checkpoint.state() if folder.checkpoint else {}
     state = State.from_json(saved) if saved else State()
@@ -114,7 +125,10 @@ def _load(config: Config, folder: RunFolder, ranks: Ranks) -> tuple[Policy, Rend
         state.choices, state.threads = ranks.gather((state.choices, state.threads))[0]
     state.threads = choose_threads(state.threads or config.model.threads)
     model = config.model.model_copy(update={"threads": state.threads})
-    policy, renderer = load_policy(model, config.learn, config.seed, state.choices, ranks)
+    policy: Policy
+    policy, renderer = local = load_policy(model, config.learn, config.seed, state.choices, ranks)
+    if replicas:
+        policy = ReplicatedPolicy(local[0], model, replicas, folder.path / "served", ranks)
     if not ranks.rank:
         ranks.gather((dict(policy.choices), state.threads))
     if config.learn.shows_text:
@@ -129,4 +143,6 @@ def _load(config: Config, folder: RunFolder, ranks: Ranks) -> tuple[Policy, Rend
             folder.checkpoint.tensors(),
             version=state.step,
         )
+    elif replicas:  # they have no weights yet
+        policy.publish()
     return policy, renderer, state

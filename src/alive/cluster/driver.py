@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -45,3 +46,4 @@ def train(config: Config, ranks: int, samplers: int, say: Callable[[str], None])
         return supervise(start, lambda: checkpoint_names(folder / "checkpoints")[:1], say)
     finally:
         require_ray().shutdown()
+        shutil.rmtree(folder / "served", ignore_errors=True)

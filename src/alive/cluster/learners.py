@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alive.cluster.placing import Places, require_ray
+from alive.cluster.samplers import RayReplica, start_samplers
 from alive.cluster.supervise import Ended
 from alive.config import Config
 from alive.errors import AliveError, RankError, Terminated
@@ -37,7 +38,12 @@ class Learner:
             return ray.util.get_node_ip_address(), probe.getsockname()[1], os.getpid()
 
     def train(
-        self, environment: dict[str, str], folder: str, settings: dict[str, Any], resume: bool
+        self,
+        environment: dict[str, str],
+        folder: str,
+        settings: dict[str, Any],
+        resume: bool,
+        replicas: Sequence[RayReplica],
     ) -> Ended:
         """Makes its part of the run.
 
@@ -46,6 +52,7 @@ class Learner:
             folder: Against which paths are meant.
             settings: Of the run.
             resume: Whether the run goes on.
+            replicas: Which sample in the ranks' place.
         """
         os.environ |= environment
         if os.path.isdir(folder):
@@ -59,7 +66,7 @@ class Learner:
         config = Config.model_validate(settings)
         console = Console(quiet=environment["RANK"] != "0")
         try:
-            return Ended("done", summary=train(config, resume, console))
+            return Ended("done", summary=train(config, resume, console, replicas))
         except RankError as error:
             return Ended("left", str(error), error.exit_code)
         except AliveError as error:
@@ -83,6 +90,7 @@ class LearnerGroup:
         """
         ray = require_ray()
         self._places, self._out = places, Path(config.out)
+        replicas = start_samplers(places)
         nodes = [node for _, node in places.ranks]
         self._actors = [
             ray.remote(Learner).options(**places.options(bundle), max_restarts=0).remote()
@@ -98,7 +106,7 @@ class LearnerGroup:
         given = environments(nodes, address, port, places.gpus)
         settings = config.model_dump(mode="json")
         self._refs = [
-            actor.train.remote(one, os.getcwd(), settings, resume)
+            actor.train.remote(one, os.getcwd(), settings, resume, replicas)
             for actor, one in zip(self._actors, given, strict=True)
         ]
 
@@ -155,10 +163,10 @@ class LearnerGroup:
         ray = require_ray()
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        send = ray.remote(os.kill)
+        send = ray.remote(_interrupt)
         for node, pid in self._pids:
             there = NodeAffinitySchedulingStrategy(node, soft=False)
-            send.options(num_cpus=0, scheduling_strategy=there).remote(pid, signal.SIGINT)
+            send.options(num_cpus=0, scheduling_strategy=there).remote(pid)
 
 
 def environments(nodes: Sequence[str], address: str, port: int, gpus: bool) -> list[dict[str, str]]:
@@ -184,6 +192,11 @@ def environments(nodes: Sequence[str], address: str, port: int, gpus: bool) -> l
         given.append(common | own | {"RANK": str(rank)})
         seen[node] += 1
     return given
+
+
+def _interrupt(pid: int) -> None:
+    """Sends a process of this machine the signal of Ctrl-C."""
+    os.kill(pid, signal.SIGINT)
 
 
 def _until(free: Callable[[], bool], folder: Path) -> None:

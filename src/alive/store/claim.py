@@ -27,7 +27,7 @@ _BLANK = frozenset(
     {
         *("lock", "config.json", ".config.json.tmp", "environment.json", "model.json"),
         *("journal.jsonl", "report.html", "trackers.json"),
-        *("episodes", "records", "checkpoints", "tensorboard", "wandb"),
+        *("episodes", "records", "checkpoints", "served", "tensorboard", "wandb"),
     }
 )
 """What a run leaves that ended before it measured or learned anything, by a mistyped corpus say;
