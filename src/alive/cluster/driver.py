@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from alive.cluster.learners import LearnerGroup
+from alive.cluster.learners import LearnerGroup, wait_until_free
 from alive.cluster.placing import Places, connect, require_ray
 from alive.cluster.supervise import supervise
 from alive.config import Config
@@ -40,6 +40,7 @@ def train(config: Config, ranks: int, samplers: int, say: Callable[[str], None])
     folder = Path(config.out)
 
     def start() -> LearnerGroup:
+        wait_until_free(folder)
         return LearnerGroup(Places(ranks, samplers, cpus), config, begun(folder))
 
     try:

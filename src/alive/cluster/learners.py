@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,16 @@ from alive.cluster.placing import Places, require_ray
 from alive.cluster.samplers import RayReplica, start_samplers
 from alive.cluster.supervise import Ended
 from alive.config import Config
-from alive.errors import AliveError, RankError, Terminated
+from alive.errors import AliveError, RankError, RunError, Terminated
 
-__all__ = ["Learner", "LearnerGroup", "environments"]
+__all__ = ["Learner", "LearnerGroup", "environments", "wait_until_free"]
 
 GRACE = 20.0
 """Seconds that ranks get to end by themselves once one has: each says why, which the first may not
 know."""
 
 _FREE = 60.0
-"""Seconds in which a rank that was killed lets go of the run folder."""
+"""Seconds in which ranks that were killed, or lost the head, let go of the run folder."""
 
 
 class Learner:
@@ -89,7 +89,7 @@ class LearnerGroup:
             resume: Whether the run goes on.
         """
         ray = require_ray()
-        self._places, self._out = places, Path(config.out)
+        self._places = places
         replicas = start_samplers(places)
         nodes = [node for _, node in places.ranks]
         self._actors = [
@@ -125,18 +125,11 @@ class LearnerGroup:
                 self._interrupt()
 
     def kill(self) -> None:
-        """Ends the ranks, gives their room back, and waits until the run folder is free.
-
-        Raises:
-            RankError: A rank that was killed still holds it.
-        """
-        from alive.store import is_running
-
+        """Ends the ranks and gives their room back."""
         ray = require_ray()
         for actor in self._actors:
             ray.kill(actor)
         self._places.release()
-        _until(lambda: not is_running(self._out), self._out)
 
     def _all_or_one_that_failed(self) -> None:
         ray = require_ray()
@@ -199,9 +192,19 @@ def _interrupt(pid: int) -> None:
     os.kill(pid, signal.SIGINT)
 
 
-def _until(free: Callable[[], bool], folder: Path) -> None:
+def wait_until_free(folder: Path) -> None:
+    """Waits until ranks of an earlier part of the run have let go of its folder.
+
+    Raises:
+        RunError: They do not, or others hold it.
+    """
+    from alive.store import is_running
+
     ends = time.monotonic() + _FREE
-    while not free():
+    while folder.is_dir() and is_running(folder):
         if time.monotonic() > ends:
-            raise RankError(f"{folder} is still held by a rank that was ended; end its process")
+            pid = (folder / "lock").read_text().strip()
+            raise RunError(
+                f"{folder} is being written by another process (pid {pid}); wait for it or stop it"
+            )
         time.sleep(0.1)

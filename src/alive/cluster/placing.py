@@ -53,6 +53,8 @@ def connect(cpus: int) -> None:
     os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     if not address and "RAY_AUTH_MODE" not in os.environ:
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    if not address:  # a head on this machine that does not answer is gone
+        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "10")
     ray = require_ray()  # which reads the environment once
     if not address:
         ray.init(

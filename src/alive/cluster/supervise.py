@@ -40,7 +40,7 @@ class Group(Protocol):
         ...
 
     def kill(self) -> None:
-        """Ends what is left of them, and returns once the run folder is free."""
+        """Ends what is left of them."""
         ...
 
 
