@@ -2,23 +2,27 @@ r"""``alive eval`` against transformers' own ``generate``, on the same problems 
 
 The other side asks as the model's makers do: the question and "Please reason step by step, and put
 your final answer within \boxed{}." through its chat template, greedily, in the type that ``alive
-eval`` computes in on this machine. Both sides' completions are recounted by math-verify alone,
-which knows nothing of our verifier.
+eval`` computes in on this machine; a model without a template gets the prompts of ``alive eval``.
+Both sides' completions are recounted by math-verify alone, which knows nothing of our verifier.
+With ``--repeat`` the sides alternate, and rates are medians.
 
     python benchmarks/eval_generate.py MODEL SUITE [--limit 32] [--max-tokens 400] [--batch 8]
+    python benchmarks/eval_generate.py seed seed --limit 256 --batch 256 --repeat 5
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from alive.api import evaluate, open_policy
+from alive.api import Policy, evaluate, open_policy
+from alive.engines.models import resolve
 from alive.evaluation import Suite, load_suite
 from alive.verify import final_answer
 
@@ -27,29 +31,31 @@ USUAL = r"Please reason step by step, and put your final answer within \boxed{}.
 
 @dataclass(frozen=True)
 class Answered:
-    """One side's completion of a problem: its text, and whether it was cut."""
+    """One side's completion of a problem: its text, its tokens, and whether it was cut."""
 
     text: str
+    tokens: int
     cut: bool
 
 
-def by_alive(model: str, suite: str, limit: int, tokens: int) -> tuple[list[Answered], float, str]:
-    """Returns the completions of ``alive eval``, its seconds, and its own count."""
-    policy = open_policy(model, tokens)
-    began = time.perf_counter()
+Answers = tuple[list[Answered], float]
+"""The completions, and their seconds; those of ``alive eval`` include its verifier's."""
+
+
+def by_alive(policy: Policy, suite: str, limit: int) -> tuple[Answers, list[str], str]:
+    """Returns the answers of ``alive eval``, its prompts, and its own count."""
     found = evaluate(policy, [suite], limit=limit)
-    took = time.perf_counter() - began
     share = found.total.accuracy
     own = f"{100 * share.mean:.1f} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
-    return [Answered(row["completion"], row["cut"]) for row in found.rows], took, own
+    answers = [Answered(row["completion"], row["tokens"], row["cut"]) for row in found.rows]
+    return (answers, found.seconds["attempts"]), [row["prompt"] for row in found.rows], own
 
 
-def by_generate(model: str, suite: Suite, tokens: int, batch: int) -> tuple[list[Answered], float]:
-    """Returns the completions of plain ``generate``, and its seconds.
+def generator(model: str, tokens: int, batch: int) -> Callable[[Suite, list[str]], Answers]:
+    """Returns what answers a suite by plain ``generate``, given the prompts of ``alive eval``.
 
     Args:
-        model: A folder or hub id with a chat template.
-        suite: The problems.
+        model: A model's name, as ``alive eval`` takes it.
         tokens: Longest completion.
         batch: Problems at once, padded on the left.
     """
@@ -59,29 +65,42 @@ def by_generate(model: str, suite: Suite, tokens: int, batch: int) -> tuple[list
     from alive.config import ModelConfig
     from alive.engines.local.loading import compute_type
 
-    tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
+    where = resolve(model)
+    tokenizer = AutoTokenizer.from_pretrained(where, padding_side="left")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = getattr(torch, compute_type(ModelConfig(id=model), device))
-    network = AutoModelForCausalLM.from_pretrained(model, dtype=dtype).eval().to(device)
+    network = AutoModelForCausalLM.from_pretrained(where, dtype=dtype).eval().to(device)
     usual = network.generation_config
     usual.update(do_sample=False, temperature=None, top_p=None, top_k=None)
     if usual.repetition_penalty not in (None, 1.0):
         # It stays, since plain generate heeds it; alive eval draws from what the model says.
         print(f"the model's own settings have a repetition penalty, {usual.repetition_penalty}")
-    began, found = time.perf_counter(), []
-    for chunk in _chunks([item.question for item in suite.items], batch):
-        chats = [[{"role": "user", "content": f"{question}\n{USUAL}"}] for question in chunk]
-        given = tokenizer.apply_chat_template(
-            chats, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
-        )
-        with torch.inference_mode():
-            made = network.generate(**given.to(device), max_new_tokens=tokens)
-        for row in made[:, given["input_ids"].shape[1] :]:
-            text = tokenizer.decode(row, skip_special_tokens=True)
-            # One that ended is padded up to the longest, or ends with its end token.
-            ended = {tokenizer.pad_token_id, *_listed(usual.eos_token_id)}
-            found.append(Answered(text, len(row) == tokens and int(row[-1]) not in ended))
-    return found, time.perf_counter() - began
+    ends = {tokenizer.pad_token_id, *_listed(usual.eos_token_id)}
+
+    def encoded(suite: Suite, prompts: list[str]) -> list[str]:
+        if not tokenizer.chat_template:
+            return prompts
+        chats = [[{"role": "user", "content": f"{one.question}\n{USUAL}"}] for one in suite.items]
+        return tokenizer.apply_chat_template(chats, add_generation_prompt=True, tokenize=False)
+
+    def answer(suite: Suite, prompts: list[str]) -> Answers:
+        began, found = time.perf_counter(), []
+        for chunk in _chunks(encoded(suite, prompts), batch):
+            given = tokenizer(
+                list(chunk), padding=True, add_special_tokens=False, return_tensors="pt"
+            ).to(device)
+            ids, mask = given["input_ids"], given["attention_mask"]
+            with torch.inference_mode():
+                made = network.generate(input_ids=ids, attention_mask=mask, max_new_tokens=tokens)
+            for row in made[:, ids.shape[1] :].tolist():
+                text = tokenizer.decode(row, skip_special_tokens=True)
+                # One that ended is padded up to the longest, or ends with its end token.
+                written = next((at + 1 for at, one in enumerate(row) if one in ends), len(row))
+                cut = written == tokens and row[-1] not in ends
+                found.append(Answered(text, written, cut))
+        return found, time.perf_counter() - began
+
+    return answer
 
 
 def recounted(suite: Suite, answers: Sequence[Answered]) -> list[bool]:
@@ -109,18 +128,23 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=32)
     parser.add_argument("--max-tokens", type=int, default=400)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--repeat", type=int, default=1, help="times a side, in turn")
     parser.add_argument("--json", type=Path, help="Write every completion here.")
     asked = parser.parse_args()
     suite = load_suite(asked.suite, asked.limit)
-    answers, seconds, own = by_alive(asked.model, asked.suite, asked.limit, asked.max_tokens)
-    sides = {
-        "alive eval": (answers, seconds),
-        "generate": by_generate(asked.model, suite, asked.max_tokens, asked.batch),
-    }
+    policy = open_policy(asked.model, asked.max_tokens)
+    generate = generator(asked.model, asked.max_tokens, asked.batch)
+    sides: dict[str, list[Answers]] = {"alive eval": [], "generate": []}
+    own = ""
+    for _ in range(asked.repeat):
+        ours, prompts, own = by_alive(policy, asked.suite, asked.limit)
+        sides["alive eval"].append(ours)
+        sides["generate"].append(generate(suite, prompts))
     print(f"{len(suite.items)} problems of {suite.name}, at most {asked.max_tokens} tokens")
     print(f"by our verifier, alive eval: {own}")
     record: dict[str, Any] = {}
-    for name, (found, took) in sides.items():
+    for name, times in sides.items():
+        found, seconds = times[-1][0], [took for _, took in times]
         right = recounted(suite, found)
         shares = {
             "right by math-verify": right,
@@ -128,7 +152,9 @@ def main() -> None:
             "boxed": ["\\boxed{" in one.text for one in found],
         }
         said = ", ".join(f"{label} {100 * sum(v) / len(v):.1f} %" for label, v in shares.items())
-        print(f"{name}: {said}, {took:.0f} s", flush=True)
+        rate = sum(one.tokens for one in found) / statistics.median(seconds)
+        listed = " ".join(f"{took:.1f}" for took in seconds)
+        print(f"{name}: {said}, {rate:.0f} tokens/s, each time {listed} s", flush=True)
         record[name] = [{**asdict(one), "right": r} for one, r in zip(found, right, strict=True)]
     if asked.json:
         asked.json.write_text(json.dumps(record, indent=1))

@@ -27,11 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoModelForCausalLM
 
 from alive.config import ModelConfig
 from alive.engines.floor import measure_machine, measure_speeds
 from alive.engines.local import LocalPolicy, load_policy
 from alive.engines.local.layout import Layout
+from alive.engines.models import resolve
 from alive.protocols import Request, SamplingParams
 
 PARTS = ("tests", "floor", "sampler", "engine", "steps")
@@ -106,14 +108,17 @@ def main() -> None:
 def sampler(model: str, small: bool) -> dict[str, Any]:
     """Tokens a second of ALIVE's sampler and of ``generate``, on the same weights and prompt.
 
-    Nothing ends before its limit on either side. Each of ours is measured twice: the first call
+    ``generate`` has a copy: the policy's own layers are joined, and no longer its family's. Nothing
+    ends before its limit on either side. Each of ours is measured twice: the first call
     includes what is captured and allocated once.
     """
     policy, renderer = load_policy(ModelConfig(id=model))
     prompt, tokens = renderer.solve(TEXT, None), 8 if small else 128
     policy.endless()
+    device, dtype = policy.model.device, policy.model.dtype
+    plain = AutoModelForCausalLM.from_pretrained(resolve(model), dtype=dtype).eval().to(device)
     decoder = policy._sampler.decoder
-    result: dict[str, Any] = {"layout": decoder.layout.name, "dtype": str(policy.model.dtype)}
+    result: dict[str, Any] = {"layout": decoder.layout.name, "dtype": str(dtype)}
     layouts = dict.fromkeys((decoder.layout, Layout.SHARED))
     for rows in (4,) if small else (64, 256, 512):
         request = Request(prompt, rows, SamplingParams(tokens), rows)
@@ -122,10 +127,10 @@ def sampler(model: str, small: bool) -> dict[str, Any]:
                 decoder.layout = layout
                 result[f"tokens/s at {rows} rows, {layout.name.lower()}"] = _rates(policy, request)
         decoder.layout = next(iter(layouts))
-        ids = torch.tensor([prompt.ids] * rows, device=policy.model.device)
+        ids = torch.tensor([prompt.ids] * rows, device=device)
         started = time.perf_counter()
         with torch.inference_mode():
-            policy.model.generate(
+            plain.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
                 do_sample=True,

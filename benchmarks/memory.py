@@ -13,11 +13,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import resource
 import subprocess
 import sys
 import time
 from typing import Any
+
+from timing import most_resident
 
 from alive.config import Config
 from alive.settings import load_config
@@ -103,7 +104,7 @@ def _measured(config: Config) -> dict[str, Any]:
     on_device = policy.usage.device_bytes
     return {
         "planned": planned,
-        "measured": on_device or 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "measured": on_device or most_resident(),
         "update": seconds,
         **policy.choices,
     }

@@ -3,10 +3,12 @@
 Both sides sample 128 completions of 32 tokens from a 2.7 M-parameter Llama with random weights (8
 prompts, 16 completions each) and take one AdamW step on them; with ``--model`` from a real one, on
 a GPU where there is one. The sides alternate step by step after an untimed first one. A completion
-that ends itself is shorter, so rates are by the token.
+that ends itself is shorter, so rates are by the token. Before that each side takes two steps in a
+process of its own (``--side``), for its peak memory: on a GPU of tensors, else of the process.
 
     python benchmarks/trl_step.py [--steps 5] [--threads 2]
     python benchmarks/trl_step.py --model FOLDER --prompts 32 --tokens 128
+    python benchmarks/trl_step.py --model FOLDER --side trl
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import contextlib
 import io
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -24,9 +28,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from timing import now
+from timing import most_resident, now
 
 GROUP, PROMPT_TOKENS, VOCABULARY = 16, 16, 512
+
+SIDES = ("trl", "alive")
 
 MICRO_GPU, MICRO_CPU = 64, 16
 """Completions of one of TRL's training passes over a real model: the logits of more would not
@@ -91,7 +97,8 @@ class Side:
         """A line of the table; the first step, which warms up, is left out."""
         wall, cpu = statistics.median(self.wall[1:]), statistics.median(self.cpu[1:])
         tokens = statistics.mean(self.tokens[1:])
-        return f"{self.name:8}{wall:10.2f}{cpu:10.2f}{tokens:9.0f}{self.rate():10.0f}"
+        steps = " ".join(f"{seconds:.2f}" for seconds in self.wall[1:])
+        return f"{self.name:8}{wall:10.2f}{cpu:10.2f}{tokens:9.0f}{self.rate():10.0f}   {steps}"
 
     def rate(self) -> float:
         """Tokens sampled and trained a second on the clock."""
@@ -184,12 +191,50 @@ def alive_stepper(task: Task) -> Callable[[int], int]:
 
 
 def reward(completion_ids: Sequence[int]) -> float:
-    """Some number of a completion."""
-    return float(completion_ids[0] % 7)
+    """Some number of a completion, of all its tokens: few are alike.
+
+    A group of equal rewards has no gradient, and ALIVE does not train what has none.
+    """
+    return float(sum(completion_ids) % 101)
 
 
-def race(task: Task) -> tuple[Side, Side]:
+def race(task: Task, sides: Sequence[str] = SIDES) -> list[Side]:
     """Alternates one step of GRPOTrainer and one of ALIVE, so that noise meets both alike.
+
+    Args:
+        task: What they do.
+        sides: Those of ``SIDES`` that take part; one takes its steps alone.
+    """
+    alive = Side("ALIVE")
+    step = alive_stepper(task) if "alive" in sides else None
+
+    def turn() -> None:
+        if step:
+            start = now()
+            tokens = step(len(alive.wall))
+            settled(task.gpu)
+            alive.add(start, tokens)
+
+    if "trl" not in sides:
+        for _ in range(task.steps + 1):
+            turn()
+        return [alive]
+    return [train_trl(task, turn), alive][: len(sides)]
+
+
+def peak_alone(side: str) -> float:
+    """Returns the gigabytes that two steps of one side need, in a process that has these options.
+
+    The second step is the first that has the optimizer's moments. Linux counts to a new process
+    what the one that started it held, so this one must still be small.
+    """
+    command = [sys.executable, *sys.argv, "--side", side, "--steps", "1"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout.split()[-2])
+
+
+def train_trl(task: Task, after: Callable[[], None]) -> Side:
+    """Takes the steps of GRPOTrainer, and calls ``after`` behind each.
 
     TRL's costly extras are off: no gradient checkpointing, no reference model. In bfloat16 its
     weights and moments are that too, the faster way; ALIVE's are float32 always.
@@ -199,20 +244,16 @@ def race(task: Task) -> tuple[Side, Side]:
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
 
-    trl, alive = Side("TRL"), Side("ALIVE")
-    alive_step = alive_stepper(task)
+    trl = Side("TRL")
     drawn: list[int] = []
     began = [now()]
 
-    class Alternate(TrainerCallback):
+    class Clock(TrainerCallback):
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
             settled(task.gpu)
             trl.add(began[0], sum(drawn))
             drawn.clear()
-            start = now()
-            tokens = alive_step(len(alive.wall))
-            settled(task.gpu)
-            alive.add(start, tokens)
+            after()
             began[0] = now()
 
     def rewards(completion_ids: list[list[int]], **_: Any) -> list[float]:
@@ -249,11 +290,11 @@ def race(task: Task) -> tuple[Side, Side]:
             args=settings,
             train_dataset=Dataset.from_list([{"prompt": text} for text in task.texts()]),
             processing_class=AutoTokenizer.from_pretrained(task.folder),
-            callbacks=[Alternate()],
+            callbacks=[Clock()],
         )
         with contextlib.redirect_stdout(io.StringIO()):
             trainer.train()
-    return trl, alive
+    return trl
 
 
 def settled(gpu: bool) -> None:
@@ -273,13 +314,16 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=8, help="a step, 16 completions each")
     parser.add_argument("--tokens", type=int, default=32, help="most of a completion")
     parser.add_argument("--paged", action="store_true", help="TRL by continuous batching")
+    parser.add_argument("--side", choices=SIDES, help="one side alone, for its peak memory")
     options = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     warnings.filterwarnings("ignore")
+    peaks = [] if options.side else [peak_alone(side) for side in SIDES]
 
     import torch
 
     from alive.engines.floor import measure_machine
+    from alive.engines.memory import most_used
     from alive.engines.probe import choose_compute, usable_cpus
     from alive.engines.shape import read_shape
 
@@ -303,17 +347,25 @@ def main() -> None:
             dtype=choose_compute(device, shape.hidden, shape.intermediate),
             paged=options.paged,
         )
+        sides = race(task, [options.side] if options.side else SIDES)
+        peak = (
+            most_used(device) or most_resident()
+        )  # before the machine is measured, which takes memory too
         rate = measure_machine(device).operations(task.dtype)
-        trl, alive = race(task)
     where = torch.cuda.get_device_name() if gpu else f"{threads} threads"
     print(f"{shape.parameters:,} parameters, {task.dtype}, {where}, {options.steps} steps")
-    print(f"{'':8}{'s a step':>10}{'CPU s':>10}{'tokens':>9}{'tokens/s':>10}")
-    print(trl.row())
-    print(alive.row())
-    ratio = alive.rate() / trl.rate()
+    print(f"{'':8}{'s a step':>10}{'CPU s':>10}{'tokens':>9}{'tokens/s':>10}   each step")
+    for side in sides:
+        print(side.row())
     # A token costs 2 operations a weight in the sampling pass, 6 in forward and backward.
     floor = 8 * shape.parameters * options.prompts * GROUP * options.tokens / rate
-    print(f"arithmetic floor {floor:.2f} s; ALIVE does {ratio:.2f} times the tokens a second")
+    print(f"arithmetic floor {floor:.2f} s")
+    if options.side:
+        print(f"peak memory {peak / 1e9:.2f} GB")
+        return
+    trl, alive = sides
+    print(f"ALIVE does {alive.rate() / trl.rate():.2f} times the tokens a second")
+    print(f"peak memory alone: TRL {peaks[0]:.2f} GB, ALIVE {peaks[1]:.2f} GB")
 
 
 if __name__ == "__main__":

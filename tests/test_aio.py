@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -48,3 +49,18 @@ def test_an_error_comes_through_and_ends_the_others(error, caplog) -> None:
         aio.run(main())
     assert ended == ["waits", "waits"]
     assert caplog.records == []  # the loop has nothing to complain of
+
+
+def test_of_errors_that_come_together_one_is_told(caplog) -> None:
+    async def fails() -> None:
+        raise ValueError("now")
+
+    async def main() -> None:
+        left = [asyncio.ensure_future(fails()) for _ in range(3)]
+        await asyncio.sleep(0)
+        await left[0]
+
+    with pytest.raises(ValueError, match="now"):
+        aio.run(main())
+    gc.collect()
+    assert caplog.records == []

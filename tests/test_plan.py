@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from alive import sizing
-from alive.config import Config, GameConfig, LearnConfig, ModelConfig
+from alive.config import Config, GameConfig, LearnConfig, ModelConfig, SamplingConfig
 from alive.engines.shape import KNOWN, ModelShape, read_shape
 from alive.errors import ModelError, UserError
 from alive.plan import make_plan, remedy, require_fit, with_throughput
@@ -258,3 +259,19 @@ def test_a_teacher_with_weights_of_its_own_is_counted(
     plan = make_plan(config, TINY)
     weights = sizing.trained_parameters(config, TINY)
     assert plan.memory.get("teacher", 0) == (4 * weights if held else 0)
+
+
+@pytest.mark.parametrize(
+    ("rank", "dtype", "each"), [(0, "float32", 0), (0, "bfloat16", 2), (4, "float32", 4)]
+)
+def test_a_run_that_servers_sample_holds_no_copy_and_no_cache(
+    roomy: None, rank: int, dtype: Literal["float32", "bfloat16"], each: int
+) -> None:
+    served = SamplingConfig(servers=("http://127.0.0.1:1",))
+    learn = LearnConfig(micro_batch_tokens=1000)
+    model = ModelConfig(lora_rank=rank, dtype=dtype)
+    plan = make_plan(Config(model=model, game=GAME, learn=learn, sampling=served), TINY)
+    assert "sampler's copy" not in plan.memory
+    assert plan.memory["cache and logits of completions"] == 0
+    # What is merged or cast is put together before it is written.
+    assert plan.memory["weights to be sent"] == each * TINY.parameters

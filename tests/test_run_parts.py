@@ -110,6 +110,7 @@ def test_a_step_is_summed_up_by_hand() -> None:
         "skipped": False,
         "tokens_trained": 40,
         "records_empty": 0,
+        "lag": 0,
         "tokens_sampled": 2 + 2 + 5 + 2 + 4 + 3 + 3,
         "tasks": 2,
         "proposed": 1,

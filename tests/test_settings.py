@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from alive.config import Config
+from alive.corpus.tables import is_hub_id
 from alive.errors import ConfigError
 from alive.settings import GONE, gone_in, known_keys, load_config, preset_names, stored_config
 
@@ -145,6 +146,11 @@ def test_every_preset_loads(name: str) -> None:
 
 def test_paper_preset_holds_the_papers_numbers() -> None:
     config = load_config("paper")
+    assert config.model.id == "Qwen/Qwen2.5-7B" and config.model.lora_rank == 0
+    assert [path.split("/")[1] for path in config.corpus.paths] == [
+        "Big-Math-RL-Verified", "WebInstruct-verified",
+    ]  # fmt: skip
+    assert all(map(is_hub_id, config.corpus.paths))
     assert config.game.documents_per_step == 1
     assert config.game.masks_per_document == 8
     assert config.game.solutions_per_mask == 16

@@ -31,6 +31,10 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
     loop = asyncio.new_event_loop()
     try:
         return loop.run_until_complete(main)
+    except BaseException:
+        # What else failed beside it (a server that died fails all who wait) is not told as well.
+        loop.set_exception_handler(lambda loop, context: None)
+        raise
     finally:
         while left := asyncio.all_tasks(loop):
             for task in left:

@@ -57,24 +57,29 @@ class Solution:
         return self.attempts[-1].answer
 
 
-def open_policy(model: str | Path, max_tokens: int = 0) -> Policy:
-    """Loads the model behind a name.
+def open_policy(model: str | Path, max_tokens: int = 0, servers: Sequence[str] = ()) -> Policy:
+    """Loads the model behind a name, or has servers sample that hold it already.
 
     Args:
         model: A run folder (its newest sound checkpoint is used), ``seed``, ``smollm2``, a model
             folder or a hub id.
         max_tokens: Longest attempt, tokens; 0 for the run's or the model's usual limit.
+        servers: URLs of servers that take token ids and return them, as vLLM's do; what they hold
+            is taken on trust. None: the weights are loaded in this process.
 
     Raises:
         RunError: The run has no sound checkpoint.
         ModelError: The model cannot be used.
+        ServerError: A server cannot be used.
     """
     from alive.engines.local import load_policy
+    from alive.engines.server import load_remote
 
     chosen, sampling = _settings_for(str(model))
     if max_tokens:
         sampling = sampling.model_copy(update={"solve_tokens": max_tokens})
-    sampler, renderer = load_policy(chosen)
+    sampler: Sampler
+    sampler, renderer = load_remote(chosen, servers) if servers else load_policy(chosen)
     return Policy(sampler, renderer, sampling)
 
 
@@ -87,6 +92,7 @@ def evaluate(
     best_of: int = 0,
     seed: int = 0,
     max_tokens: int = 0,
+    servers: Sequence[str] = (),
 ) -> EvaluationResult:
     """Measures a model on suites.
 
@@ -98,6 +104,7 @@ def evaluate(
         best_of: Also measure what the reviewer chooses of so many attempts; 0: not.
         seed: Of generated suites, samples and intervals.
         max_tokens: Longest attempt, tokens; 0 for the usual limit.
+        servers: As ``open_policy`` takes them.
 
     Raises:
         SuiteError: A suite is missing or malformed.
@@ -108,7 +115,7 @@ def evaluate(
 
     # Suites first: a mistyped one should not cost the loading of a model.
     loaded = [load_suite(name, limit, seed) for name in suites]
-    policy = model if isinstance(model, Policy) else open_policy(model, max_tokens)
+    policy = model if isinstance(model, Policy) else open_policy(model, max_tokens, servers)
     return aio.run(
         measure(
             policy.sampler,
@@ -130,6 +137,7 @@ def solve(
     best_of: int = 1,
     seed: int = 0,
     max_tokens: int = 0,
+    servers: Sequence[str] = (),
 ) -> Solution:
     """Attempts a problem greedily, reviews it blind and revises what is not called right.
 
@@ -143,13 +151,14 @@ def solve(
         best_of: Attempts to choose from; 1: a greedy one.
         seed: Seed of the call.
         max_tokens: Longest attempt, tokens; 0 for the usual limit.
+        servers: As ``open_policy`` takes them.
 
     Raises:
         UserError: The problem is empty, or the model cannot be used.
     """
     if not problem.strip():
         raise UserError("the problem is empty; write it in quotes after the model's name")
-    policy = model if isinstance(model, Policy) else open_policy(model, max_tokens)
+    policy = model if isinstance(model, Policy) else open_policy(model, max_tokens, servers)
     return aio.run(_solve(policy, problem, revise, best_of, seed))
 
 
@@ -160,6 +169,7 @@ def judge(
     calibrate: str | Path | None = None,
     limit: int = 0,
     seed: int = 0,
+    servers: Sequence[str] = (),
 ) -> list[Judgement]:
     """Judges the answers in a file, without knowing what is right.
 
@@ -170,6 +180,7 @@ def judge(
             are fitted to them. None leaves them as the model states them.
         limit: Answers judged, the first; 0 for all.
         seed: Seed of the call.
+        servers: As ``open_policy`` takes them.
 
     Raises:
         SuiteError: A file cannot be read or is malformed; ``calibrate`` holds no truth.
@@ -186,7 +197,7 @@ def judge(
     known = list(answered_rows(Path(calibrate))) if calibrate else []
     if not answered:
         raise SuiteError(f"{file}: no answers; it needs a question and an answer a row")
-    policy = model if isinstance(model, Policy) else open_policy(model)
+    policy = model if isinstance(model, Policy) else open_policy(model, servers=servers)
     parts = policy.sampler, policy.renderer
     judged = aio.run(judge_answers(*parts, answered, policy.sampling, seed))
     if not calibrate:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+
+from alive.urls import server_fault, teacher_fault
 
 ComputeType = Literal["float32", "bfloat16"]
 """What matrix products are computed in."""
@@ -35,30 +36,6 @@ def _arm(name: str) -> str:
         known = ", ".join(repr(arm) for arm in ARMS)
         raise PydanticCustomError("arm", f"one of {known}, or your own as 'module:function'")
     return name
-
-
-def teacher_fault(url: str) -> str:
-    """Says what is wrong with the URL of a teacher, without a word of what may be secret in it.
-
-    Settings are recorded: in the run folder, its report, and by trackers on other machines.
-    """
-    # Looked for in the whole text: what is no proper URL may hold a secret all the same.
-    if any(sign in url for sign in "@?#"):
-        return (
-            "holds a user name, a password or a query, and settings are recorded where others "
-            "read them. Leave them out; a key goes into the environment variable ALIVE_TEACHER_KEY"
-        )
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if usable:
-        return ""
-    return (
-        f"is neither 'auto' nor an http(s) URL: {url!r}; an endpoint on this machine looks "
-        "like http://127.0.0.1:8000/v1"
-    )
 
 
 ArmName = Annotated[str, AfterValidator(_arm)]
@@ -145,6 +122,8 @@ class GameConfig(Section):
 class SamplingConfig(Section):
     """How completions are drawn."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)  # a URL may hold a secret
+
     temperature: Positive = Field(
         1.0, description="of training rollouts but reviews, which are greedy; arm grpo needs 1"
     )
@@ -154,6 +133,19 @@ class SamplingConfig(Section):
     pose_tokens: Count = Field(16, description="longest span proposal, tokens")
     solve_tokens: Count = Field(512, description="longest attempt, tokens")
     review_tokens: Count = Field(256, description="longest review, tokens")
+    servers: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), description="URLs of vLLM servers that sample in this process's place, each a replica"
+    )
+
+    @model_validator(mode="after")
+    def _usable_servers(self) -> SamplingConfig:
+        """A server can be named to others."""
+        fault = next(filter(None, map(server_fault, self.servers)), "")
+        if not fault and len(set(self.servers)) < len(self.servers):
+            fault = "names a server twice"
+        if fault:
+            raise PydanticCustomError("together", "{said}", {"said": f"sampling.servers {fault}"})
+        return self
 
 
 class LearnConfig(Section):
@@ -222,6 +214,12 @@ class LearnConfig(Section):
                 "learn.sharding=off, or train adapters with model.lora_rank=16",
             )
         return self
+
+    def shards(self, ranks: int, *, on_gpus: bool, adapters: bool) -> bool:
+        """Whether each of so many ranks holds a part of the weights alone."""
+        if ranks == 1 or adapters or self.sharding == "off":
+            return False
+        return on_gpus or self.sharding == "on"
 
     @property
     def shows_text(self) -> bool:

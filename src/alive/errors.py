@@ -41,6 +41,10 @@ class StorageError(AliveError):
     """The disk refused a write; nothing already saved is lost."""
 
 
+class ServerError(AliveError):
+    """A server that samples cannot be reached, fails, or is not what it should be; names it."""
+
+
 class DivergenceError(AliveError):
     """Losses or gradients stopped being finite; the state before them was saved."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from alive.feedback import poser_utility, states
@@ -32,7 +33,7 @@ def step_metrics(
         gives the same lines.
     """
     episodes = [game.episode for game in played]
-    attempts = [a for e in episodes for group in e.attempts for a in group]
+    attempts = [a for e in episodes for a in _all(e)]
     judged = [
         (attempt, review)
         for e in episodes
@@ -62,6 +63,10 @@ def step_metrics(
         "skipped": stats.skipped,
         "tokens_trained": stats.tokens,
         "records_empty": stats.empty,
+        "lag": max(
+            (e.step - a.rollout.policy_version for e in episodes for a in _all(e)), default=0
+        ),
+        **_sampler_gap(stats),
         "tokens_sampled": sum(len(a.rollout.completion_ids) for a in (*attempts, *revisions))
         + sum(len(r.rollout.completion_ids) for r in reviews if r.rollout),
         "tasks": sum(len(e.tasks) for e in episodes),
@@ -88,6 +93,17 @@ def step_metrics(
         "revisions_right": sum(a.correct for a in revisions),
         "dropped": dict(sorted(drops.items())),
     }
+
+
+def _all(episode: Episode) -> Iterator[Attempt]:
+    return (attempt for group in episode.attempts for attempt in group)
+
+
+def _sampler_gap(stats: UpdateStats) -> dict[str, float | None]:
+    if stats.sampler is None:
+        return {}
+    named = {f"sampler_gap_{name}": value for name, value in asdict(stats.sampler).items()}
+    return {name: _finite(value) for name, value in named.items()}
 
 
 def _distinct(judged: Sequence[tuple[Attempt, Review]]) -> float:

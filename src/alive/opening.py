@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from alive.engines.replicas import Replica
+    from alive.engines.server import Replica as Server
 
 __all__ = ["Opened", "open_run"]
 
@@ -70,9 +71,11 @@ def open_run(
     from rich.console import Console as RichConsole
 
     from alive.engines.context import check_context
+    from alive.engines.server import open_replicas
 
     if config.warmup.steps:
         open_endpoint(config)
+    servers = open_replicas(config.sampling.servers)
     first = ranks.rank == 0
     display = Display((console or RichConsole()) if first else RichConsole(quiet=True))
     suites = [
@@ -86,7 +89,7 @@ def open_run(
     check_context(config)
     folder = _folder(config, resume, ranks)
     try:
-        policy, renderer, state = _load(config, folder, ranks, replicas)
+        policy, renderer, state = _load(config, folder, ranks, servers, replicas)
         held_out = [text for suite in (*suites, *whole) for text in texts(suite)]
         corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
         require_spans(corpus, config)
@@ -111,12 +114,17 @@ def _folder(config: Config, resume: bool, ranks: Ranks) -> RunFolder:
 
 
 def _load(
-    config: Config, folder: RunFolder, ranks: Ranks, replicas: Sequence[Replica]
+    config: Config,
+    folder: RunFolder,
+    ranks: Ranks,
+    servers: Sequence[Server],
+    replicas: Sequence[Replica],
 ) -> tuple[Policy, Renderer, State]:
     """Loads the model, and goes back to the folder's checkpoint where there is one."""
     from alive.engines.local import load_policy
     from alive.engines.probe import choose_threads
-    from alive.engines.replicated import ReplicatedPolicy
+    from alive.engines.replicated import load_replicated
+    from alive.engines.server import load_served
 
     saved = folder.checkpoint.state() if folder.checkpoint else {}
     state = State.from_json(saved) if saved else State()
@@ -126,9 +134,14 @@ def _load(
     state.threads = choose_threads(state.threads or config.model.threads)
     model = config.model.model_copy(update={"threads": state.threads})
     policy: Policy
-    policy, renderer = local = load_policy(model, config.learn, config.seed, state.choices, ranks)
-    if replicas:
-        policy = ReplicatedPolicy(local[0], model, replicas, folder.path / "served", ranks)
+    if servers:
+        policy, renderer = load_served(config, model, folder.path, servers, state.choices, ranks)
+    elif replicas:
+        policy, renderer = load_replicated(
+            config, model, folder.path, replicas, state.choices, ranks
+        )
+    else:
+        policy, renderer = load_policy(model, config.learn, config.seed, state.choices, ranks)
     if not ranks.rank:
         ranks.gather((dict(policy.choices), state.threads))
     if config.learn.shows_text:

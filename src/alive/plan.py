@@ -19,6 +19,9 @@ from alive.throughput import Throughput, measure_throughput
 
 __all__ = [
     "Plan",
+    "cheaper_ways",
+    "duration",
+    "gigabytes",
     "make_plan",
     "remedy",
     "require_fit",
@@ -82,11 +85,11 @@ class Plan:
         rows.append(
             ("trained parameters", f"{sizing.trained_parameters(self.config, self.shape):,}")
         )
-        rows += [(f"memory: {name}", _gb(size)) for name, size in self.memory.items()]
-        rows.append(("memory, peak", _gb(self.peak)))
-        rows.append(("memory, available here", _gb(self.available)))
-        rows.append(("disk for checkpoints", _gb(self.disk)))
-        rows.append(("disk, free here", _gb(self.disk_free)))
+        rows += [(f"memory: {name}", gigabytes(size)) for name, size in self.memory.items()]
+        rows.append(("memory, peak", gigabytes(self.peak)))
+        rows.append(("memory, available here", gigabytes(self.available)))
+        rows.append(("disk for checkpoints", gigabytes(self.disk)))
+        rows.append(("disk, free here", gigabytes(self.disk_free)))
         rows.append(("steps", f"{steps:,}"))
         rows.append(("tokens sampled a step, at most", f"{self.sampled:,}"))
         rows.append(("tokens trained a step, at most", f"{self.trained:,}"))
@@ -95,8 +98,8 @@ class Plan:
         if seconds is None:
             rows.append(("time", self.note))
         else:
-            rows.append(("time a step, at most", _duration(seconds)))
-            rows.append(("time in all, at most", _duration(seconds * steps)))
+            rows.append(("time a step, at most", duration(seconds)))
+            rows.append(("time in all, at most", duration(seconds * steps)))
         rows.append(("fits this machine", "yes" if self.fits else "no"))
         return rows
 
@@ -139,11 +142,13 @@ def remedy(plan: Plan) -> str:
         return ""
     if plan.peak <= plan.available:
         return (
-            f"The checkpoints need {_gb(plan.disk)} and {_gb(plan.disk_free)} are free: choose "
-            "--out on another disk, or lower keep_checkpoints."
+            f"The checkpoints need {gigabytes(plan.disk)} and {gigabytes(plan.disk_free)} are "
+            "free: choose --out on another disk, or lower keep_checkpoints."
         )
-    short = f"It needs {_gb(plan.peak)} of memory and {_gb(plan.available)} are available. "
-    for words, config in _cheaper(plan.config):
+    short = (
+        f"It needs {gigabytes(plan.peak)} of memory and {gigabytes(plan.available)} are available. "
+    )
+    for words, config in cheaper_ways(plan.config):
         if make_plan(config, plan.shape).peak <= plan.available:
             return f"{short}It would fit with {words}."
     tried = "Small micro-batches do not" if plan.config.model.lora_rank else (
@@ -175,7 +180,7 @@ def with_throughput(plan: Plan) -> Plan:
         return replace(plan, note=f"not measured: {error}")
 
 
-def _cheaper(config: Config) -> list[tuple[str, Config]]:
+def cheaper_ways(config: Config) -> list[tuple[str, Config]]:
     """Ways to save memory, the mildest first."""
     longest = sizing.longest_record(config)
     small = config.learn.model_copy(update={"micro_batch_tokens": longest, "checkpointing": "on"})
@@ -201,11 +206,13 @@ def _existing(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.is_dir())
 
 
-def _gb(size: int) -> str:
+def gigabytes(size: int) -> str:
+    """Writes bytes for people."""
     return f"{size / _GB:,.2f} GB"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Writes seconds for people."""
     if seconds < 100:
         return f"{seconds:.1f} s"
     if seconds < 6000:

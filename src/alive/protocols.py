@@ -15,6 +15,7 @@ __all__ = [
     "Policy",
     "Request",
     "Sampler",
+    "SamplerGap",
     "SamplingParams",
     "UpdateStats",
     "Usage",
@@ -76,6 +77,23 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class SamplerGap:
+    """How far log-probabilities of the learner, before its step, are from the sampler's.
+
+    An engine that rounds otherwise, and weights that lag, show here.
+
+    Attributes:
+        mean: Mean absolute difference a token, nats.
+        most: The largest one.
+        clipped: Share of the tokens whose ratio is clipped, 0..1.
+    """
+
+    mean: float
+    most: float
+    clipped: float
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateStats:
     """What one optimiser step did.
 
@@ -86,6 +104,7 @@ class UpdateStats:
         tokens: Completion tokens that carried loss.
         skipped: Whether the step was left out; the weights are then as before.
         empty: Records without a completion token, which trained nothing.
+        sampler: Of what a policy gradient is taken of; None where there is nothing of the kind.
     """
 
     loss: float
@@ -94,6 +113,7 @@ class UpdateStats:
     tokens: int
     skipped: bool = False
     empty: int = 0
+    sampler: SamplerGap | None = None
 
 
 class Sampler(Protocol):

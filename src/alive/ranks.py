@@ -7,14 +7,21 @@ record that one process would have left. The first rank alone writes it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["ALONE", "Alone", "Ranks", "share", "together"]
+__all__ = ["ALONE", "Alone", "Ranks", "share", "started", "together"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def started() -> int:
+    """How many ranks there are by whoever started this process as one of them; 1 otherwise."""
+    told = all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR"))
+    return int(os.environ["WORLD_SIZE"]) if told else 1
 
 
 class Ranks(Protocol):

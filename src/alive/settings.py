@@ -279,7 +279,7 @@ def _explain(error: ErrorDetails, origin: Mapping[str, str]) -> str:
     kind = error["type"]
     if kind == "together":  # the message names the setting to blame first
         blamed = origin.get(error["msg"].split()[0], "settings")
-        if blamed.startswith("--set warmup.teacher="):
+        if blamed.startswith(("--set warmup.teacher=", "--set sampling.servers=")):
             blamed = "--set"  # what was given may be secret
         return f"{blamed}: {error['msg']}"
     if kind == "literal_error":

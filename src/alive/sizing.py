@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from alive.arms.rehearsal import LEAST
 from alive.config import ComputeType, Config
 from alive.engines.footprint import Footprint
 from alive.engines.shape import ModelShape, read_shape
+from alive.ranks import started
 from alive.store import is_run, resumable_config
 
 __all__ = [
     "LARGE",
     "ROOM",
+    "Device",
     "available_memory",
+    "compute_there",
     "longest_record",
     "memory_of",
+    "row_bytes",
     "settled",
     "tokens_of",
     "trained_parameters",
@@ -28,13 +34,33 @@ ROOM = 0.9
 """Share of the memory available that a choice may fill: others on the machine need some too."""
 
 
-def settled(config: Config, shape: ModelShape | None = None, *, resume: bool = False) -> Config:
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A GPU that is not here, one of several alike.
+
+    Attributes:
+        memory: Bytes that can be had on it.
+        ranks: Of how many it is one; documents are dealt to them.
+    """
+
+    memory: int
+    ranks: int = 1
+
+
+def settled(
+    config: Config,
+    shape: ModelShape | None = None,
+    *,
+    resume: bool = False,
+    device: Device | None = None,
+) -> Config:
     """Fills in what settings leave open: the learning rate, and how many tokens a pass has.
 
     Args:
         config: The run's settings.
         shape: The model's sizes; None reads them.
         resume: Whether the run in ``config.out`` goes on, with what it began with.
+        device: Where it will run; None: here.
 
     Raises:
         ModelError: The model's sizes cannot be read.
@@ -50,7 +76,7 @@ def settled(config: Config, shape: ModelShape | None = None, *, resume: bool = F
     if not learn.learning_rate:
         rate = usual_rate(shape.parameters, adapted=config.model.lora_rank > 0)
         config = _with_learn(config, learning_rate=rate)
-    return config if learn.micro_batch_tokens else _with_fitting_passes(config, shape)
+    return config if learn.micro_batch_tokens else _with_fitting_passes(config, shape, device)
 
 
 def usual_rate(parameters: int, *, adapted: bool) -> float:
@@ -71,8 +97,8 @@ def trained_parameters(config: Config, shape: ModelShape) -> int:
     return shape.lora_parameters(rank) if rank else shape.parameters
 
 
-def memory_of(config: Config, shape: ModelShape) -> Footprint:
-    """Bytes by part, on the device that a policy would be loaded on."""
+def memory_of(config: Config, shape: ModelShape, device: Device | None = None) -> Footprint:
+    """Bytes by part, on a device; None: that which a policy would be loaded on here."""
     from alive.engines.footprint import activation_bytes_of, footprint, packed_bytes
     from alive.engines.memory import decode_budget, worth_packing
     from alive.engines.packing import can_pack
@@ -80,19 +106,26 @@ def memory_of(config: Config, shape: ModelShape) -> Footprint:
     from alive.learn.head import slice_bytes
 
     game, learn = config.game, config.learn
-    on_gpu = free_gpu_memory() is not None
-    device = "cuda" if on_gpu else "cpu"
-    compute = _compute(config, shape, device)
+    on_gpu = device is not None or free_gpu_memory() is not None
+    kind = "cuda" if on_gpu else "cpu"
+    compute = _compute(config, shape, kind) if device is None else compute_there(config, shape)
+    ranks = device.ranks if device else started()
+    adapted = bool(config.model.lora_rank)
+    shards = ranks if learn.shards(ranks, on_gpus=on_gpu, adapters=adapted) else 1
     longest = longest_record(config)
-    attempts = game.documents_per_step * game.masks_per_document * game.solutions_per_mask
-    row = shape.cache_bytes(longest, 2 if compute == "bfloat16" else 4) + 16 * shape.vocabulary
+    documents = -(-game.documents_per_step // ranks)
+    attempts = documents * game.masks_per_document * game.solutions_per_mask
+    row = row_bytes(config, shape, compute)
     activation = activation_bytes_of(config.model.id, shape, config.model.lora_rank, compute)
     tokens = max(learn.pass_tokens, longest)
-    free = available_memory() - 12 * trained_parameters(config, shape)
+    memory = device.memory if device else available_memory()
+    free = memory - 12 * trained_parameters(config, shape) // shards
+    if shards > 1:  # of a whole copy to sample from
+        free -= (2 if compute == "bfloat16" else 4) * shape.parameters
     recomputes = learn.checkpointing == "on" or (
         learn.checkpointing == "auto" and activation * learn.pass_tokens > free / 2
     )
-    rank = config.model.lora_rank
+    rank, served = config.model.lora_rank, bool(config.sampling.servers)
     weights = (2 if rank and compute == "bfloat16" else 4) * shape.parameters
     packs = can_pack() and worth_packing(packed_bytes(shape, rank, compute), free - weights)
     return footprint(
@@ -102,14 +135,22 @@ def memory_of(config: Config, shape: ModelShape) -> Footprint:
         pass_tokens=tokens,
         activation=activation,
         recomputes=recomputes,
-        slice_bytes=slice_bytes(device),
-        cache=min(attempts * row, decode_budget(device, free)),
+        slice_bytes=slice_bytes(kind),
+        cache=0 if served else min(attempts * row, decode_budget(kind, free)),
         on_gpu=on_gpu,
         packs=packs and not on_gpu,
         follower=bool(learn.distil_weight)
         and learn.distil_follow < 1
         and not (config.model.lora_rank and not learn.distil_follow),
+        shards=shards,
+        served=served,
     )
+
+
+def row_bytes(config: Config, shape: ModelShape, compute: ComputeType) -> int:
+    """Bytes that decoding takes for one completion: its cache, and its logits four times."""
+    width = 2 if compute == "bfloat16" else 4
+    return shape.cache_bytes(longest_record(config), width) + 16 * shape.vocabulary
 
 
 def tokens_of(config: Config) -> tuple[int, int]:
@@ -139,7 +180,7 @@ def available_memory() -> int:
     return free_bytes("cpu" if free_gpu_memory() is None else "cuda")
 
 
-def _with_fitting_passes(config: Config, shape: ModelShape) -> Config:
+def _with_fitting_passes(config: Config, shape: ModelShape, device: Device | None) -> Config:
     """Takes the most of 32,768 tokens and its halves with which the run fits, where any fits.
 
     Never fewer than the longest record. A GPU does the arithmetic of a narrow pass sooner than its
@@ -149,15 +190,15 @@ def _with_fitting_passes(config: Config, shape: ModelShape) -> Config:
     from alive.engines.shape import free_gpu_memory
 
     widest = 32_768
-    if free_gpu_memory() is None:
+    if device is None and free_gpu_memory() is None:
         widest = 1024 if shape.parameters > LARGE else 2048
     longest = longest_record(config)
     sizes = [
         size for size in (32_768, 16_384, 8192, 4096, 2048, 1024, 512) if longest <= size <= widest
     ]
     ways = [with_passes(config, size) for size in sizes or [longest]]
-    available = available_memory()
-    fitting = (way for way in ways if memory_of(way, shape).peak <= ROOM * available)
+    available = device.memory if device else available_memory()
+    fitting = (way for way in ways if memory_of(way, shape, device).peak <= ROOM * available)
     return next(fitting, ways[-1])
 
 
@@ -175,6 +216,15 @@ def longest_record(config: Config) -> int:
     """Returns the tokens of the longest record, template apart."""
     sampling = config.sampling
     return config.corpus.chunk_tokens + sampling.solve_tokens + sampling.review_tokens
+
+
+def compute_there(config: Config, shape: ModelShape) -> ComputeType:
+    """What a GPU that is not here will compute in: bfloat16, as probes of such have chosen."""
+    from alive.engines.probe import NARROW
+
+    if config.model.dtype != "auto":
+        return config.model.dtype
+    return "float32" if shape.hidden < NARROW else "bfloat16"
 
 
 def _compute(config: Config, shape: ModelShape, device: str) -> ComputeType:

@@ -7,21 +7,15 @@ there, and no key over plain HTTP.
 
 from __future__ import annotations
 
-import http.client
-import ipaddress
 import json
-import os
-import time
-import urllib.error
-import urllib.request
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
 
-from alive.config import teacher_fault
+from alive.endpoint import Endpoint, Failed, Refused
 from alive.errors import AliveError, ConfigError
+from alive.urls import teacher_fault
 
 __all__ = ["KEY_VARIABLE", "EndpointTeacher"]
 
@@ -32,14 +26,6 @@ Message = Mapping[str, str]
 
 _MAX_BODY = 8 * 2**20
 _THOUGHT = "</think>"
-_RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect could carry the corpus, and the key, to a host the user never named."""
-
-    def redirect_request(self, *args: object, **kwargs: object) -> None:
-        return None
 
 
 class EndpointTeacher:
@@ -75,33 +61,25 @@ class EndpointTeacher:
                 f"the teacher at {url} needs a model name: set warmup.teacher_model "
                 f"(GET {url.rstrip('/')}/models lists them)"
             )
-        parts = urlsplit(url)
-        local = _is_loopback(parts.hostname or "")
-        self._key = _key()
-        if self._key and parts.scheme == "http" and not local:
-            raise ConfigError(
-                f"the teacher {url} is on another machine, and plain HTTP would show the key of "
-                f"{KEY_VARIABLE} to the network. Name it by https://, reach it through a tunnel "
-                "(ssh -L 8000:localhost:8000 HOST, then http://127.0.0.1:8000/v1), or, where it "
-                f"needs no key, unset {KEY_VARIABLE}"
-            )
-        self.url = url.rstrip("/")
+        self._endpoint = Endpoint(
+            url,
+            "the teacher",
+            KEY_VARIABLE,
+            timeout=timeout,
+            retries=retries,
+            backoff=backoff,
+            most=_MAX_BODY,
+        )
+        self.url = self._endpoint.url
         self.model = model
-        self.timeout = timeout
         self.max_tokens = max_tokens
-        self.retries = retries
-        self.backoff = backoff
-        handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
-        if local:
-            handlers.append(urllib.request.ProxyHandler({}))
-        else:
+        if not self._endpoint.local:
             warnings.warn(
                 f"the teacher {url} is not on this machine: passages of the corpus and attempts "
                 "will be sent there",
                 UserWarning,
                 stacklevel=2,
             )
-        self._opener = urllib.request.build_opener(*handlers)
 
     def critiques(self, prompts: Sequence[Sequence[Message]]) -> list[str | None]:
         """Returns one critique a prompt, in order; None where no try brought any text.
@@ -124,8 +102,9 @@ class EndpointTeacher:
         if silent := found.count(None):
             warnings.warn(
                 f"the teacher at {self.url} sent no text for {silent} of {len(found)} attempts, "
-                f"asked {self.retries + 1} times each; they have no review. Of a model that thinks "
-                f"first, {self.max_tokens} tokens may be too few: raise sampling.review_tokens",
+                f"asked {self._endpoint.tries} times each; they have no review. Of a model that "
+                f"thinks first, {self.max_tokens} tokens may be too few: raise "
+                "sampling.review_tokens",
                 UserWarning,
                 stacklevel=2,
             )
@@ -140,47 +119,30 @@ class EndpointTeacher:
             "temperature": 0.0,
             "stream": False,
         }
-        data = json.dumps(body).encode()
-        tries = (self._content(self._post(data)) for _ in range(self.retries + 1))
+        tries = (self._content(self._post(body)) for _ in range(self._endpoint.tries))
         return next((text for text in tries if text), None)
 
-    def _post(self, body: bytes) -> bytes:
-        headers = {"Content-Type": "application/json"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
-        request = urllib.request.Request(f"{self.url}/chat/completions", body, headers)
-        problem = ""
-        for attempt in range(self.retries + 1):
-            if attempt:
-                time.sleep(self.backoff * 2 ** (attempt - 1))
-            try:
-                with self._opener.open(request, timeout=self.timeout) as reply:
-                    data: bytes = reply.read(_MAX_BODY + 1)
-                    if len(data) > _MAX_BODY:
-                        raise AliveError(f"the teacher at {self.url} sent more than 8 MB")
-                    if reply.length:  # a sized read does not complain of a cut connection
-                        raise http.client.IncompleteRead(data, reply.length)
-                    return data
-            except urllib.error.HTTPError as error:
-                with error:
-                    detail = error.read(500).decode("utf-8", "replace").strip()
-                problem = f"HTTP {error.code}: {detail}"
-                if error.code not in _RETRYABLE:
-                    raise self._refused(error.code, problem) from error
-            except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-                problem = str(getattr(error, "reason", error)) or type(error).__name__
-        raise AliveError(
-            f"the teacher at {self.url} failed {self.retries + 1} times ({problem}); check that "
-            "the server runs and is not overloaded, or set warmup.teacher=auto"
-        )
+    def _post(self, body: Mapping[str, Any]) -> bytes:
+        try:
+            return self._endpoint.post("/chat/completions", body)
+        except Refused as error:
+            raise self._refused(error) from error
+        except Failed as error:
+            raise AliveError(
+                f"the teacher at {self.url} failed {self._endpoint.tries} times "
+                f"({error.problem}); check that the server runs and is not overloaded, or set "
+                "warmup.teacher=auto"
+            ) from error
 
-    def _refused(self, code: int, problem: str) -> ConfigError:
+    def _refused(self, error: Refused) -> ConfigError:
         remedy = {
             401: f"put its key into the environment variable {KEY_VARIABLE}",
             403: f"put its key into the environment variable {KEY_VARIABLE}",
             404: "check warmup.teacher (it usually ends in /v1) and warmup.teacher_model",
-        }.get(code, "check warmup.teacher and warmup.teacher_model")
-        return ConfigError(f"the teacher at {self.url} refused the request ({problem}); {remedy}")
+        }.get(error.code, "check warmup.teacher and warmup.teacher_model")
+        return ConfigError(
+            f"the teacher at {self.url} refused the request ({error.problem}); {remedy}"
+        )
 
     def _content(self, data: bytes) -> str:
         """Reads the answer's text without what the model thought; empty where there is none."""
@@ -204,22 +166,3 @@ class EndpointTeacher:
             f"the teacher at {self.url} does not answer as an OpenAI-compatible endpoint does "
             f"(it sent {shown!r}); check warmup.teacher"
         )
-
-
-def _key() -> str:
-    """The endpoint's key; empty if there is none.
-
-    Raises:
-        ConfigError: It cannot be a header.
-    """
-    key = os.environ.get(KEY_VARIABLE, "").strip()
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigError(f"the key in {KEY_VARIABLE} holds characters that no key has")
-    return key
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

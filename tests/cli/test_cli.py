@@ -273,7 +273,14 @@ def test_eval_writes_every_completion(
     monkeypatch.setattr(api, "evaluate", evaluate)
     arguments = "eval seed --suite seed:code --suite x.jsonl --limit 2 --self-correct --seed 3"
     assert run([*arguments.split(), "--json", "result.json"]) == 0
-    options = {"limit": 2, "self_correct": True, "best_of": 0, "seed": 3, "max_tokens": 0}
+    options = {
+        "limit": 2,
+        "self_correct": True,
+        "best_of": 0,
+        "seed": 3,
+        "max_tokens": 0,
+        "servers": (),
+    }
     assert calls == [(("seed", ("seed:code", "x.jsonl")), options)]
     record = json.loads(Path("result.json").read_text())
     assert record["accuracy"] == 0.5

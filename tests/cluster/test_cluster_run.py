@@ -16,7 +16,7 @@ import psutil
 import pytest
 from test_end_to_end import command
 from test_ranks import assert_same_run
-from toy import STEPS, settings_of
+from toy import settings_of
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.slow

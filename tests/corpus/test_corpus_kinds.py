@@ -359,3 +359,77 @@ def test_forty_short_notes_last(tmp_path):
     assert list(islice(corpus.documents("train", 300), 9)) == list(
         islice(opened(tmp_path, validation_share=0.1).documents("train", 300), 9)
     )
+
+
+LAYOUTS = {
+    # SynthLabsAI/Big-Math-RL-Verified: a problem has several domains, or none.
+    "big-math": (
+        pa.schema(
+            [
+                ("problem", pa.string()),
+                ("answer", pa.string()),
+                ("source", pa.string()),
+                ("domain", pa.list_(pa.string())),
+                ("llama8b_solve_rate", pa.float64()),
+            ]
+        ),
+        [
+            ("What are the odds?", r"\frac{1}{2}", "omnimath", ["Algebra", "Logic"], 0.25),
+            ("How many are there?", "12", "cn_k12", [], None),
+            ("What is left?", "x+1", "math", None, 0.5),
+        ],
+        ["Algebra", "", ""],
+    ),
+    # TIGER-Lab/WebInstruct-verified.
+    "webinstruct-verified": (
+        pa.schema(
+            [
+                ("id", pa.int64()),
+                ("question", pa.string()),
+                ("answer", pa.string()),
+                ("answer_type", pa.string()),
+                ("category", pa.string()),
+                ("difficulty", pa.string()),
+            ]
+        ),
+        [(7, "How fast is it?", "3 m/s", "Float", "Physics", "University")],
+        [""],
+    ),
+    # TIGER-Lab/WebInstructSub: the question and answer as found stand beside those rewritten.
+    "webinstruct-sub": (
+        pa.schema(
+            [
+                ("orig_question", pa.string()),
+                ("orig_answer", pa.string()),
+                ("source", pa.string()),
+                ("question", pa.string()),
+                ("answer", pa.string()),
+                ("index", pa.int64()),
+            ]
+        ),
+        [("how fast??", "3", "socratic", "How fast is it?", "It covers 3 m.\n\nSo 3 m/s.", 7)],
+        [""],
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", ["parquet", "dataset"])
+def test_the_papers_corpora_are_read_as_their_files_are(tmp_path, layout, kind):
+    """Parquet files as the hub serves them, and as the datasets library saves them."""
+    schema, found, domains = LAYOUTS[layout]
+    table = pa.Table.from_pylist([dict(zip(schema.names, r, strict=True)) for r in found], schema)
+    if kind == "parquet":
+        (tmp_path / "data").mkdir()
+        pq.write_table(table, tmp_path / "data" / "train-00000-of-00001.parquet")
+    else:
+        datasets = pytest.importorskip("datasets")
+        datasets.Dataset(table).save_to_disk(str(tmp_path / "saved"))
+    units, _ = find_units((str(tmp_path),))
+    sources = [source for unit in units for source in unit.read(lambda _: True)]
+    asks = schema.names.index("problem" if "problem" in schema.names else "question")
+    says = schema.names.index("answer")
+    assert [source.flaw for source in sources] == [""] * len(found)
+    assert ["".join(s.blocks) for s in sources] == [f"{r[asks]}\n\n{r[says]}" for r in found]
+    assert [source.asked for source in sources] == [row[asks] for row in found]
+    assert [source.domain for source in sources] == domains

@@ -130,7 +130,7 @@ def test_small_matrices_and_a_lack_of_memory_leave_a_policy_as_it_is(
     seed_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert policy(seed_tokenizer, learn=LearnConfig()).choices["packs"]
-    monkeypatch.setattr("alive.engines.local.policy.worth_packing", lambda *_: False)
+    monkeypatch.setattr("alive.engines.local.reading.worth_packing", lambda *_: False)
     assert not policy(seed_tokenizer, learn=LearnConfig()).choices["packs"]
     monkeypatch.undo()
     small = policy(seed_tokenizer, learn=LearnConfig())

@@ -11,7 +11,7 @@ from tiny import llama, record
 
 from alive.config import LearnConfig
 from alive.learn.batch import micro_batches, token_weights
-from alive.learn.loss import Forward, policy_gradient_loss
+from alive.learn.loss import Forward, clipped, policy_gradient_loss
 from alive.learn.update import make_optimiser, update
 from alive.types import TrainingRecord
 
@@ -26,6 +26,12 @@ def test_ratios_are_clipped_on_the_side_that_would_gain() -> None:
     assert loss.item() == pytest.approx(-(1.28 + 0.5 - 1.5 - 0.8))
     loss.backward()
     assert logprobs.grad.tolist() == pytest.approx([0.0, -0.5, 1.5, 0.0])
+
+
+def step(model, records):
+    config = LearnConfig()
+    optimiser = make_optimiser(model, config)
+    return update(Forward.of(model), optimiser, records, config, learning_rate=0.0, pad_id=0)
 
 
 def rewarded(completion: tuple[int, ...], weight: float) -> TrainingRecord:
@@ -95,3 +101,30 @@ def test_no_records_change_nothing() -> None:
     stats = update(Forward.of(model), optimiser, [], learn, learning_rate=1.0, pad_id=0)
     assert (stats.loss, stats.tokens) == (0.0, 0)
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+def test_clipping_is_counted_where_it_takes_the_gradient() -> None:
+    sampled = torch.zeros(6)
+    logprobs = torch.tensor([1.3, 1.27, 0.79, 1.3, 0.79, 0.81]).log().requires_grad_()
+    weights = torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0, -1.0])
+    policy_gradient_loss(logprobs, sampled, weights).backward()
+    assert clipped(logprobs, sampled, weights).tolist() == [True, False, False, False, True, False]
+    assert (logprobs.grad == 0).tolist() == [True, False, False, False, True, False]
+
+
+def test_an_update_tells_how_far_the_sampler_was() -> None:
+    model = llama()
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([[3, 4, 6, 7]])).logits[0]
+    exact = torch.log_softmax(logits, -1)[[1, 2], [6, 7]]
+    drawn = replace(
+        record((3, 4), (6, 7), 1.0, "solve"),
+        loss="policy_gradient",
+        sampling_logprobs=(exact[0].item() - 0.5, exact[1].item() + 0.1),
+    )
+    stats = step(model, [drawn])
+    assert stats.sampler is not None
+    assert stats.sampler.mean == pytest.approx(0.3, abs=1e-4)
+    assert stats.sampler.most == pytest.approx(0.5, abs=1e-4)
+    assert stats.sampler.clipped == 0.5  # e^.5 is above 1.28, e^-.1 within
+    assert step(model, [record((3, 4), (6, 7), 1.0, "solve")]).sampler is None

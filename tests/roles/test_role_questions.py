@@ -44,6 +44,20 @@ def asking(said: str, asks: str = ASKS, joint: str = "\n\n") -> Document:
         ("1. Sleep well.\n2. Eat well.", ""),  # the mark of an item
         ("1. It is 8.\n2. It is 9 in all.", "9"),
         ("   ", ""),
+        # As Big-Math and WebInstruct answer: a value of any kind, never a number out of its middle.
+        (r"\frac{1}{2}", r"\frac{1}{2}"),
+        ("x^2 + 3", "x^2 + 3"),
+        (r"(-\infty, 3]", r"(-\infty, 3]"),
+        ("x=1, y=2", "x=1, y=2"),
+        ("12 July 1998.", "12 July 1998"),
+        ("2 hours and 30 minutes", "2 hours and 30 minutes"),
+        (r"$2\sqrt{3}$", r"$2\sqrt{3}$"),
+        (f"{'x^{12} + ' * 8}3", f"{'x^{12} + ' * 8}3"),
+        (f"{'x^{12} + ' * 30}3", "3"),  # longer than any answer that is compared
+        (r"sin x + 2", "sin x + 2"),
+        ("So 72", "72"),
+        ("3 + 4 = 7", "7"),
+        ("He has 3 pens, and 4 of hers are 7", "7"),
     ],
 )
 def test_what_an_answer_comes_to(said: str, expected: str) -> None:
@@ -61,6 +75,15 @@ def test_the_question_is_shown_and_nothing_of_its_working() -> None:
     # Any other span is a piece of text to hide.
     assert question(document, "24") == ""
     assert passage(document, "24") == f"{ASKS}\n\nIn May she sold half of 48 = {MASK}"
+
+
+@pytest.mark.parametrize("said", [r"\frac{1}{2}", "x^2 + 3", "7, 8 and 9", "12 July 1998"])
+def test_a_bare_answer_of_any_kind_is_posed_whole(said: str) -> None:
+    """As a row of Big-Math, however short its problem."""
+    asks = "What remains of it in the end?"
+    document = asking(said, asks)
+    assert random_spans(document, GAME, (), 0)[0] == said
+    assert passage(document, said) == asks
 
 
 def test_what_the_question_gives_is_told_by_nothing() -> None:

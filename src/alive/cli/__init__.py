@@ -18,6 +18,7 @@ from alive.cli.init import init_command
 from alive.cli.judge import judge_command
 from alive.cli.look import report_command, view_command
 from alive.cli.plan import plan_command
+from alive.cli.serve import serve_command
 from alive.cli.solve import solve_command
 from alive.cli.train import train_command
 from alive.errors import AliveError, Terminated
@@ -36,6 +37,7 @@ Examples:
   alive judge runs/mine answers.jsonl               verdicts on answers of anybody
   alive view runs/mine                              every attempt, and what trained
   alive plan --preset paper                         what a run would cost
+  alive serve smollm2                               how a vLLM server samples for a run
   alive export runs/mine --to mine                  a folder other programs load, with a card
 """
 
@@ -56,6 +58,7 @@ group.add_command(solve_command)
 group.add_command(judge_command)
 group.add_command(compare_command)
 group.add_command(plan_command)
+group.add_command(serve_command)
 group.add_command(bench_command)
 group.add_command(view_command)
 group.add_command(report_command)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from alive.cli.options import max_tokens_option, seed_option, verbose_option
+from alive.cli.options import max_tokens_option, sampler_option, seed_option, verbose_option
 
 _EXAMPLES = """
 \b
@@ -46,6 +46,7 @@ Examples:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the measures and every completion here.",
 )
+@sampler_option
 @max_tokens_option
 @seed_option
 @verbose_option
@@ -56,6 +57,7 @@ def eval_command(
     self_correct: bool,
     best_of: int,
     json_file: Path | None,
+    servers: tuple[str, ...],
     max_tokens: int | None,
     seed: int,
 ) -> None:
@@ -82,6 +84,7 @@ def eval_command(
         best_of=best_of,
         seed=seed,
         max_tokens=max_tokens or 0,
+        servers=servers,
     )
     measured = result.as_dict()
     console = Console()
@@ -95,6 +98,7 @@ def eval_command(
             "suites": list(suites),
             "limit": limit,
             "seed": seed,
+            **({"servers": list(servers)} if servers else {}),
             **measured,
             "notes": list(result.notes),
             "seconds": {name: round(spent, 3) for name, spent in result.seconds.items()},

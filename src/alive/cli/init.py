@@ -93,4 +93,4 @@ def _show(start: Start) -> None:
     for label, value in start.found():
         table.add_row(label, value)
     console.print(table)
-    console.print(plan_table(start.plan))
+    console.print(plan_table(start.plan.model, start.plan.lines()))

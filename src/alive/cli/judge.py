@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from alive.cli.options import seed_option, verbose_option
+from alive.cli.options import sampler_option, seed_option, verbose_option
 
 _EXAMPLES = """
 \b
@@ -33,10 +33,17 @@ Examples:
     help="What is said of each answer, one a line.",
 )
 @click.option("--limit", type=click.IntRange(min=0), default=0, help="Answers, 0: all.")
+@sampler_option
 @seed_option
 @verbose_option
 def judge_command(
-    model: str, file: Path, calibrate: Path | None, out: Path, limit: int, seed: int
+    model: str,
+    file: Path,
+    calibrate: Path | None,
+    out: Path,
+    limit: int,
+    servers: tuple[str, ...],
+    seed: int,
 ) -> None:
     """Judge answers to questions, without knowing what is right.
 
@@ -55,7 +62,7 @@ def judge_command(
 
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: there is no folder {out.parent}")
-    judged = judge(model, file, calibrate=calibrate, limit=limit, seed=seed)
+    judged = judge(model, file, calibrate=calibrate, limit=limit, seed=seed, servers=servers)
     with storage(out, "Nothing was written."):
         lines = (json.dumps(one.as_row(), ensure_ascii=False) for one in judged)
         write_bytes(out, "".join(f"{line}\n" for line in lines).encode())

@@ -28,6 +28,15 @@ max_tokens_option = click.option(
 )
 
 
+sampler_option = click.option(
+    "--sampler",
+    "servers",
+    multiple=True,
+    metavar="URL",
+    help="Let a vLLM server sample (see `alive serve`); repeatable, each is a replica.",
+)
+
+
 def newest_run() -> Path | None:
     """Returns the run below ``runs/`` that was started or resumed last; None without any."""
     runs = [path.parent for path in Path("runs").glob("*/config.json")]
@@ -92,6 +101,7 @@ def collect_settings(
     more_corpus: tuple[str, ...],
     steps: int | None,
     seed: int | None,
+    servers: tuple[str, ...] = (),
     base: Layer | None = None,
 ) -> Config:
     """Merges the options: base or preset, files, ``--set``, then the options with own names.
@@ -107,6 +117,7 @@ def collect_settings(
         more_corpus: Further paths after ``--corpus``, as a shell's wildcard gives them.
         steps: ``--steps``.
         seed: ``--seed``.
+        servers: ``--sampler``.
         base: What lies under everything if there is neither preset nor file: the settings of a
             run that is resumed.
 
@@ -123,6 +134,7 @@ def collect_settings(
         ("--corpus", "corpus.paths", [*corpus, *more_corpus] or None),
         ("--steps", "steps", steps),
         ("--seed", "seed", seed),
+        ("--sampler", "sampling.servers", [*servers] or None),
     ]
     for option, key, value in named:
         if value is not None:

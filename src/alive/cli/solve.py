@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from alive.cli.options import max_tokens_option, seed_option, verbose_option
+from alive.cli.options import max_tokens_option, sampler_option, seed_option, verbose_option
 
 _EXAMPLES = """
 \b
@@ -33,11 +33,18 @@ Examples:
     metavar="N",
     help="Attempts, of which the one goes on whose answer the reviews believe in most.",
 )
+@sampler_option
 @max_tokens_option
 @seed_option
 @verbose_option
 def solve_command(
-    model: str, problem: str, revise: int, best_of: int, max_tokens: int | None, seed: int
+    model: str,
+    problem: str,
+    revise: int,
+    best_of: int,
+    servers: tuple[str, ...],
+    max_tokens: int | None,
+    seed: int,
 ) -> None:
     """Attempt a problem, review the attempt without knowing the answer, revise it."""
     from rich.console import Console
@@ -46,7 +53,13 @@ def solve_command(
     from alive.cli.tables import solution_panels
 
     solution = solve(
-        model, problem, revise=revise, best_of=best_of, seed=seed, max_tokens=max_tokens or 0
+        model,
+        problem,
+        revise=revise,
+        best_of=best_of,
+        seed=seed,
+        max_tokens=max_tokens or 0,
+        servers=servers,
     )
     console = Console()
     for panel in solution_panels(solution):

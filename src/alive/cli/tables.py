@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.panel import Panel
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from alive.engines.floor import Speeds
     from alive.evaluation.judging import Judgement
     from alive.evaluation.reviewer import ReviewerScores
-    from alive.plan import Plan
 
 _ACCURACY = {
     "sampled_accuracy": "accuracy, sampled",
@@ -107,12 +106,12 @@ def solution_panels(solution: Solution) -> Iterator[Panel]:
             )
 
 
-def plan_table(plan: Plan) -> Table:
+def plan_table(model: str, lines: Iterable[tuple[str, str]]) -> Table:
     """Shows what a run will cost."""
-    table = Table(title=Text(plan.model), show_header=False)
+    table = Table(title=Text(model), show_header=False)
     table.add_column()
     table.add_column(justify="right")
-    for label, value in plan.lines():
+    for label, value in lines:
         table.add_row(label, value)
     return table
 

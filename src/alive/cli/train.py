@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alive.cli.options import collect_settings, newest_run, settings_options
+from alive.cli.options import collect_settings, newest_run, sampler_option, settings_options
 from alive.cli.ray import ray_options, require_options, train_on_ray
 from alive.errors import RunError, Terminated
 
@@ -27,6 +27,7 @@ Examples:
   alive train --log tensorboard --log wandb
   alive train --ranks 2 --out runs/two
   alive train --ray --ranks 4 --samplers 4 --out /shared/run
+  alive train --model smollm2 --corpus notes/ --sampler http://127.0.0.1:8000
 """
 
 
@@ -47,6 +48,7 @@ Examples:
     help="Processes that make the run together, one a GPU or some of the CPU's cores.",
 )
 @ray_options
+@sampler_option
 @settings_options
 @click.pass_obj
 def train_command(
@@ -55,6 +57,7 @@ def train_command(
     out: Path | None,
     resume: bool,
     trackers: tuple[str, ...],
+    servers: tuple[str, ...],
     ranks: int,
     ray: bool,
     samplers: int,
@@ -84,7 +87,7 @@ def train_command(
     base = (f"{out}/config.json", resumable_config(out)) if resume and out else None
     if trackers:
         options["overrides"] += (f"log.to={list(trackers)}",)
-    config = collect_settings(**options, base=base)
+    config = collect_settings(**options, servers=servers, base=base)
     folder = out or Path(config.out or default_out(config.model.id, datetime.now()))
     config = config.model_copy(update={"out": str(folder)})
     arms.check(config)

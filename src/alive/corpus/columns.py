@@ -107,10 +107,16 @@ def _parts_of(row: object, place: str) -> tuple[list[str], str]:
         )
     columns = text_columns(row, place)
     parts = [said for column in columns for said in _strings(row[column], column, place) if said]
-    domain = row.get("domain")
-    if not isinstance(domain, str | None):
-        raise FlawError(_not_text(domain, "domain", place))
-    return parts, domain or ""
+    return parts, _domain(row.get("domain"), place)
+
+
+def _domain(value: object, place: str) -> str:
+    """Returns a row's label; of a list of labels, as Big-Math has, the first."""
+    if isinstance(value, list) and all(isinstance(label, str | None) for label in value):
+        value = next((label for label in value if label), None)
+    if not isinstance(value, str | None):
+        raise FlawError(_not_text(value, "domain", place))
+    return value or ""
 
 
 def _strings(value: object, column: str, place: str) -> list[str]:
@@ -127,7 +133,7 @@ def _strings(value: object, column: str, place: str) -> list[str]:
 def _not_text(value: object, column: str, place: str) -> str:
     return (
         f"{place}: column {column!r} is a {type(value).__name__}, not text and no list of "
-        "messages. Save it as text."
+        f"{'labels' if column == 'domain' else 'messages'}. Save it as text."
     )
 
 

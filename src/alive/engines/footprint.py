@@ -9,7 +9,7 @@ from typing import Any
 from alive.config import ComputeType
 from alive.engines.shape import ModelShape
 
-__all__ = ["Footprint", "activation_bytes_of", "footprint", "packed_bytes"]
+__all__ = ["Footprint", "activation_bytes_of", "footprint", "gathered_bytes", "packed_bytes"]
 
 RUNTIME = 430_000_000
 """Bytes of a process that has imported torch, transformers and pyarrow and holds no model."""
@@ -30,11 +30,13 @@ class Footprint:
         held: What is there all the time: weights, moments, the sampler's copy.
         learning: What an update adds.
         sampling: What decoding adds.
+        recomputes: Whether the backward pass computes layers once more.
     """
 
     held: dict[str, int]
     learning: dict[str, int]
     sampling: dict[str, int]
+    recomputes: bool
 
     @property
     def peak(self) -> int:
@@ -56,8 +58,10 @@ def footprint(
     on_gpu: bool,
     packs: bool = False,
     follower: bool = False,
+    shards: int = 1,
+    served: bool = False,
 ) -> Footprint:
-    """Adds up what the engine and the learner hold.
+    """Adds up what the engine and the learner hold on one device.
 
     Args:
         shape: The model's sizes.
@@ -71,6 +75,9 @@ def footprint(
         on_gpu: Whether the device's memory is counted, or that of the process.
         packs: Whether the sampler's matrices are packed.
         follower: Whether a teacher holds weights of its own.
+        shards: Devices among which weights, gradients and moments are divided; of all weights
+            alone, adapters are held whole.
+        served: Whether servers sample.
     """
     low = compute == "bfloat16"
     embedding = shape.vocabulary * shape.hidden
@@ -79,26 +86,51 @@ def footprint(
     base = 2 if rank and low else 4
     copied = trained if rank else shape.read_matrices
     copies = (2 * copied if low else 0) + (packed_bytes(shape, rank, compute) if packs else 0)
+    if shards > 1:  # a rank's shard is nothing to sample from
+        copies = (2 if low else 4) * shape.parameters
+    if served:  # none to sample from; what is written for a server is put together in the process
+        copies = 0 if on_gpu or not (rank or low) else (2 if low else 4) * shape.parameters
     inputs = shape.layers * shape.hidden * (2 if rank and low else 4)
     kept = activation
     if recomputes:  # the inputs of all layers, and one layer whole
         kept = inputs + activation / shape.layers
     held = {
-        "weights": base * shape.parameters + (4 * trained if rank else 0),
-        "Adam": 8 * trained,
-        "sampler's copy": copies,
-        **({"teacher": 4 * trained} if follower else {}),
+        "weights": base * shape.parameters // shards + (4 * trained if rank else 0),
+        "Adam": 8 * trained // shards,
+        "weights to be sent" if served else "sampler's copy": copies,
+        **({"teacher": 4 * trained // shards} if follower else {}),
         "runtime": 0 if on_gpu else RUNTIME + (PEFT if rank else 0),
     }
     casts = 2 * (trained if rank else matrices) if low else 0
+    whole = {"weights in the compute type": casts // (shape.layers if recomputes else 1)}
+    head = 0 if rank or shards > 1 else (6 if low else 4) * embedding
     learning = {
-        "gradients": 4 * trained,
-        "weights in the compute type": casts // (shape.layers if recomputes else 1),
+        "gradients": 4 * trained // shards,
+        **(gathered_bytes(shape, compute) if shards > 1 else whole),
         "activations": int(kept * pass_tokens),
-        "logits": _SLICES * min(slice_bytes, 4 * shape.vocabulary * pass_tokens)
-        + (0 if rank else (6 if low else 4) * embedding),
+        "logits": _SLICES * min(slice_bytes, 4 * shape.vocabulary * pass_tokens) + head,
     }
-    return Footprint(held, learning, {"cache and logits of completions": cache})
+    return Footprint(held, learning, {"cache and logits of completions": cache}, recomputes)
+
+
+def gathered_bytes(shape: ModelShape, compute: ComputeType) -> dict[str, int]:
+    """Bytes of what a pass over sharded weights holds whole, part by part, at most.
+
+    Embedding, head and last norm are one group, which stays gathered until its own gradients are
+    there; of the layers that at work and the next one are. A group's gradients are whole in the
+    compute type and in float32 before they are scattered: a layer's beside those of the head, or
+    at the end, when no weights are gathered any more, those of the first group.
+    """
+    width = 2 if compute == "bfloat16" else 4
+    embedding = shape.vocabulary * shape.hidden
+    root = embedding * (1 if shape.tied else 2) + shape.hidden
+    layer = (shape.parameters - root) // shape.layers
+    gathered = width * (root + 2 * layer)
+    last = (width + 4) * root - gathered  # what it takes beyond that
+    return {
+        "weights gathered": gathered,
+        "gradients to scatter": max((width + 4) * layer + width * embedding, last),
+    }
 
 
 def packed_bytes(shape: ModelShape, rank: int, compute: ComputeType) -> int:

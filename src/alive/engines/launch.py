@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import tempfile
 import uuid
@@ -70,14 +71,14 @@ def launch(ranks: int, arguments: Sequence[str]) -> int:
 def _told(failures: Mapping[int, Any], said: Path) -> int:
     """Shows what ranks said that failed while the first one did not; returns the exit code."""
     codes = {rank: one.exitcode for rank, one in failures.items()}
-    lost, wrong = RankError.exit_code, UserError.exit_code
-    # Whoever was killed, or failed otherwise than by losing another, comes first.
-    first = min(codes, key=lambda rank: (codes[rank] == lost, rank))
-    if codes.get(0) != wrong:
-        for rank in sorted(set(codes) - {0}):
-            for file in sorted(said.glob(f"**/{rank}/std*.log")):
-                if text := file.read_text("utf-8", "replace").strip():
-                    print(f"rank {rank}: {text}", file=sys.stderr)
+    # Who lost another, or was ended for another's sake, is not who failed.
+    after = (RankError.exit_code, -signal.SIGTERM)
+    first = min(codes, key=lambda rank: (codes[rank] in after, rank))
+    told = codes.get(0) == UserError.exit_code or codes[first] >= 128  # or stopped by a signal
+    for rank in sorted(set(codes) - {0}) if not told else ():
+        for file in sorted(said.glob(f"**/{rank}/std*.log")):
+            if text := file.read_text("utf-8", "replace").strip():
+                print(f"rank {rank}: {text}", file=sys.stderr)
     code: int = codes[first]
     if code < 0:
         print(f"rank {first} was ended by signal {-code}", file=sys.stderr)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ __all__ = [
     "load_adapters",
     "merged",
     "save_adapters",
+    "whole_state",
     "with_lora",
 ]
 
@@ -149,6 +150,39 @@ def merged(model: Any) -> Any:
     The model given is used up: call it on a copy that was loaded for this.
     """
     return model.merge_and_unload(progressbar=False)
+
+
+@torch.no_grad()
+def whole_state(
+    model: Any, dtype: torch.dtype, whole: Callable[[torch.Tensor], torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """A model's weights by the names of its base, adapters merged, in one type, on the CPU.
+
+    Sums are in float32. The model is left as it is; tensors that are tied stay one.
+
+    Args:
+        model: A transformers model, in PEFT's wrapper or not.
+        dtype: Of the weights.
+        whole: Returns a weight whole, where it is sharded.
+    """
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    named = dict(base.named_modules())
+    state: dict[str, torch.Tensor] = {}
+    cast: dict[int, torch.Tensor] = {}
+    for name, tensor in base.state_dict(keep_vars=True).items():
+        owner, _, leaf = name.rpartition(".")
+        if ".lora_" in f".{name}":
+            continue
+        adapted = owner.removesuffix(".base_layer")
+        if id(tensor) not in cast:
+            value = whole(tensor.detach())
+            if adapted != owner and leaf == "weight":
+                for adapter in named[adapted].active_adapters:
+                    value = value.float() + named[adapted].get_delta_weight(adapter).float()
+            kept = value.to("cpu", dtype if value.is_floating_point() else None)
+            cast[id(tensor)] = kept.contiguous()
+        state[f"{adapted}.{leaf}" if adapted else leaf] = cast[id(tensor)]
+    return state
 
 
 def lean_adapters(model: Any) -> None:

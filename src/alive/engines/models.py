@@ -16,6 +16,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    GenerationConfig,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -44,6 +45,7 @@ __all__ = [
     "read_config",
     "resolve",
     "save_folder",
+    "stored_end_tokens",
     "write_merged",
 ]
 
@@ -202,7 +204,22 @@ def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
     A lone id that is an ordinary piece of text is a default that nobody chose: an architecture's
     own, for a vocabulary that is not this one.
     """
-    ids = getattr(getattr(base_of(model), "generation_config", None), "eos_token_id", None)
+    return _end_tokens(getattr(base_of(model), "generation_config", None), tokenizer)
+
+
+def stored_end_tokens(id: str, tokenizer: Any) -> tuple[int, ...]:
+    """Returns the same of a model whose weights are not loaded."""
+    where = _base_place(id)
+    with quiet_transformers():
+        try:
+            settings = GenerationConfig.from_pretrained(where)
+        except OSError:  # none are stored: they follow from the configuration
+            settings = GenerationConfig.from_model_config(_read_config(where))
+    return _end_tokens(settings, tokenizer)
+
+
+def _end_tokens(settings: Any, tokenizer: Any) -> tuple[int, ...]:
+    ids = getattr(settings, "eos_token_id", None)
     if isinstance(ids, Sequence):
         return tuple(int(one) for one in ids)
     special = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}

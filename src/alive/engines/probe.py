@@ -11,7 +11,7 @@ import torch
 
 from alive.config import ComputeType
 
-__all__ = ["choose_compute", "choose_threads", "usable_cpus"]
+__all__ = ["NARROW", "choose_compute", "choose_threads", "usable_cpus"]
 
 # A choice must win clearly: runs on one machine should not differ because a probe was noisy.
 _MARGIN = 1.5
@@ -19,7 +19,7 @@ _MARGIN = 1.5
 _ROUNDS, _HOPELESS = 6, 4
 """How often the types are timed; a type that takes so many times as long is given up at once."""
 
-_NARROW = 512
+NARROW = 512
 """Models of a smaller width are computed in float32 without asking."""
 
 _TOKENS = 256
@@ -33,7 +33,7 @@ def choose_compute(device: str, hidden: int, intermediate: int) -> ComputeType:
     A CPU without bfloat16 units is hundreds of times slower in it, one with them about twice as
     fast. A narrow model spends its time elsewhere, and loses what the casts cost.
     """
-    if hidden < _NARROW:
+    if hidden < NARROW:
         return "float32"
     best = {torch.float32: float("inf"), torch.bfloat16: float("inf")}
     for _ in range(_ROUNDS):  # by turns, so that another process meets both

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from alive.errors import RankError
-from alive.ranks import ALONE, Ranks
+from alive.ranks import ALONE, Ranks, started
 
 __all__ = ["TorchRanks", "join_ranks"]
 
@@ -62,16 +62,12 @@ class TorchRanks:
 
 
 def join_ranks() -> Ranks:
-    """Joins the ranks that the environment tells of, on the GPU or the CPU; else stays alone.
-
-    Whoever starts ranks, torchrun among them, tells them ``RANK``, ``WORLD_SIZE`` and
-    ``MASTER_ADDR``.
+    """Joins the ranks that a launcher started, on the GPU or the CPU; alone where none did.
 
     Raises:
         RankError: They do not meet.
     """
-    told = {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys()
-    if not told or os.environ["WORLD_SIZE"] == "1":
+    if started() == 1:
         return ALONE
     if not dist.is_initialized():
         gpus = torch.cuda.device_count()

@@ -26,7 +26,7 @@ class Weights:
 
     Attributes:
         model: Its ``id`` is a folder that all replicas see under this path.
-        choices: Those of the learner, as ``Policy.choices`` says.
+        choices: Of the learner that replicas have to share, as ``Policy.choices`` says.
         version: Of the policy.
         stamp: Differs from that of all other weights.
     """

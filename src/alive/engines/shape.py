@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["KNOWN", "LayerCache", "ModelShape", "free_gpu_memory", "read_shape"]
+__all__ = ["KNOWN", "LayerCache", "ModelShape", "free_gpu_memory", "gpu_count", "read_shape"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,3 +232,10 @@ def free_gpu_memory() -> int | None:
     import torch
 
     return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else None
+
+
+def gpu_count() -> int:
+    """Returns how many GPUs PyTorch sees."""
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from alive.engines.local.rows import Asked, Drawn, Row, rollout_of
+from alive.engines.local.rows import Asked, Drawn, as_drawn_here, rollout_of
 from alive.engines.queue import RequestQueue
 from alive.prompts import Renderer
 from alive.protocols import Request
@@ -36,7 +36,7 @@ class TrainerSampler:
         """Draws the request's completions together with whatever else is asked just now."""
         return await self._queue.sample(request)
 
-    def _draw(self, asked: Mapping[int, Request]) -> Mapping[int, list[Rollout]]:
+    async def _draw(self, asked: Mapping[int, Request]) -> Mapping[int, list[Rollout]]:
         drawn: dict[int, list[Rollout]] = {}
         for limit in sorted({request.params.max_new_tokens for request in asked.values()}):
             batch = {k: r for k, r in asked.items() if r.params.max_new_tokens == limit}
@@ -70,12 +70,8 @@ class TrainerSampler:
         asked = Asked(
             prompt.ids, 1, request.params, 0, stop=prompt.stop, stops_at_box=prompt.stops_at_box
         )
-        written = Row(asked, frozenset(self._renderer.stop_ids), decode)
-        for token, logprob in zip(ids, logprobs or [0.0] * len(ids), strict=True):
-            written.add(token, logprob)
-            if written.ended:
-                break
-        made = written.drawn()
+        told = logprobs or [0.0] * len(ids)
+        made = as_drawn_here(asked, self._renderer.stop_ids, decode, ids, told)
         if not logprobs:
             made = Drawn(made.ids, (), made.stopped)
         return rollout_of(prompt, made, decode, int(self._trainer.state.global_step))

@@ -11,7 +11,7 @@ from torch import Tensor
 from alive.learn.batch import MicroBatch
 from alive.learn.head import Head, decoder_of, head_of, target_logprobs
 
-__all__ = ["Forward", "likelihood_loss", "policy_gradient_loss"]
+__all__ = ["Forward", "clipped", "likelihood_loss", "policy_gradient_loss"]
 
 SHARPNESS = 0.5
 """Temperature of a teacher's distribution (docs/algorithm.md)."""
@@ -180,3 +180,15 @@ def policy_gradient_loss(logprobs: Tensor, sampled: Tensor, weights: Tensor) -> 
     ratio = torch.exp(logprobs - sampled)
     clipped = ratio.clamp(1 - CLIP_LOW, 1 + CLIP_HIGH)
     return -torch.minimum(ratio * weights, clipped * weights).sum()
+
+
+def clipped(logprobs: Tensor, sampled: Tensor, weights: Tensor) -> Tensor:
+    """Which tokens [R] ``policy_gradient_loss`` takes no gradient from, as their ratio is clipped.
+
+    Args:
+        logprobs: [R].
+        sampled: [R].
+        weights: [R].
+    """
+    ratio = torch.exp(logprobs - sampled)
+    return torch.where(weights > 0, ratio > 1 + CLIP_HIGH, (ratio < 1 - CLIP_LOW) & (weights < 0))

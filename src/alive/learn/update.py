@@ -14,9 +14,9 @@ from torch import Tensor
 
 from alive.config import LearnConfig
 from alive.learn.batch import MicroBatch, micro_batches
-from alive.learn.loss import Forward, likelihood_loss, policy_gradient_loss
+from alive.learn.loss import Forward, clipped, likelihood_loss, policy_gradient_loss
 from alive.learn.replicas import Replicas
-from alive.protocols import UpdateStats
+from alive.protocols import SamplerGap, UpdateStats
 from alive.types import TrainingRecord
 
 
@@ -45,11 +45,19 @@ class _Tally:
         loss: Total loss.
         tokens: Completion tokens that carried loss.
         roles: By role the sum of values a token, and how many tokens there were.
+        compared: Tokens of which the sampler's log-probability is known.
+        gap: Sum of the learner's differences to it, in nats.
+        most: The largest of them.
+        clipped: How many of these tokens clipping takes the gradient from.
     """
 
     loss: float = 0.0
     tokens: int = 0
     roles: dict[str, tuple[float, int]] = field(default_factory=dict)
+    compared: int = 0
+    gap: float = 0.0
+    most: float = 0.0
+    clipped: int = 0
 
     def count(self, batch: MicroBatch, values: Tensor, loss: float) -> None:
         """Counts a pass: its values [R], and their loss."""
@@ -61,15 +69,36 @@ class _Tally:
         self.tokens += len(values)
         for role, row, count in zip(roles, rows.sum(-1).tolist(), counts, strict=True):
             self._add(role, row, count)
+        if batch.sampled is not None and not batch.informed:
+            ahead = batch.mask.bool()
+            gaps = (values - batch.sampled[ahead]).abs()
+            self.compared += len(values)
+            self.gap += float(gaps.sum())
+            self.most = max(self.most, float(gaps.max()))
+            self.clipped += int(clipped(values, batch.sampled[ahead], batch.weights[ahead]).sum())
 
     @classmethod
     def sum(cls, parts: Sequence[_Tally]) -> _Tally:
         """Returns what several ranks' add up to."""
-        whole = cls(sum(part.loss for part in parts), sum(part.tokens for part in parts))
+        whole = cls(
+            loss=sum(part.loss for part in parts),
+            tokens=sum(part.tokens for part in parts),
+            compared=sum(part.compared for part in parts),
+            gap=sum(part.gap for part in parts),
+            most=max(part.most for part in parts),
+            clipped=sum(part.clipped for part in parts),
+        )
         for part in parts:
             for role, (value, count) in part.roles.items():
                 whole._add(role, value, count)
         return whole
+
+    @property
+    def sampler(self) -> SamplerGap | None:
+        """How far the sampler was; None where its log-probabilities are not known."""
+        if not self.compared:
+            return None
+        return SamplerGap(self.gap / self.compared, self.most, self.clipped / self.compared)
 
     def _add(self, role: str, value: float, count: int) -> None:
         before, seen = self.roles.get(role, (0.0, 0))
@@ -173,6 +202,7 @@ def update(
         tokens=tally.tokens,
         skipped=not finite,
         empty=sum(bool(one.weight) and not one.completion_ids for one in records),
+        sampler=tally.sampler,
     )
 
 

@@ -198,6 +198,10 @@ class Renderer:
         text = self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
         return cast(str, text)
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Encodes untrusted text, by itself."""
+        return tuple(self._encode_untrusted(text))
+
     def count_tokens(self, text: str) -> int:
         """Counts the tokens of untrusted text."""
         return len(self._encode_untrusted(text))

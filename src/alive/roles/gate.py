@@ -66,13 +66,15 @@ def invalid_reason(
     if span not in document.text:
         return "not in the text"
     unspaced = count_words(re.sub(LETTER, "", span))
-    if len(words) + unspaced > MAX_SPAN_WORDS or len(span) > MAX_SPAN_SHARE * len(document.text):
+    asked = question(document, span)
+    # A question alone is shown, so that its answer takes nothing away from it.
+    large = not asked and len(span) > MAX_SPAN_SHARE * len(document.text)
+    if large or len(words) + unspaced > MAX_SPAN_WORDS:
         return "too long"
     if not re.search(r"[^\W_]", span) or all(_bare(word) in STOP_WORDS for word in words):
         return "only stop-words or punctuation"
     if _holds_marker(span):
         return "holds a marker"
-    asked = question(document, span)
     if not asked and (reason := _hides_badly(document, span)):
         return reason
     if normalise(span) in {normalise(other) for other in taken}:

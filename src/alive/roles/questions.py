@@ -12,12 +12,12 @@ from functools import lru_cache
 
 from alive.roles.spans import NUMBER, occurrences
 from alive.types import Document
-from alive.verify import final_answer
+from alive.verify import final_answer, is_value
 
 __all__ = ["answer", "question"]
 
 _MEASURE = re.compile(r"[^\w\s]{0,2}\d\S*(?:[ ][^\W\d]+){0,2}\.?")
-"""A number, with what it counts perhaps."""
+"""A number, with what it counts perhaps: any noun, where the verifier knows units."""
 
 _MARKER = re.compile(r"^\s*\d+[.)]\s")
 """Of an item in a list."""
@@ -33,7 +33,7 @@ def answer(document: Document) -> str:
     r"""Returns what the answer of a document comes to; empty where it asks nothing or none shows.
 
     That is what it marks (``#### X``, the last box), else the last number of its last line; all of
-    it where it is short and says nothing else.
+    it where it is one line and says nothing else: a formula, a list, a date, a few words.
     """
     said = document.text[document.asked :].strip()
     if not document.asked or not said:
@@ -42,9 +42,10 @@ def answer(document: Document) -> str:
     if marked != said:
         return marked
     numbers = _SIGNED.findall(_MARKER.sub("", said.rpartition("\n")[2]))
-    alone = "\n" not in said and len(said) <= _SHORT
-    if alone and (not numbers or _MEASURE.fullmatch(said)):
-        return said.rstrip(".")
+    if "\n" not in said:
+        short = len(said) <= _SHORT and (not numbers or _MEASURE.fullmatch(said))
+        if short or is_value(said):
+            return said.rstrip(".")
     return numbers[-1] if numbers else ""
 
 

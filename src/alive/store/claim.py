@@ -15,9 +15,12 @@ from alive.errors import RunError
 from alive.settings import gone_in
 
 _MAY_CHANGE = frozenset(
-    {"steps", "out", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "log"}
+    {
+        *("steps", "out", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "log"),
+        "sampling.servers",
+    }
 )
-"""Settings and sections a resume may change: how long and where to, not what is computed."""
+"""Settings and sections a resume may change: how long and where, not what is computed."""
 
 
 _TRIES = 5
@@ -164,7 +167,7 @@ def check_config(path: Path, config: Config) -> None:
     lines = [
         line
         for line in difference(resumable_config(path), config.model_dump(mode="json"))
-        if line.split(":")[0].split(".")[0] not in _MAY_CHANGE
+        if _MAY_CHANGE.isdisjoint({(key := line.split(":")[0]), key.split(".")[0]})
     ]
     if lines:
         raise RunError(

@@ -12,14 +12,30 @@ that differ as text leave this process (``alive.equivalence``).
 
 from __future__ import annotations
 
+import re
+
 from alive.verify.boxes import MAX_ANSWER_CHARS, extract_answer, final_answer
 from alive.verify.clean import clean
 from alive.verify.compare import same
+from alive.verify.numbers import Number
 from alive.verify.read import read
+from alive.verify.readings import Exact, Formula, Group, Reading
 
-__all__ = ["MAX_ANSWER_CHARS", "extract_answer", "final_answer", "matches", "normalise"]
+__all__ = [
+    "MAX_ANSWER_CHARS",
+    "extract_answer",
+    "final_answer",
+    "is_value",
+    "matches",
+    "normalise",
+]
 
 MAX_COMPARED_CHARS = 2_000
+
+_SENTENCE = re.compile(
+    r"(?!(?:sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|exp)\b)[^\W\d_]{2,}[ ]"
+)
+"""How a sentence begins: with a word that is no function's name."""
 
 
 def normalise(text: str) -> str:
@@ -29,6 +45,22 @@ def normalise(text: str) -> str:
     text commands; drops a closing full stop and the spaces around signs; folds case.
     """
     return clean(clean(text).strip("\"'`$ ")).replace(", ", ",").casefold()
+
+
+def is_value(text: str) -> bool:
+    """Says whether a text is a value and nothing else: a number, a list, a formula; no words."""
+    if len(text) > MAX_ANSWER_CHARS:
+        return False
+    reading = read(clean(text))
+    # "It is 72" is read as a product; nobody compares it, but it is no value.
+    said = isinstance(reading, Number | Formula) and _SENTENCE.match(text.strip())
+    return not (said or _has_words(reading))
+
+
+def _has_words(reading: Reading) -> bool:
+    if isinstance(reading, Group) and reading.kind == "bare":
+        return any(map(_has_words, reading.items))
+    return isinstance(reading, Exact) and reading.kind == "text"
 
 
 def matches(answer: str | None, target: str) -> bool:

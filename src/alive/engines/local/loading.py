@@ -29,6 +29,8 @@ def load_policy(
     seed: int = 0,
     choices: Mapping[str, Any] | None = None,
     ranks: Ranks = ALONE,
+    *,
+    copies: bool = True,
 ) -> tuple[LocalPolicy, Renderer]:
     """Loads a policy and the renderer of its prompts.
 
@@ -38,6 +40,7 @@ def load_policy(
         seed: Run seed, for the adapters' first values.
         choices: Those of the run that goes on, as ``Policy.choices`` says; None chooses anew.
         ranks: Who learns together.
+        copies: As ``LocalPolicy`` takes it.
 
     Raises:
         ModelError: The model cannot be used.
@@ -75,6 +78,7 @@ def load_policy(
         identity=name,
         choices=choices,
         ranks=ranks,
+        copies=copies,
     )
     return policy, renderer
 

@@ -13,31 +13,35 @@ from typing import Any
 import torch
 
 from alive.config import ComputeType, LearnConfig
-from alive.engines.attention import group_queries
 from alive.engines.checkpointing import can_recompute, recomputed
 from alive.engines.copies import SamplingCopy
 from alive.engines.follower import Follower
-from alive.engines.fusing import fuse
-from alive.engines.lean import LeanDecoder, LeanModel, lean_decoder
+from alive.engines.lean import LeanDecoder, lean_decoder
+from alive.engines.local.layout import plain_logprobs
+from alive.engines.local.reading import (
+    fit_for_sampling,
+    moment_bytes,
+    packs_here,
+    read_by_sampler,
+)
 from alive.engines.local.sampler import LocalSampler
 from alive.engines.local.stored import (
     moments,
     restore_moments,
     restore_weights,
     save_weights,
-    trainable,
 )
-from alive.engines.lora import lean_adapters
+from alive.engines.lora import whole_state
 from alive.engines.memory import (
     activation_bytes,
     decode_budget,
     free_bytes,
     most_used,
-    worth_packing,
 )
-from alive.engines.packing import can_pack, pack, packable
+from alive.engines.models import base_of
 from alive.engines.precision import Precision
 from alive.engines.queue import RequestQueue
+from alive.engines.quiet import quiet_transformers
 from alive.engines.sharding import Shards
 from alive.errors import ConfigError
 from alive.learn.loss import Forward
@@ -77,6 +81,7 @@ class LocalPolicy:
         identity: str = "",
         choices: Mapping[str, Any] | None = None,
         ranks: Ranks = ALONE,
+        copies: bool = True,
     ) -> None:
         """Takes over a loaded model.
 
@@ -90,6 +95,8 @@ class LocalPolicy:
             identity: See the class.
             choices: Those of the run that goes on; what is missing is asked of the machine.
             ranks: Who learns together, each with a policy of its own.
+            copies: Whether the sampler may read copies of what trains; not worth their memory where
+                others sample.
         """
         self.model, self.renderer, self.learn = model, renderer, learn
         self.identity = identity
@@ -100,21 +107,31 @@ class LocalPolicy:
         self._drawn = self._learned = Usage()  # apart: two threads may count at a time
         self._needed = math.inf  # bytes that an update takes, where they are known
         packs = (choices or {}).get("packs")
-        self._packs = self._worth_packing() if packs is None else bool(packs)
+        if packs is None:
+            packs = copies and packs_here(model, self._precision, learn is not None)
         with self._precision.autocast():
             # Not kept: of what only samples it would hold the matrices that were put together.
             self._lean = lean_decoder(model, self._precision.dtype) is not None
-        self._copy: SamplingCopy | None = None
-        self._shards = learn is not None and _worth_sharding(learn, model, ranks)
+        self._shards = learn is not None and learn.shards(
+            ranks.size, on_gpus=model.device.type == "cuda", adapters=self._adapted
+        )
         self.saves_alone = not self._shards
-        if learn is not None and learn.staleness and model.device.type == "cuda":
+        ahead = learn is not None and learn.staleness > 0
+        if copies and ahead and model.device.type == "cuda":
             raise ConfigError(
                 "learn.staleness=1 would sample and learn on one GPU at a time, which a captured "
                 "graph does not survive. Let a server sample (--sampler URL), or leave it at 0"
             )
         # What is read is not what changes while it is read.
-        self._apart = self._shards or (learn is not None and learn.staleness > 0)
-        read = self._sampling_model()
+        apart = self._shards or ahead
+        self._copy = None
+        if learn is None:
+            fit_for_sampling(model, self._precision, packs=packs, fuses=self._lean)
+        elif copies and (self._precision.low or packs or apart):
+            self._copy = SamplingCopy.of(
+                model, self._precision.dtype, packs=packs, fuses=self._lean, apart=apart
+            )
+        read = read_by_sampler(model, self._copy, self._precision, learn is not None, self._lean)
         self._sampler = LocalSampler(read, renderer, len(tokenizer), self._precision)
         self._queue = RequestQueue(self._advance, self._sampler.drop)
         self._optimiser: torch.optim.Optimizer | None = None
@@ -122,7 +139,7 @@ class LocalPolicy:
         if learn is not None:
             self._forward = self._passing(model)
         self.choices: Mapping[str, Any] = (
-            self._chosen() | dict(choices or {}) | {"dtype": dtype, "packs": self._packs}
+            self._chosen() | dict(choices or {}) | {"dtype": dtype, "packs": bool(packs)}
         )
         self._sampler.budget = self.choices["budget"]
         if learn is not None:
@@ -194,6 +211,21 @@ class LocalPolicy:
         assert self.learn is not None  # what only samples may have been packed
         save_weights(self.model, self._tokenizer, folder, self._base, self._replicas)
 
+    def save_whole(self, folder: Path | None) -> None:
+        """Writes the weights as another process would compute with them; None as in ``save``.
+
+        Adapters are merged, and all is in the type that is computed in; without the tokenizer.
+        """
+        state = whole_state(self.model, self._precision.dtype, self._replicas.whole)
+        if folder is not None:
+            with quiet_transformers():
+                base_of(self.model).save_pretrained(folder, state_dict=state)
+
+    def logprobs(self, ids: Sequence[int]) -> torch.Tensor:
+        """Log-probabilities of a text's tokens but the first, [T - 1], by a plain pass."""
+        with self._precision.autocast():
+            return self._replicas.passing(lambda: plain_logprobs(self.model, ids[:1], ids[1:]))
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """Everything beside what ``save`` writes that an exact resume needs: Adam's moments."""
         assert self._optimiser is not None
@@ -240,26 +272,6 @@ class LocalPolicy:
             step()
             self._follower.step()
 
-    def _sampling_model(self) -> Any:
-        """What the sampler reads: the model itself, or its copy with matrices to compute with."""
-        dtype, model, lean = self._precision.dtype, self.model, self._lean
-        if self.learn and (self._precision.low or self._packs or self._apart):
-            self._copy = SamplingCopy.of(
-                model, dtype, packs=self._packs, fuses=lean, apart=self._apart
-            )
-            model = self._copy.model
-        elif not self.learn:
-            if lean:
-                fuse(model, dtype)
-            if self._packs:
-                pack(model, dtype)
-        if model.device.type == "cpu":
-            if not lean:
-                group_queries(model)
-            if self._adapted and (self._copy is not None or not self.learn):
-                lean_adapters(model)
-        return LeanModel(model, dtype) if lean else model
-
     def _passing(self, model: Any) -> Forward:
         """The forward pass of learning over the model, or over a copy of it."""
         dtype = self._precision.dtype
@@ -274,48 +286,24 @@ class LocalPolicy:
         lean = self._forward.decoder
         return recomputed(self.model) if lean is None else lean.recomputed()
 
-    def _worth_packing(self) -> bool:
-        """Whether matrices can be packed, and memory for what that adds is there."""
-        device = self.model.device.type
-        if device != "cpu" or not can_pack():
-            return False
-        low = self._precision.low
-        weights = [linear.weight for linear in packable(self.model)]
-        # Of weights that are cast anyway there is a copy as it is; those that are only read go.
-        added = [w for w in weights if self.learn and not (low and w.dtype == torch.float32)]
-        width = self._precision.dtype.itemsize
-        free = free_bytes(device) - (self._moments() if self.learn else 0)
-        return bool(weights) and worth_packing(width * sum(w.numel() for w in added), free)
-
-    def _moments(self) -> int:
-        """Bytes of gradients and of Adam's moments."""
-        return 12 * sum(weight.numel() for _, weight in trainable(self.model))
-
     def _chosen(self) -> dict[str, Any]:
         """What fits into the memory that is free once gradients and moments are there."""
         device = self.model.device.type
         free = free_bytes(device)
         if self.learn is None:
             return {"budget": decode_budget(device, free), "recomputes": False}
-        moments = self._moments()
-        free -= moments
+        taken = moment_bytes(self.model)
+        free -= taken
         recomputes = self.learn.checkpointing == "on"
         if not recomputes and can_recompute(self.model):
             autocast = self._precision.autocast()
             each = activation_bytes(self.model, autocast, self._forward.decoder)
             kept = self.learn.pass_tokens * each
             # Half as much again for logits, and for what the allocator cannot use.
-            self._needed = moments + 1.5 * kept
+            self._needed = taken + 1.5 * kept
             recomputes = self.learn.checkpointing == "auto" and kept > free / 2
         return {"budget": decode_budget(device, free), "recomputes": recomputes}
 
     @property
     def _adapted(self) -> bool:
         return hasattr(self.model, "peft_config")
-
-
-def _worth_sharding(learn: LearnConfig, model: Any, ranks: Ranks) -> bool:
-    """Whether ranks share out the weights: where several GPUs train all, unless told."""
-    if ranks.size == 1 or hasattr(model, "peft_config") or learn.sharding == "off":
-        return False
-    return learn.sharding == "on" or bool(model.device.type == "cuda")

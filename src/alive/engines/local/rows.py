@@ -12,7 +12,7 @@ from alive.protocols import SamplingParams
 from alive.types import Prompt, Rollout
 from alive.verify import extract_answer
 
-__all__ = ["Asked", "Drawn", "Row", "kinds", "rollout_of", "uniform"]
+__all__ = ["Asked", "Drawn", "Row", "as_drawn_here", "kinds", "rollout_of", "uniform"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,30 @@ class Row:
         if not self.asked.stops_at_box or "}" not in self._decode(self._ids[-1:]):
             return False
         return extract_answer(self._decode(self._ids)) is not None
+
+
+def as_drawn_here(
+    asked: Asked,
+    stop_ids: Sequence[int],
+    decode: Callable[[Sequence[int]], str],
+    ids: Sequence[int],
+    logprobs: Sequence[float],
+) -> Drawn:
+    """Ends what another engine wrote at the first token at which the local sampler would.
+
+    Args:
+        asked: What was asked for.
+        stop_ids: Tokens that end a completion.
+        decode: Token ids to text.
+        ids: What was written, [T].
+        logprobs: Its log-probabilities, [T].
+    """
+    row = Row(asked, frozenset(stop_ids), decode)
+    for token, logprob in zip(ids, logprobs, strict=True):
+        row.add(token, logprob)
+        if row.ended:
+            break
+    return row.drawn()
 
 
 def rollout_of(

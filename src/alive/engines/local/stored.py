@@ -40,11 +40,15 @@ def save_weights(
             save_adapters(model, folder, base)
             tokenizer.save_pretrained(folder)
         return
-    weights: dict[str, Tensor] = {}
+    own = dict(model.named_parameters(remove_duplicate=False))
+    gathered: dict[int, Tensor | None] = {}  # what is tied stays so
+    weights: dict[str, Any] = {}
     for name, tensor in model.state_dict().items():
-        whole = replicas.whole(tensor)
-        if folder is not None:
-            weights[name] = whole.cpu() if whole is not tensor else tensor
+        key = id(own.get(name, tensor))
+        if key not in gathered:
+            whole = replicas.whole(tensor)
+            gathered[key] = None if folder is None else whole if whole is tensor else whole.cpu()
+        weights[name] = gathered[key]
     if folder is not None:
         save_folder(model, tokenizer, folder, weights)
 

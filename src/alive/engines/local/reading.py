@@ -1,0 +1,78 @@
+"""What the sampler of a local policy reads, and whether its matrices are packed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from alive.engines.attention import group_queries
+from alive.engines.copies import SamplingCopy
+from alive.engines.fusing import fuse
+from alive.engines.lean import LeanModel
+from alive.engines.local.stored import trainable
+from alive.engines.lora import lean_adapters
+from alive.engines.memory import free_bytes, worth_packing
+from alive.engines.packing import can_pack, pack, packable
+from alive.engines.precision import Precision
+
+__all__ = ["fit_for_sampling", "moment_bytes", "packs_here", "read_by_sampler"]
+
+
+def moment_bytes(model: Any) -> int:
+    """Bytes of gradients and of Adam's moments."""
+    return 12 * sum(weight.numel() for _, weight in trainable(model))
+
+
+def packs_here(model: Any, precision: Precision, learns: bool) -> bool:
+    """Whether matrices can be packed, and memory for what that adds is there.
+
+    Args:
+        model: The model.
+        precision: What is computed in.
+        learns: Whether it trains as well.
+    """
+    if precision.device != "cpu" or not can_pack():
+        return False
+    weights = [linear.weight for linear in packable(model)]
+    # Of weights that are cast anyway there is a copy as it is; those that are only read go.
+    added = [w for w in weights if learns and not (precision.low and w.dtype == torch.float32)]
+    free = free_bytes(precision.device) - (moment_bytes(model) if learns else 0)
+    size = precision.dtype.itemsize * sum(weight.numel() for weight in added)
+    return bool(weights) and worth_packing(size, free)
+
+
+def fit_for_sampling(model: Any, precision: Precision, *, packs: bool, fuses: bool) -> None:
+    """Changes a model that does nothing but sample, in place.
+
+    Args:
+        model: The model.
+        precision: What is computed in.
+        packs: Whether its matrices are packed.
+        fuses: Whether layers that read the same are put together.
+    """
+    if fuses:
+        fuse(model, precision.dtype)
+    if packs:
+        pack(model, precision.dtype)
+
+
+def read_by_sampler(
+    model: Any, copy: SamplingCopy | None, precision: Precision, learns: bool, lean: bool
+) -> Any:
+    """Returns what the sampler reads: the model itself, or a copy with matrices to compute with.
+
+    Args:
+        model: The model.
+        copy: Its copy, if there is one.
+        precision: What is computed in.
+        learns: Whether the model trains as well.
+        lean: Whether our own forward pass agrees with the model's.
+    """
+    read = model if copy is None else copy.model
+    if precision.device == "cpu":
+        if not lean:
+            group_queries(read)
+        if hasattr(model, "peft_config") and (copy is not None or not learns):
+            lean_adapters(read)
+    return LeanModel(read, precision.dtype) if lean else read
