@@ -68,14 +68,14 @@ def on_ranks(
     )
 
 
-def assert_same_run(one: Path, other: Path) -> None:
+def assert_same_run(one: Path, other: Path, steps: int = STEPS) -> None:
     """The same episodes and records; the same weights, up to what Adam makes of rounding."""
-    for step in range(STEPS):
+    for step in range(steps):
         for part in ("episodes", "records"):
             name = f"{part}/step-{step:06d}.parquet"
             assert pq.read_table(one / name).equals(pq.read_table(other / name))
     first, second = (
-        load_file(run / f"checkpoints/step-{STEPS:06d}/model/model.safetensors")
+        load_file(run / f"checkpoints/step-{steps:06d}/model/model.safetensors")
         for run in (one, other)
     )
     assert first.keys() == second.keys()

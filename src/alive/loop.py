@@ -23,6 +23,8 @@ from alive.types import Trained, TrainingKey, TrainingRecord
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from alive.engines.replicas import Replica
+
 RAMP = 5
 """Steps over which the learning rate rises to its value; Adam's first moments are noisy."""
 
@@ -30,13 +32,19 @@ ENOUGH = 1024
 """Tokens from which a step earns its full rate: Adam moves weights as far for few as for many."""
 
 
-def train(config: Config, resume: bool = False, console: Console | None = None) -> dict[str, Any]:
+def train(
+    config: Config,
+    resume: bool = False,
+    console: Console | None = None,
+    replicas: Sequence[Replica] = (),
+) -> dict[str, Any]:
     """Runs the game on raw text and leaves a better policy in the run folder.
 
     Args:
         config: All settings; ``config.out`` names the run folder.
         resume: Continue the run in that folder from its last sound checkpoint.
         console: Where progress is shown; None for a default one.
+        replicas: Processes that sample in this one's place; none: it does so itself.
 
     Returns:
         The summary, as in ``summary.json``.
@@ -51,7 +59,7 @@ def train(config: Config, resume: bool = False, console: Console | None = None) 
     require_packages(config.log)
     ranks = join_ranks()
     config = ranks.gather(settled(config, resume=resume))[0]
-    with Session.open(config, resume, console, ranks) as run:
+    with Session.open(config, resume, console, ranks, replicas) as run:
         run.evaluate("before")
         with run.bars("training", *run.extent):
             run.finish_step()

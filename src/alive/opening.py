@@ -23,7 +23,8 @@ from alive.watch import Display, Watch
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from alive.engines.server import Replica
+    from alive.engines.replicas import Replica
+    from alive.engines.server import Replica as Server
 
 __all__ = ["Opened", "open_run"]
 
@@ -53,7 +54,13 @@ class Opened:
     ranks: Ranks
 
 
-def open_run(config: Config, resume: bool, console: Console | None, ranks: Ranks) -> Opened:
+def open_run(
+    config: Config,
+    resume: bool,
+    console: Console | None,
+    ranks: Ranks,
+    replicas: Sequence[Replica] = (),
+) -> Opened:
     """Opens suites, folder, model and corpus, in the order in which mistakes are cheapest.
 
     The first rank goes ahead; the others take from it what has to be the same.
@@ -68,7 +75,7 @@ def open_run(config: Config, resume: bool, console: Console | None, ranks: Ranks
 
     if config.warmup.steps:
         open_endpoint(config)
-    replicas = open_replicas(config.sampling.servers)
+    servers = open_replicas(config.sampling.servers)
     first = ranks.rank == 0
     display = Display((console or RichConsole()) if first else RichConsole(quiet=True))
     suites = [
@@ -82,7 +89,7 @@ def open_run(config: Config, resume: bool, console: Console | None, ranks: Ranks
     check_context(config)
     folder = _folder(config, resume, ranks)
     try:
-        policy, renderer, state = _load(config, folder, ranks, replicas)
+        policy, renderer, state = _load(config, folder, ranks, servers, replicas)
         held_out = [text for suite in (*suites, *whole) for text in texts(suite)]
         corpus = open_corpus(config.corpus, renderer.count_tokens, held_out, config.seed)
         require_spans(corpus, config)
@@ -107,11 +114,16 @@ def _folder(config: Config, resume: bool, ranks: Ranks) -> RunFolder:
 
 
 def _load(
-    config: Config, folder: RunFolder, ranks: Ranks, replicas: Sequence[Replica]
+    config: Config,
+    folder: RunFolder,
+    ranks: Ranks,
+    servers: Sequence[Server],
+    replicas: Sequence[Replica],
 ) -> tuple[Policy, Renderer, State]:
     """Loads the model, and goes back to the folder's checkpoint where there is one."""
     from alive.engines.local import load_policy
     from alive.engines.probe import choose_threads
+    from alive.engines.replicated import load_replicated
     from alive.engines.server import load_served
 
     saved = folder.checkpoint.state() if folder.checkpoint else {}
@@ -122,8 +134,12 @@ def _load(
     state.threads = choose_threads(state.threads or config.model.threads)
     model = config.model.model_copy(update={"threads": state.threads})
     policy: Policy
-    if replicas:
-        policy, renderer = load_served(config, model, folder.path, replicas, state.choices, ranks)
+    if servers:
+        policy, renderer = load_served(config, model, folder.path, servers, state.choices, ranks)
+    elif replicas:
+        policy, renderer = load_replicated(
+            config, model, folder.path, replicas, state.choices, ranks
+        )
     else:
         policy, renderer = load_policy(model, config.learn, config.seed, state.choices, ranks)
     if not ranks.rank:

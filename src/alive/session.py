@@ -28,6 +28,8 @@ from alive.types import Document, Episode, Rollout, Trained, TrainingKey, Traini
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from alive.engines.replicas import Replica
+
 
 class Session(AbstractContextManager["Session"]):
     """One run, open. Made by ``open``; leaving its block saves what is unsaved.
@@ -62,14 +64,19 @@ class Session(AbstractContextManager["Session"]):
 
     @classmethod
     def open(
-        cls, config: Config, resume: bool, console: Console | None, ranks: Ranks = ALONE
+        cls,
+        config: Config,
+        resume: bool,
+        console: Console | None,
+        ranks: Ranks = ALONE,
+        replicas: Sequence[Replica] = (),
     ) -> Session:
         """Opens a new run or, to ``resume``, the one in its folder; see ``open_run``.
 
         Raises:
             UserError: Some part of it cannot be used.
         """
-        return cls(config, open_run(config, resume, console, ranks))
+        return cls(config, open_run(config, resume, console, ranks, replicas))
 
     def __enter__(self) -> Session:
         """Begins the record, and takes over the signals that end a run."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from alive.cli.options import collect_settings, newest_run, sampler_option, settings_options
+from alive.cli.ray import ray_options, require_options, train_on_ray
 from alive.errors import RunError, Terminated
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _EXAMPLES = """
 \b
@@ -22,6 +26,7 @@ Examples:
   alive train --resume --out runs/mine
   alive train --log tensorboard --log wandb
   alive train --ranks 2 --out runs/two
+  alive train --ray --ranks 4 --samplers 4 --out /shared/run
   alive train --model smollm2 --corpus notes/ --sampler http://127.0.0.1:8000
 """
 
@@ -42,6 +47,7 @@ Examples:
     default=1,
     help="Processes that make the run together, one a GPU or some of the CPU's cores.",
 )
+@ray_options
 @sampler_option
 @settings_options
 @click.pass_obj
@@ -53,6 +59,8 @@ def train_command(
     trackers: tuple[str, ...],
     servers: tuple[str, ...],
     ranks: int,
+    ray: bool,
+    samplers: int,
     **options: Any,
 ) -> None:
     """Train a policy on raw text by self-play, and keep checkpoints in a run folder.
@@ -61,13 +69,13 @@ def train_command(
     """
     from rich.console import Console
 
-    if ranks > 1 and "RANK" not in os.environ:
+    require_options(ray, samplers)
+    if not ray and ranks > 1 and "RANK" not in os.environ:
         from alive.engines.launch import launch
 
         raise click.exceptions.Exit(launch(ranks, arguments))
 
     from alive import arms
-    from alive.cli.tables import before_after
     from alive.plan import make_plan, require_fit
     from alive.sizing import settled
     from alive.store import default_out, resumable_config
@@ -83,6 +91,9 @@ def train_command(
     folder = out or Path(config.out or default_out(config.model.id, datetime.now()))
     config = config.model_copy(update={"out": str(folder)})
     arms.check(config)
+    if ray:
+        _show(train_on_ray(config, ranks, samplers), folder, Console())
+        return
     config = settled(config, resume=resume)
     require_fit(make_plan(config))
     # Imported last: it loads torch, and a wrong setting should be told at once.
@@ -95,6 +106,13 @@ def train_command(
         if not console.quiet:
             click.echo(f"\nstopped; go on with: alive train --resume --out {folder}", err=True)
         raise
+    _show(summary, folder, console)
+
+
+def _show(summary: Mapping[str, Any], folder: Path, console: Console) -> None:
+    """Says what a run has come to, and where it lies."""
+    from alive.cli.tables import before_after
+
     if "before" in summary and "after" in summary:
         console.print(before_after(summary))
         for line in summary.get("verdicts", ()):

@@ -62,15 +62,22 @@ class TorchRanks:
 
 
 def join_ranks() -> Ranks:
-    """Joins the ranks that a launcher started, on the GPU or the CPU; alone where none did."""
+    """Joins the ranks that a launcher started, on the GPU or the CPU; alone where none did.
+
+    Raises:
+        RankError: They do not meet.
+    """
     if started() == 1:
         return ALONE
     if not dist.is_initialized():
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-            dist.init_process_group("nccl", timeout=_PATIENCE)
-        else:
-            dist.init_process_group("gloo", timeout=_PATIENCE)
+        gpus = torch.cuda.device_count()
+        if gpus:
+            # One who sees a single GPU has it, whatever its number on the machine.
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
+        try:
+            dist.init_process_group("nccl" if gpus else "gloo", timeout=_PATIENCE)
+        except dist.DistError as error:
+            raise RankError(f"the ranks do not meet ({error})") from error
     return TorchRanks()
 
 

@@ -5,7 +5,7 @@ checkpoint also carries a manifest, so that one the disk lost half of is told fr
 """
 
 from alive.store.checkpoints import Checkpoint, checkpoint_names, newest_checkpoint
-from alive.store.claim import is_run, is_running, read_config, resumable_config
+from alive.store.claim import begun, is_run, is_running, read_config, resumable_config
 from alive.store.episodes import EPISODE_COLUMNS, episode_rows
 from alive.store.lineage import RECORD_COLUMNS
 from alive.store.onlooker import Onlooker
@@ -17,6 +17,7 @@ __all__ = [
     "Checkpoint",
     "Onlooker",
     "RunFolder",
+    "begun",
     "checkpoint_names",
     "default_out",
     "episode_rows",

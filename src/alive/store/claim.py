@@ -110,6 +110,11 @@ def is_blank(path: Path) -> bool:
     return names <= _BLANK and mine and not started
 
 
+def begun(path: Path) -> bool:
+    """Whether a folder holds a run of which something would be lost."""
+    return is_run(path) and not is_blank(path)
+
+
 def take_lock(path: Path) -> IO[str]:
     """Takes the folder's lock, which the system drops when the process ends, however it ends.
 
