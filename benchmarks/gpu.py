@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import importlib.util
 import json
 import os
 import subprocess
@@ -36,7 +37,7 @@ from alive.engines.local.layout import Layout
 from alive.engines.models import resolve
 from alive.protocols import Request, SamplingParams
 
-PARTS = ("tests", "floor", "sampler", "engine", "steps")
+PARTS = ("tests", "floor", "sampler", "engine", "steps", "trl")
 COMPARE = [
     "--arms", "base,grpo,alive,distil-text,distil-nothing,distil", "--seeds", "1",
     "--limit", "400", "--wide", "0", "--budget-tokens", "1500000", "--minutes", "8",
@@ -94,6 +95,8 @@ def main() -> None:
         name = Path(model).name
         if "sampler" in options.only:
             note(f"sampler: {name}", lambda m=model: sampler(m, small))
+        if "trl" in options.only:
+            note(f"trl: {name}", lambda m=model: trl(m, small))
         for rank in (0, 16):
             kind = f"{name}, {'LoRA' if rank else 'full'}"
             if "engine" in options.only:
@@ -186,6 +189,24 @@ def steps(model: str, rank: int, corpus: str) -> dict[str, Any]:
             for row in metrics
         ],
     }
+
+
+def trl(model: str, small: bool) -> dict[str, Any]:
+    """A GRPO step beside TRL's (``trl_step.py``), in a process of its own: what it printed."""
+    if importlib.util.find_spec("trl") is None:
+        return {"left out": "TRL is not installed: pip install 'alive-rl[bench]'"}
+    sizes = ("1", "8", "2") if small else ("16", "96", "5")
+    given = [str(resolve(model)), *sizes]
+    options = [
+        part
+        for pair in zip(("--model", "--prompts", "--tokens", "--steps"), given, strict=True)
+        for part in pair
+    ]
+    script = Path(__file__).with_name("trl_step.py")
+    done = subprocess.run([sys.executable, script, *options], capture_output=True, text=True)
+    if done.returncode:
+        return {"failed": done.stderr.strip().splitlines()[-1:]}
+    return {"printed": done.stdout.strip().splitlines()}
 
 
 def _rates(policy: LocalPolicy, request: Request) -> list[int]:

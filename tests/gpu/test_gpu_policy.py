@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from sharded import assert_sharded_steps_are_the_same
 
 from alive.config import LearnConfig, ModelConfig
 from alive.engines.local import LocalPolicy, load_policy
@@ -164,3 +165,7 @@ def test_memory_is_counted() -> None:
     policy.update(records(sampled(policy)), 1e-6)
     weights = sum(weight.numel() for _, weight in policy._trainable())
     assert policy.usage.device_bytes >= 16 * weights  # weights, gradients, two moments
+
+
+def test_sharded_steps_are_those_of_whole_weights() -> None:
+    assert_sharded_steps_are_the_same("cuda", 1e-4)

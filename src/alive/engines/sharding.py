@@ -102,6 +102,7 @@ class Shards(Replicas):
 
     def part(self, value: Tensor, of: Tensor) -> Tensor:
         """Returns this rank's part of a whole value that belongs to the weight ``of``."""
+        value = value.detach()
         if not isinstance(of, DTensor) or value.shape != of.shape:
             return value.to(of.device)
         mesh, places = of.device_mesh, of.placements
