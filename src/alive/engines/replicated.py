@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from alive.config import Config, ModelConfig
 from alive.engines.learning import LearningPolicy
 from alive.engines.local import LocalPolicy, load_policy
 from alive.engines.replicas import Replica, ReplicaSampler, Weights
+from alive.errors import StorageError
 from alive.prompts import Renderer
 from alive.protocols import Request
 from alive.ranks import Ranks
@@ -63,7 +66,7 @@ class ReplicatedPolicy(LearningPolicy):
         """Puts the weights where replicas read them, in the place of earlier ones; all ranks do.
 
         Raises:
-            OSError: The disk refuses them.
+            StorageError: The disk refuses them.
         """
         earlier, weights = self._weights, None
         if self._ranks.rank == 0:
@@ -74,11 +77,22 @@ class ReplicatedPolicy(LearningPolicy):
             # What else is chosen depends on the replica's own machine.
             choices = {"dtype": self.choices["dtype"]}
             weights = Weights(model, choices, self.version, stamp)
-            Path(model.id).mkdir(parents=True)
-        self.learner.save(Path(weights.model.id) if weights else None)
+        self._write(Path(weights.model.id) if weights else None)
         self._weights = self._ranks.gather(weights)[0]
         if self._ranks.rank == 0 and earlier is not None:
             shutil.rmtree(earlier.model.id, ignore_errors=True)
+
+    def _write(self, folder: Path | None) -> None:
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True)
+            self.learner.save(folder)
+        except (OSError, SafetensorError) as error:
+            raise StorageError(
+                f"{self._folder}: the disk refused the weights for the samplers "
+                f"({getattr(error, 'strerror', None) or error}); free some space, and give the "
+                "same command again"
+            ) from error
 
 
 def load_replicated(
