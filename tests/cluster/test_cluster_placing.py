@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,3 +58,11 @@ def test_without_ray_it_is_said_what_to_install(
 def test_samplers_without_ray_are_refused(capsys: Any) -> None:
     assert run(["train", "--samplers", "2"]) == 2
     assert "--samplers needs --ray" in capsys.readouterr().err
+
+
+def test_servers_and_samplers_of_the_cluster_exclude_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--ray", "--samplers", "1", "--sampler", "http://127.0.0.1:9"]
+    assert run(["train", "--out", str(tmp_path / "run"), *given]) == 2
+    assert "servers that sample already" in capsys.readouterr().err

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from alive.errors import ConfigError
+
 if TYPE_CHECKING:
     from alive.config import Config
 
@@ -43,8 +45,13 @@ def train_on_ray(config: Config, ranks: int, samplers: int) -> dict[str, Any]:
     """Makes the run of these settings on a Ray cluster; returns its summary.
 
     Raises:
+        ConfigError: Both servers and samplers of the cluster are to sample.
         AliveError: See ``alive.cluster.train``.
     """
+    if samplers and config.sampling.servers:
+        raise ConfigError(
+            "--samplers: sampling.servers names servers that sample already; leave one of them out"
+        )
     from alive.cluster import train
 
     def say(text: str) -> None:
