@@ -207,7 +207,7 @@ class LearnConfig(Section):
     @model_validator(mode="after")
     def _teacher_is_whole(self) -> LearnConfig:
         """A teacher with weights of its own is not sharded."""
-        if self.sharding == "on" and self.distil_weight and self.distil_follow < 1:
+        if self.sharding == "on" and self.keeps_teacher:
             raise PydanticCustomError(
                 "together",
                 "learn.distil_follow below 1 keeps a teacher's weights whole on every rank. Set "
@@ -216,10 +216,18 @@ class LearnConfig(Section):
         return self
 
     def shards(self, ranks: int, *, on_gpus: bool, adapters: bool) -> bool:
-        """Whether each of so many ranks holds a part of the weights alone."""
-        if ranks == 1 or adapters or self.sharding == "off":
+        """Whether each of so many ranks holds a part of the weights alone.
+
+        Not where a teacher holds weights of its own, which are whole.
+        """
+        if ranks == 1 or adapters or self.sharding == "off" or self.keeps_teacher:
             return False
         return on_gpus or self.sharding == "on"
+
+    @property
+    def keeps_teacher(self) -> bool:
+        """Whether weights beside the policy's are kept, which follow them."""
+        return self.distil_weight > 0 and self.distil_follow < 1
 
     @property
     def shows_text(self) -> bool:

@@ -139,9 +139,7 @@ def memory_of(config: Config, shape: ModelShape, device: Device | None = None) -
         cache=0 if served else min(attempts * row, decode_budget(kind, free)),
         on_gpu=on_gpu,
         packs=packs and not on_gpu,
-        follower=bool(learn.distil_weight)
-        and learn.distil_follow < 1
-        and not (config.model.lora_rank and not learn.distil_follow),
+        follower=learn.keeps_teacher and not (config.model.lora_rank and not learn.distil_follow),
         shards=shards,
         served=served,
     )

@@ -51,3 +51,10 @@ def test_weights_are_shared_out_where_that_pays(
 ) -> None:
     learn = LearnConfig(sharding=sharding)
     assert learn.shards(ranks, on_gpus=gpus, adapters=adapters) is expected
+
+
+def test_a_teacher_with_weights_of_its_own_keeps_them_whole() -> None:
+    learn = LearnConfig(distil_weight=1.0, distil_follow=0.5)
+    assert learn.shards(2, on_gpus=True, adapters=False) is False
+    with pytest.raises(ValueError, match="keeps a teacher's weights whole"):
+        LearnConfig(distil_weight=1.0, distil_follow=0.5, sharding="on")
