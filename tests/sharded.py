@@ -12,8 +12,8 @@ import torch.distributed as dist
 from tiny import llama, record
 
 from alive.config import LearnConfig
-from alive.engines.ranks import TorchRanks
-from alive.engines.sharding import Shards
+from alive.engines.together.ranks import TorchRanks
+from alive.engines.together.sharding import Shards
 from alive.learn.loss import Forward
 from alive.learn.replicas import Replicas
 from alive.learn.update import make_optimiser, update

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from alive import arms
 from alive.arms.rehearsal import LEAST, rehearsed, remembered
 from alive.config import Config
-from alive.engines.ranks import join_ranks
+from alive.engines.together.ranks import join_ranks
 from alive.playing import begun, goes_ahead, merged, opened
 from alive.seeding import derive
 from alive.session import Session
@@ -23,7 +23,7 @@ from alive.types import Trained, TrainingKey, TrainingRecord
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from alive.engines.replicas import Replica
+    from alive.engines.together.replicas import Replica
 
 RAMP = 5
 """Steps over which the learning rate rises to its value; Adam's first moments are noisy."""

@@ -23,8 +23,8 @@ from alive.watch import Display, Watch
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from alive.engines.replicas import Replica
     from alive.engines.server import Replica as Server
+    from alive.engines.together.replicas import Replica
 
 __all__ = ["Opened", "open_run"]
 
@@ -123,8 +123,8 @@ def _load(
     """Loads the model, and goes back to the folder's checkpoint where there is one."""
     from alive.engines.local import load_policy
     from alive.engines.probe import choose_threads
-    from alive.engines.replicated import load_replicated
     from alive.engines.server import load_served
+    from alive.engines.together.replicated import load_replicated
 
     saved = folder.checkpoint.state() if folder.checkpoint else {}
     state = State.from_json(saved) if saved else State()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from alive import measuring
 from alive.config import Config
-from alive.engines.dealt import DealtSampler
+from alive.engines.together.dealt import DealtSampler
 from alive.errors import StorageError
 from alive.game import Games
 from alive.metrics import step_metrics
@@ -28,7 +28,7 @@ from alive.types import Document, Episode, Rollout, Trained, TrainingKey, Traini
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from alive.engines.replicas import Replica
+    from alive.engines.together.replicas import Replica
 
 
 class Session(AbstractContextManager["Session"]):

@@ -11,8 +11,8 @@ from alive import aio
 from alive.cluster.samplers import SamplingActor
 from alive.config import Config, LearnConfig, ModelConfig
 from alive.engines.local import load_policy
-from alive.engines.replicas import Weights
-from alive.engines.replicated import ReplicatedPolicy, load_replicated
+from alive.engines.together.replicas import Weights
+from alive.engines.together.replicated import ReplicatedPolicy, load_replicated
 from alive.errors import StorageError
 from alive.protocols import Request, SamplingParams
 from alive.ranks import ALONE

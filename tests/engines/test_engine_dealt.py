@@ -8,7 +8,7 @@ import pytest
 from ranks import on_ranks
 
 from alive import aio
-from alive.engines.dealt import DealtSampler
+from alive.engines.together.dealt import DealtSampler
 from alive.protocols import Request, SamplingParams
 from alive.ranks import share, together
 from alive.types import Prompt, Rollout

@@ -9,7 +9,7 @@ import pytest
 
 from alive import aio
 from alive.config import ModelConfig
-from alive.engines.replicas import ReplicaLost, ReplicaSampler, Weights
+from alive.engines.together.replicas import ReplicaLost, ReplicaSampler, Weights
 from alive.errors import RankError
 from alive.protocols import Request, SamplingParams
 from alive.types import Prompt, Rollout

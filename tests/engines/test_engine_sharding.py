@@ -8,7 +8,7 @@ from sharded import RECORDS, assert_sharded_steps_are_the_same, one_rank
 from tiny import llama
 
 from alive.config import LearnConfig
-from alive.engines.sharding import Shards
+from alive.engines.together.sharding import Shards
 from alive.errors import ConfigError
 from alive.learn.batch import micro_batches
 from alive.learn.update import role_weights

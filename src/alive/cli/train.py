@@ -71,7 +71,7 @@ def train_command(
 
     require_options(ray, samplers)
     if not ray and ranks > 1 and "RANK" not in os.environ:
-        from alive.engines.launch import launch
+        from alive.engines.together.launch import launch
 
         raise click.exceptions.Exit(launch(ranks, arguments))
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from alive.cluster.placing import PATIENCE, Places, require_ray
-from alive.engines.replicas import ReplicaLost, Weights
+from alive.engines.together.replicas import ReplicaLost, Weights
 from alive.protocols import Request
 from alive.types import Rollout
 

@@ -42,7 +42,7 @@ from alive.engines.models import base_of
 from alive.engines.precision import Precision
 from alive.engines.queue import RequestQueue
 from alive.engines.quiet import quiet_transformers
-from alive.engines.sharding import Shards
+from alive.engines.together.sharding import Shards
 from alive.errors import ConfigError
 from alive.learn.loss import Forward
 from alive.learn.replicas import Replicas

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
-from alive.engines.learning import LearningPolicy
 from alive.engines.local import LocalPolicy
 from alive.engines.models import base_of
 from alive.engines.refusals import max_positions
 from alive.engines.server.client import Replica
 from alive.engines.server.sampler import RemoteSampler
+from alive.engines.together.learning import LearningPolicy
 from alive.errors import ServerError, StorageError
 from alive.protocols import Request, UpdateStats
 from alive.ranks import ALONE, Ranks

@@ -11,9 +11,9 @@ from typing import Any
 from safetensors import SafetensorError
 
 from alive.config import Config, ModelConfig
-from alive.engines.learning import LearningPolicy
 from alive.engines.local import LocalPolicy, load_policy
-from alive.engines.replicas import Replica, ReplicaSampler, Weights
+from alive.engines.together.learning import LearningPolicy
+from alive.engines.together.replicas import Replica, ReplicaSampler, Weights
 from alive.errors import StorageError
 from alive.prompts import Renderer
 from alive.protocols import Request

@@ -1,0 +1,1 @@
+"""Several processes behind one policy: ranks that learn, and others that sample for them."""
