@@ -82,7 +82,7 @@ def test_weights_come_back_from_a_folder(tmp_path):
     folder = tiny_models.save(tiny_models.llama(1), tmp_path / "m")
     model = tiny_models.llama(2)
     place = model.lm_head.weight.data_ptr()
-    load_weights(model, folder)
+    load_weights(model, folder, lambda value, of: value)
     assert model.lm_head.weight.data_ptr() == place  # an optimiser holds these very tensors
     assert torch.equal(logits(model), logits(tiny_models.llama(1)))
 

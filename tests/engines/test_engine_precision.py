@@ -7,6 +7,7 @@ import torch
 from tiny import policy, record
 
 from alive.config import LearnConfig
+from alive.engines.local.stored import trainable
 from alive.engines.precision import Precision
 from alive.worlds.primer.fresh import new_model
 
@@ -38,15 +39,15 @@ def test_small_steps_move_weights_whatever_is_computed_in(seed_tokenizer, rank) 
     shares = {}
     for dtype in ("float32", "bfloat16"):
         learner = policy(seed_tokenizer, learn=LearnConfig(), rank=rank, dtype=dtype)
-        before = {name: w.detach().clone() for name, w in learner._trainable()}
+        before = {name: w.detach().clone() for name, w in trainable(learner.model)}
         for _ in range(30):
             learner.update(RECORDS, 1e-6)
         linear = [
-            (name, w) for name, w in learner._trainable() if w.ndim == 2 and "embed" not in name
+            (name, w) for name, w in trainable(learner.model) if w.ndim == 2 and "embed" not in name
         ]
         moved = sum(int((w != before[name]).sum()) for name, w in linear)
         shares[dtype] = moved / sum(w.numel() for _, w in linear)
-        for _, weight in learner._trainable():
+        for _, weight in trainable(learner.model):
             assert weight.dtype == torch.float32
             state = learner._optimiser.state[weight]
             assert {state["exp_avg"].dtype, state["exp_avg_sq"].dtype} == {torch.float32}

@@ -135,7 +135,7 @@ def test_the_area_counts_pairs(pairs) -> None:
 
 
 def test_the_command_writes_a_line_an_answer(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(api, "open_policy", lambda model: POLICY)
+    monkeypatch.setattr(api, "open_policy", lambda model, **_: POLICY)
     path, out = write(tmp_path / "a.jsonl", ROWS), tmp_path / "judged.jsonl"
     shown = CliRunner().invoke(group, ["judge", "seed", str(path), "--out", str(out)])
     assert shown.exit_code == 0, shown.output

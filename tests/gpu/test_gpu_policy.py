@@ -14,6 +14,7 @@ from sharded import assert_sharded_steps_are_the_same
 from alive.config import LearnConfig, ModelConfig
 from alive.engines.local import LocalPolicy, load_policy
 from alive.engines.local.layout import Layout, plain_logprobs
+from alive.engines.local.stored import trainable
 from alive.protocols import Request, SamplingParams
 from alive.types import TrainingRecord
 
@@ -48,7 +49,7 @@ def records(rollouts: list[Any]) -> list[TrainingRecord]:
 
 
 def values(policy: LocalPolicy) -> dict[str, torch.Tensor]:
-    return {name: weight.detach().clone() for name, weight in policy._trainable()}
+    return {name: weight.detach().clone() for name, weight in trainable(policy.model)}
 
 
 @BOTH
@@ -85,7 +86,7 @@ def test_weights_and_moments_are_float32_and_move(rank: int) -> None:
     for _ in range(3):
         policy.update(records(sampled(policy)), 1e-6)
     moved = total = 0
-    for name, weight in policy._trainable():
+    for name, weight in trainable(policy.model):
         assert weight.dtype == torch.float32
         moments = policy._optimiser.state[weight].values()
         assert all(state.dtype == torch.float32 for state in moments)
@@ -163,7 +164,7 @@ def test_memory_is_counted() -> None:
     torch.cuda.reset_peak_memory_stats()
     policy = opened("bfloat16")
     policy.update(records(sampled(policy)), 1e-6)
-    weights = sum(weight.numel() for _, weight in policy._trainable())
+    weights = sum(weight.numel() for _, weight in trainable(policy.model))
     assert policy.usage.device_bytes >= 16 * weights  # weights, gradients, two moments
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,9 @@ def launch(ranks: int, arguments: Sequence[str]) -> int:
             logs_specs=DefaultLogsSpecs(said, others),
         )
         try:
-            elastic_launch(config, sys.executable)("-m", "alive", *arguments)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)  # it leaves files open
+                elastic_launch(config, sys.executable)("-m", "alive", *arguments)
         except ChildFailedError as error:
             return _told(error.failures, Path(said))
         except SignalException as error:
