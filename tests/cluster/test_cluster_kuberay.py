@@ -80,4 +80,14 @@ def test_ranks_and_samplers_fit_on_its_gpus(job: dict[str, Any]) -> None:
 
 def test_a_lost_head_is_answered_by_a_new_cluster(job: dict[str, Any]) -> None:
     assert job["spec"]["backoffLimit"] > 0
-    assert options(job)["out"] is not None
+    # The same folder for both, on the disk that all nodes mount.
+    mounts = {
+        mount["mountPath"]
+        for group in (
+            job["spec"]["rayClusterSpec"]["headGroupSpec"],
+            *job["spec"]["rayClusterSpec"]["workerGroupSpecs"],
+        )
+        for container in group["template"]["spec"]["containers"]
+        for mount in container["volumeMounts"]
+    }
+    assert any(options(job)["out"].is_relative_to(mount) for mount in mounts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from alive.types import Rollout, TrainingRecord
 __all__ = ["LearningPolicy"]
 
 
-class LearningPolicy:
+class LearningPolicy(ABC):
     """The half of ``Policy`` that is a local one's; whoever inherits it samples and publishes.
 
     Attributes:
@@ -109,9 +110,9 @@ class LearningPolicy:
         """Takes one optimiser step on records, in this process."""
         return self.learner.update(records, learning_rate)
 
+    @abstractmethod
     def publish(self) -> None:
         """Lets new weights reach what samples."""
-        raise NotImplementedError
 
     def save(self, folder: Path | None) -> None:
         """See ``LocalPolicy``."""
