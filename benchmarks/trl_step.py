@@ -151,14 +151,19 @@ def alive_stepper(task: Task) -> Callable[[int], int]:
 
     from alive import aio
     from alive.arms.baselines import advantages
-    from alive.config import LearnConfig, ModelConfig
+    from alive.config import Config, CorpusConfig, ModelConfig, SamplingConfig
     from alive.engines.local import load_policy
     from alive.protocols import Request, SamplingParams
     from alive.seeding import derive
+    from alive.sizing import settled
     from alive.types import Prompt, Rollout, TrainingRecord
 
-    settings = ModelConfig(id=str(task.folder), dtype=task.dtype, threads=task.threads)
-    policy, _ = load_policy(settings, LearnConfig())
+    config = Config(
+        model=ModelConfig(id=str(task.folder), dtype=task.dtype, threads=task.threads),
+        corpus=CorpusConfig(chunk_tokens=4 * PROMPT_TOKENS),
+        sampling=SamplingConfig(solve_tokens=task.tokens, review_tokens=1),
+    )
+    policy, _ = load_policy(config.model, settled(config).learn)  # passes as a run chooses them
     tokenizer = AutoTokenizer.from_pretrained(task.folder)
     prompts = [Prompt("solve", tuple(tokenizer(text).input_ids)) for text in task.texts()]
     params = SamplingParams(max_new_tokens=task.tokens)

@@ -61,7 +61,8 @@ def gradients(values: Tensor, *leaves: Tensor) -> tuple[Tensor, ...]:
 
 
 AFTER = {
-    "plain": lambda logits: logits,
+    "plain": None,
+    "a function that changes nothing": lambda logits: logits,
     "soft cap": lambda logits: torch.tanh(logits / 3.0) * 3.0,
     "scale": lambda logits: logits * 0.0625,
 }
@@ -71,7 +72,8 @@ AFTER = {
 @pytest.mark.usefixtures("small_slices")
 def test_values_and_gradients_equal_those_of_all_logits(after) -> None:
     hidden, weight, bias, targets = parts()
-    expected = naive(after(hidden @ weight.T + bias), targets)
+    logits = hidden @ weight.T + bias
+    expected = naive(after(logits) if after else logits, targets)
     found = target_logprobs(Head(Layer(weight, bias), after, torch.float32), hidden, targets)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     leaves = hidden, weight, bias
@@ -82,7 +84,7 @@ def test_values_and_gradients_equal_those_of_all_logits(after) -> None:
 @pytest.mark.usefixtures("small_slices")
 def test_bfloat16_products_round_and_the_sums_stay_float32() -> None:
     hidden, weight, bias, targets = parts()
-    head = Head(Layer(weight, bias), lambda logits: logits, torch.bfloat16)
+    head = Head(Layer(weight, bias), None, torch.bfloat16)
     product = torch.nn.functional.linear(hidden.bfloat16(), weight.bfloat16(), bias.bfloat16())
     found = target_logprobs(head, hidden, targets)
     assert found.dtype == torch.float32
@@ -95,9 +97,9 @@ def test_bfloat16_products_round_and_the_sums_stay_float32() -> None:
 
 def test_how_it_is_sliced_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden, weight, bias, targets = parts()
-    head = Head(Layer(weight, bias), lambda logits: logits, torch.float32)
+    head = Head(Layer(weight, bias), None, torch.float32)
     ends = []
-    for size in (1, 5 * 4 * V, 1 << 30):
+    for size in (1, 2 * 4 * V, 5 * 4 * V, 1 << 30):  # 4, 4, 1 and 1 slices share a product
         monkeypatch.setitem(head_module._SLICE_BYTES, "cpu", size)
         values = target_logprobs(head, hidden, targets)
         ends.append((values, *gradients(values, hidden, weight, bias)))
@@ -108,7 +110,7 @@ def test_how_it_is_sliced_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_no_tokens_have_no_values() -> None:
     hidden, weight, _, targets = parts()
-    head = Head(Layer(weight, None), lambda logits: logits, torch.float32)
+    head = Head(Layer(weight, None), None, torch.float32)
     values = target_logprobs(head, hidden[:0], targets[:0])
     assert values.shape == (0,)
     values.sum().backward()
@@ -118,7 +120,7 @@ def test_no_tokens_have_no_values() -> None:
 @pytest.mark.usefixtures("small_slices")
 def test_a_frozen_head_gets_no_gradient() -> None:
     hidden, weight, bias, targets = parts()
-    frozen = Head(Layer(weight.detach(), bias.detach()), lambda logits: logits, torch.float32)
+    frozen = Head(Layer(weight.detach(), bias.detach()), None, torch.float32)
     wanted = gradients(naive(hidden @ weight.T + bias, targets), hidden)
     torch.testing.assert_close(
         gradients(target_logprobs(frozen, hidden, targets), hidden)[0], wanted[0]
@@ -127,6 +129,38 @@ def test_a_frozen_head_gets_no_gradient() -> None:
     assert frozen.weight.grad is None
     assert frozen.bias is not None
     assert frozen.bias.grad is None
+
+
+def test_the_written_out_gradient_has_the_bits_of_autograd() -> None:
+    hidden, weight, bias, targets = parts()
+    ends = []
+    for after in (None, lambda logits: logits):
+        head = Head(Layer(weight, bias), after, torch.bfloat16)
+        values = target_logprobs(head, hidden, targets)
+        ends.append((values, *gradients(values, hidden, weight, bias)))
+    for written, derived in zip(*ends, strict=True):
+        assert torch.equal(written, derived)
+
+
+def test_without_gradients_no_slope_is_made() -> None:
+    hidden, weight, _, targets = parts()
+    head = Head(Layer(weight.detach(), None), None, torch.float32)
+
+    class Products(TorchDispatchMode):
+        seen = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.seen += func is torch.ops.aten.mm.default
+            return func(*args, **(kwargs or {}))
+
+    counts = []
+    for learns in (False, True):
+        with torch.set_grad_enabled(learns), Products() as products:
+            values = target_logprobs(head, hidden, targets)
+            if learns:
+                values.sum().backward()
+        counts.append(products.seen)
+    assert counts == [1, 2]
 
 
 class Largest(TorchDispatchMode):
@@ -144,10 +178,11 @@ class Largest(TorchDispatchMode):
         return out
 
 
+@pytest.mark.parametrize("after", [None, lambda logits: logits], ids=["written out", "derived"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_logits_of_all_tokens_are_never_there(small_slices: int, dtype) -> None:
+def test_the_logits_of_all_tokens_are_never_there(small_slices: int, dtype, after) -> None:
     hidden, weight, bias, targets = parts()
-    head = Head(Layer(weight, bias), lambda logits: logits, dtype)
+    head = Head(Layer(weight, bias), after, dtype)
     with Largest() as seen:
         target_logprobs(head, hidden, targets).sum().backward()
     assert seen.numbers == max(V * H, R * H)  # the weight's gradient, or the states'

@@ -19,6 +19,9 @@ __all__ = ["Head", "decoder_of", "head_of", "slice_bytes", "target_logprobs"]
 _SLICE_BYTES = {"cpu": 64 << 20, "cuda": 256 << 20}
 """Wider slices are no faster: their products fill the device already."""
 
+_TOGETHER = {"cpu": 4}
+"""Slices whose share of the head's gradient is one product; elsewhere each has its own."""
+
 Values = Callable[[Tensor, slice], Tensor]
 """Float32 logits of a slice of R tokens [r, V], and which slice -> one value for each, [r]."""
 
@@ -30,12 +33,12 @@ class Head:
     Attributes:
         layer: The linear layer. Its weights are read when they are needed: those of a sharded model
             are whole in a pass alone.
-        after: What the model does to the logits thereafter (a scale, a soft cap).
+        after: What the model does to the logits thereafter (a scale, a soft cap); None: nothing.
         dtype: What the product is computed in.
     """
 
     layer: Any
-    after: Callable[[Tensor], Tensor]
+    after: Callable[[Tensor], Tensor] | None
     dtype: torch.dtype
 
     @property
@@ -52,8 +55,11 @@ class Head:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Float32 logits [r, V] of a few hidden states [r, H], held whole."""
-        matrix, bias = self.cast()
-        return self.after(torch.nn.functional.linear(hidden.to(self.dtype), matrix, bias).float())
+        return self.finished(torch.nn.functional.linear(hidden.to(self.dtype), *self.cast()))
+
+    def finished(self, product: Tensor) -> Tensor:
+        """Float32 logits of the product of hidden states and weight."""
+        return product.float() if self.after is None else self.after(product.float())
 
     def cast(self) -> tuple[Tensor, Tensor | None]:
         """Weight and bias in the compute type; copies where that is another than their own."""
@@ -75,10 +81,12 @@ class Head:
 
 def target_logprobs(head: Head, hidden: Tensor, targets: Tensor) -> Tensor:
     """Natural log-probability of each target [R] after its hidden state [R, H]."""
+    if head.after is None:
+        chosen: Callable[..., Tensor] = _Chosen.apply
+        return chosen(hidden, head.weight, head.bias, head, targets, torch.is_grad_enabled())
 
     def value(logits: Tensor, where: slice) -> Tensor:
-        chosen = logits.gather(-1, targets[where, None]).squeeze(-1)
-        return chosen - torch.logsumexp(logits, -1)
+        return logits.gather(-1, targets[where, None]).squeeze(-1) - torch.logsumexp(logits, -1)
 
     return head.values(hidden, value)
 
@@ -123,13 +131,13 @@ def head_of(model: Any, dtype: torch.dtype) -> Head | None:
     return None
 
 
-def _known(config: Any) -> Iterator[Callable[[Tensor], Tensor]]:
+def _known(config: Any) -> Iterator[Callable[[Tensor], Tensor] | None]:
     """What families are known to do to their logits; the setting of each names it."""
     text = config.get_text_config(decoder=True)
     cap = getattr(text, "final_logit_softcapping", None) or getattr(text, "logits_soft_cap", None)
     scale = getattr(text, "logit_scale", None)
     divisor = getattr(text, "logits_scaling", None)
-    yield lambda logits: logits
+    yield None
     if cap:
         yield lambda logits: torch.tanh(logits / cap) * cap
     if scale:
@@ -147,44 +155,133 @@ class _Sliced(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(hidden)
         ctx.head, ctx.function = head, function
-        matrix, low_bias = head.cast()
         parts = [torch.zeros(0, device=hidden.device)]
-        for where in _slices(hidden, head.weight):
-            low = hidden[where].to(head.dtype)
-            product = torch.nn.functional.linear(low, matrix, low_bias)
-            parts.append(function(head.after(product.float()), where))
+        for where, _, product in _products(hidden, head):
+            parts.append(function(head.finished(product), where))
         return torch.cat(parts)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (hidden,), head = ctx.saved_tensors, ctx.head
-        matrix, low_bias = head.cast()
+        total = _HeadGradient(head, hidden, ctx.needs_input_grad)
         to_hidden = torch.empty_like(hidden)
-        to_weight = torch.zeros_like(head.weight) if ctx.needs_input_grad[1] else None
-        to_bias = torch.zeros_like(head.bias) if ctx.needs_input_grad[2] else None
-        for where in _slices(hidden, head.weight):
-            low = hidden[where].to(head.dtype)
-            product = torch.nn.functional.linear(low, matrix, low_bias)
+        for where, matrix, product in _products(hidden, head):
             with torch.enable_grad():
                 product = product.detach().requires_grad_()
-                values = ctx.function(head.after(product.float()), where)
+                values = ctx.function(head.finished(product), where)
             (gradient,) = torch.autograd.grad(values, product, gradients[0][where])
             to_hidden[where] = (gradient @ matrix).to(hidden.dtype)
-            if to_weight is not None:
-                _add_product(to_weight, gradient.T, low)
-            if to_bias is not None:
-                to_bias += gradient.sum(0)
-        return to_hidden, to_weight, to_bias, None, None
+            total.add(gradient, where)
+        return to_hidden, *total.sums(), None, None
 
 
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """Adds a product to a float32 sum: one pass where the types agree."""
-    if total.dtype == left.dtype:
-        total.addmm_(left, right)
-    else:
-        total += left @ right
+class _Chosen(torch.autograd.Function):
+    """Log-probabilities of targets: the gradient of the logits is one-hot minus probabilities.
+
+    Where the head itself takes no gradient, that of the hidden states is made beside the values,
+    and no product is computed twice (after Liger's fused loss, arXiv 2410.10989).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        head: Head,
+        targets: Tensor,
+        learns: bool,
+    ) -> Tensor:
+        values = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
+        sums = torch.empty_like(values)
+        at_once = learns and ctx.needs_input_grad[0] and not any(ctx.needs_input_grad[1:3])
+        slopes = torch.empty_like(hidden) if at_once else None
+        for where, matrix, product in _products(hidden, head):
+            logits = product.float()
+            sums[where] = torch.logsumexp(logits, -1)
+            values[where] = logits.gather(-1, targets[where, None]).squeeze(-1) - sums[where]
+            if slopes is not None:
+                ones = torch.ones_like(sums[where])
+                slope = _slope(logits, sums[where], targets[where], ones).to(head.dtype)
+                slopes[where] = (slope @ matrix).to(hidden.dtype)
+        ctx.head = head
+        ctx.save_for_backward(hidden, targets, sums, slopes)
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (hidden, targets, sums, slopes), head = ctx.saved_tensors, ctx.head
+        if slopes is not None:
+            return slopes * gradients[0][:, None], *(None,) * 5
+        total = _HeadGradient(head, hidden, ctx.needs_input_grad)
+        to_hidden = torch.empty_like(hidden)
+        for where, matrix, product in _products(hidden, head):
+            slope = _slope(product.float(), sums[where], targets[where], gradients[0][where])
+            gradient = slope.to(head.dtype)
+            to_hidden[where] = (gradient @ matrix).to(hidden.dtype)
+            total.add(gradient, where)
+        return to_hidden, *total.sums(), None, None, None
 
 
-def _slices(hidden: Tensor, weight: Tensor) -> Iterator[slice]:
-    size = max(1, slice_bytes(hidden.device.type) // (4 * weight.shape[0]))
-    return (slice(at, at + size) for at in range(0, len(hidden), size))
+def _slope(logits: Tensor, sums: Tensor, targets: Tensor, gradient: Tensor) -> Tensor:
+    """Gradient of logits [r, V] from that of the targets' log-probabilities [r], in their place."""
+    slope = logits.sub_(sums[:, None]).exp_().mul_(-gradient[:, None])
+    return slope.scatter_add_(1, targets[:, None], gradient[:, None])
+
+
+class _HeadGradient:
+    """Adds up the gradient of the head.
+
+    On a CPU that of several slices is multiplied at once: of a large vocabulary a slice has some
+    hundred tokens, and to add to all weights takes longer than so small a product. What waits is
+    no larger than the weights.
+    """
+
+    def __init__(self, head: Head, hidden: Tensor, needed: tuple[bool, ...]) -> None:
+        """Begins with zero, for those of (hidden, weight, bias) that need one."""
+        self._hidden, self._dtype = hidden, head.dtype
+        self._weight = torch.zeros_like(head.weight) if needed[1] else None
+        self._bias = torch.zeros_like(head.bias) if head.bias is not None and needed[2] else None
+        together = _TOGETHER.get(hidden.device.type, 1)
+        self._most = max(1, min(together, hidden.shape[1] // _slice_size(hidden, head)))
+        self._waiting: list[tuple[Tensor, slice]] = []
+
+    def add(self, gradient: Tensor, where: slice) -> None:
+        """Adds that of a slice of logits [r, V]."""
+        if self._bias is not None:
+            self._bias += gradient.sum(0)
+        if self._weight is not None:
+            self._waiting.append((gradient, where))
+            if len(self._waiting) == self._most:
+                self._multiply(self._weight)
+
+    def sums(self) -> tuple[Tensor | None, Tensor | None]:
+        """Of weight [V, H] and bias [V]; None where it is not needed."""
+        if self._weight is not None and self._waiting:
+            self._multiply(self._weight)
+        return self._weight, self._bias
+
+    def _multiply(self, total: Tensor) -> None:
+        gradients, places = zip(*self._waiting, strict=True)
+        self._waiting = []
+        left = (torch.cat(gradients) if len(gradients) > 1 else gradients[0]).T
+        right = self._hidden[places[0].start : places[-1].stop].to(self._dtype)
+        if total.dtype == left.dtype:
+            total.addmm_(left, right)  # one pass
+        else:
+            total += left @ right
+
+
+def _products(hidden: Tensor, head: Head) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Slices of the tokens, each with the head's matrix and its product before ``after`` [r, V]."""
+    matrix, bias = head.cast()
+    size = _slice_size(hidden, head)
+    for at in range(0, len(hidden), size):
+        where = slice(at, at + size)
+        low = hidden[where].to(head.dtype)
+        yield where, matrix, torch.nn.functional.linear(low, matrix, bias)
+
+
+def _slice_size(hidden: Tensor, head: Head) -> int:
+    """Tokens of a slice."""
+    return max(1, slice_bytes(hidden.device.type) // (4 * head.weight.shape[0]))
