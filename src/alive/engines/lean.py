@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from transformers.cache_utils import DynamicCache
 
+from alive.engines.beginning import Beginning
 from alive.engines.lean_layers import Layer, Pass, normed
 from alive.engines.models import base_of
 from alive.engines.refusals import FAULTS
@@ -81,6 +82,10 @@ class LeanDecoder:
             yield
         finally:
             self._recomputes = False
+
+    def beginning(self) -> Beginning:
+        """An empty cache for what several rows of a pass of learning begin with."""
+        return Beginning()
 
     def __call__(
         self,

@@ -121,7 +121,7 @@ def micro_batches(
     Rows of like length go together, so that padding stays small. A single record longer than
     ``max_tokens`` makes a pass of its own; a record of weight 0 makes none, and what was sampled
     several times is one row with the weight of all. Where ``share`` is false each row is whole: a
-    recurrent state is not shared, and recomputed activations keep no cache. Rows that are
+    recurrent state is not shared, nor a cache that recomputing would fill again. Rows that are
     distilled are whole too. Those of one ``kind`` come one after another, in about ``parts`` equal
     shares or more.
     """

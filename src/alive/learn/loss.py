@@ -24,8 +24,8 @@ class Forward:
     Attributes:
         model: A transformers causal LM.
         head: Its head; None where its logits have to be taken whole.
-        decoder: What ends in the hidden states that the head reads, and can do without padding;
-            None: the model's own.
+        decoder: What ends in the hidden states that the head reads, can do without padding, and
+            shares beginnings even where activations are recomputed; None: the model's own.
     """
 
     model: Any
@@ -118,11 +118,15 @@ class Forward:
             input_ids=batch.prefix_ids,
             attention_mask=batch.prefix_mask,
             position_ids=positions,
+            past_key_values=None if self.decoder is None else self.decoder.beginning(),
             use_cache=True,
         )
         states = begun[batch.owner, -1:]  # all beginnings end together
         if batch.ids.shape[1] > 1:
-            cache.batch_select_indices(batch.owner)
+            if self.decoder is None:
+                cache.batch_select_indices(batch.owner)
+            else:
+                cache = cache.continued(batch.owner)
             fed = batch.ids[:, :-1]
             mask = torch.cat([batch.prefix_mask[batch.owner], torch.ones_like(fed)], dim=1)
             steps = torch.arange(fed.shape[1], device=fed.device)

@@ -191,7 +191,7 @@ class LocalPolicy:
                 self.learn,
                 learning_rate=learning_rate,
                 pad_id=self.renderer.pad_id,
-                share=not again and self._sampler.shares and not self._shards,
+                share=self._shares_beginnings(again),
                 autocast=self._precision.autocast,
                 apply=self._apply,
                 teacher=self._follower.teacher,
@@ -278,6 +278,11 @@ class LocalPolicy:
         # A pass of our own would read weights of which this rank holds a part.
         lean = self._lean and not self._shards
         return Forward.of(model, dtype, LeanDecoder(model, dtype) if lean else None)
+
+    def _shares_beginnings(self, again: bool) -> bool:
+        """Whether what records begin with is encoded once, ``again`` where it is recomputed."""
+        lean = self._forward.decoder is not None  # other models' caches would grow twice
+        return self._sampler.shares and not self._shards and (lean or not again)
 
     def _recomputing(self, again: bool) -> AbstractContextManager[Any]:
         """Context in which activations are computed again in the backward pass, if they are."""
