@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from alive.cluster.placing import Places, require_ray
+from alive.cluster.placing import Places, deaths, require_ray
 from alive.cluster.samplers import RayReplica, start_samplers
 from alive.cluster.supervise import Ended
 from alive.config import Config
@@ -99,7 +99,7 @@ class LearnerGroup:
         self._refs: list[Any] = []
         try:
             met = ray.get([actor.meet.remote() for actor in self._actors])
-        except ray.exceptions.RayActorError:
+        except deaths():
             return  # which is told as of those that die later
         self._pids = [(node, pid) for node, (*_, pid) in zip(nodes, met, strict=True)]
         address, port, _ = met[0]
@@ -147,7 +147,7 @@ class LearnerGroup:
             ended: Ended = ray.get(ref, timeout=0)
         except ray.exceptions.GetTimeoutError:
             return Ended("left", "it had no answer from another")
-        except ray.exceptions.RayActorError as error:
+        except deaths() as error:
             return Ended("died", str(error).partition("\n")[0])
         return ended
 

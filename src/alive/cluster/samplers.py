@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from alive.cluster.placing import PATIENCE, Places, require_ray
+from alive.cluster.placing import PATIENCE, Places, deaths, require_ray
 from alive.engines.together.replicas import ReplicaLost, Weights
 from alive.protocols import Request
 from alive.types import Rollout
@@ -64,10 +64,9 @@ class RayReplica:
             await asyncio.sleep(0.2)
 
     async def _answer(self, call: str, *given: Any) -> Any:
-        lost = require_ray().exceptions.RayActorError
         try:
             return await getattr(self._actor, call).remote(*given)
-        except lost as error:
+        except deaths() as error:
             raise ReplicaLost(str(error).partition("\n")[0]) from error
 
 

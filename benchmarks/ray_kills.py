@@ -1,0 +1,295 @@
+"""Kills processes of a run on Ray at random moments, and holds it against an undisturbed run.
+
+    pip install 'alive-rl[ray]'
+    python benchmarks/ray_kills.py --kind sampler
+    python benchmarks/ray_kills.py --kind rank --kills 10 --seed 1
+    python benchmarks/ray_kills.py --kind head --kills 3 --out runs/heads
+
+The seed model plays a small quickstart twice: in one process that nobody disturbs, and under
+`alive train --ray --ranks 2 --samplers 2`, a cluster of this machine. There one process at a time
+is killed (SIGKILL), at a moment drawn from the seed: a sampler, a rank, or the head, which is Ray's
+`gcs_server` and `raylet` together. After the head the same command is given again. Each time the
+next checkpoint is waited for. Printed are the seconds that took, and whether both runs have the
+same episodes, records and metrics; the exit code is 1 where they differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+from safetensors.numpy import load_file
+
+from alive.store import checkpoint_names
+
+VICTIMS = {"sampler": ("ray::SamplingActor",), "rank": ("ray::Learner",),
+           "head": ("gcs_server", "raylet")}  # fmt: skip
+"""How the processes of a kind are called. Of the head all are killed, of the others one."""
+
+SMALL = (
+    *("game.documents_per_step=4", "checkpoint_every=1", "model.threads=1"),
+    *("evaluate.every=0", "evaluate.limit=16", "evaluate.condition_tasks=4"),
+)
+"""What makes a step of the quickstart last about a second, and saves the run after each."""
+
+PATIENCE = 600
+"""Seconds in which what is waited for has to happen."""
+
+ROUNDING = 1e-3
+"""Share by which a metric may differ, and the most by which a weight may: sums are reordered."""
+
+ATTEMPT = ("step", "document_id", "task_id", "role", "attempt_index")
+"""What names an attempt."""
+
+
+class OverError(Exception):
+    """The run is over, or does not go on."""
+
+
+@dataclass
+class Run:
+    """A run on Ray, and the command that makes it, whatever happens to that.
+
+    Attributes:
+        folder: The run folder.
+        steps: How many it has.
+        begun: The command's process, as it was given last.
+    """
+
+    folder: Path
+    steps: int
+    begun: subprocess.Popen[bytes] | None = None
+
+    def begin(self) -> None:
+        """Gives the command; what it says is added to a file beside the run folder."""
+        ray = ("--ray", "--ranks", "2", "--samplers", "2")
+        with self.folder.with_suffix(".log").open("ab") as log:
+            self.begun = subprocess.Popen(command(self.folder, self.steps, *ray), stderr=log,
+                                          stdout=log, start_new_session=True)  # fmt: skip
+
+    def saved(self) -> int:
+        """Steps of the newest checkpoint; 0: there is none."""
+        names = checkpoint_names(self.folder / "checkpoints")
+        return max((int(name[5:].removesuffix(".new")) for name in names), default=0)
+
+    def wait_for(self, done: Callable[[], object]) -> None:
+        """Waits for something that the command does.
+
+        Raises:
+            OverError: It ended instead, or takes too long.
+        """
+        ends = time.monotonic() + PATIENCE
+        while not done():
+            if self.code() is not None:
+                raise OverError(f"the command ended with code {self.code()}")
+            if time.monotonic() > ends:
+                raise OverError(f"nothing for {PATIENCE} s")
+            time.sleep(0.02)
+
+    def code(self) -> int | None:
+        """The command's exit code; None while it goes on."""
+        assert self.begun is not None
+        return self.begun.poll()
+
+    def processes(self, names: tuple[str, ...]) -> list[psutil.Process]:
+        """Those that the command has started and that are called so."""
+        assert self.begun is not None
+        found = []
+        for one in psutil.Process(self.begun.pid).children(recursive=True):
+            try:
+                called = "".join(one.cmdline()[:1]).rpartition("/")[2]
+            except psutil.Error:  # ended meanwhile
+                continue
+            if called.startswith(names):
+                found.append(one)
+        return found
+
+    def end(self) -> None:
+        """Kills the command and all that it has started."""
+        if self.begun is not None and self.code() is None:
+            below = psutil.Process(self.begun.pid).children(recursive=True)
+            self.begun.kill()
+            for one in below:
+                one.kill()
+            psutil.wait_procs(below)
+            self.begun.wait()
+
+
+def command(folder: Path, steps: int, *more: str) -> list[str]:
+    """The words that make a run."""
+    settings = [word for setting in SMALL for word in ("--set", setting)]
+    given = ["--preset", "quickstart", "--steps", str(steps), "--out", str(folder), *settings]
+    return [sys.executable, "-m", "alive", "train", *given, *more]
+
+
+@contextmanager
+def begun(run: Run) -> Iterator[Run]:
+    """Has a run begin, and leaves nothing of it behind."""
+    run.begin()
+    try:
+        yield run
+    finally:
+        run.end()
+
+
+def kill(run: Run, kind: str, draws: random.Random) -> str:
+    """Kills one process of a kind, or the head; returns what was killed.
+
+    Raises:
+        OverError: The run is over.
+    """
+    victims: list[psutil.Process] = []
+    run.wait_for(lambda: victims.extend(run.processes(VICTIMS[kind])) or victims)
+    chosen = victims if kind == "head" else [draws.choice(victims)]
+    for one in chosen:
+        one.kill()
+    return f"{kind} (pid {', '.join(str(one.pid) for one in chosen)})"
+
+
+def disturbed(run: Run, kind: str, kills: int, within: float, seed: int) -> list[float]:
+    """Kills until there were as many kills as asked for, or the run is over.
+
+    Args:
+        run: Has begun.
+        kind: Of process.
+        kills: How many.
+        within: Seconds after a checkpoint in which a kill's moment is drawn.
+        seed: Of the moments, and of who is killed.
+
+    Returns:
+        Of each kill the seconds until the next checkpoint.
+
+    Raises:
+        OverError: The command ended by itself before it should, or does not go on.
+    """
+    draws, seconds = random.Random(f"{kind} {seed}"), []
+    run.wait_for(run.saved)
+    while len(seconds) < kills:
+        time.sleep(draws.uniform(0, within))
+        at = run.saved()
+        if at >= run.steps - 1:
+            raise OverError(f"over after {len(seconds)} kills; give more --steps")
+        killed, began, noticed = kill(run, kind, draws), time.monotonic(), ""
+        if kind == "head":
+            assert run.begun is not None
+            run.begun.wait(PATIENCE)
+            noticed = f"; {time.monotonic() - began:.1f} s until the command ended"
+            at = run.saved()
+            run.begin()
+        run.wait_for(lambda at=at: run.saved() > at)
+        seconds.append(time.monotonic() - began)
+        print(f"{killed} after step {at}: next checkpoint after {seconds[-1]:.1f} s{noticed}",
+              flush=True)  # fmt: skip
+    return seconds
+
+
+def attempts(run: Path) -> Counter[tuple[Any, ...]]:
+    """How often each attempt stands in a run's episodes."""
+    found: Counter[tuple[Any, ...]] = Counter()
+    for file in sorted((run / "episodes").iterdir()):
+        table = pq.read_table(file, columns=list(ATTEMPT))
+        found.update(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    return found
+
+
+def told_apart(one: Path, other: Path) -> Iterator[str]:
+    """Says in what the record of a run differs from that of another."""
+    first, second = attempts(one), attempts(other)
+    for what, ids in (
+        ("lost", first.keys() - second.keys()),
+        ("added", second.keys() - first.keys()),
+        ("doubled", {name for name, times in second.items() if times > 1}),
+    ):
+        if ids:
+            yield f"{len(ids)} attempts {what}, such as {min(ids)}"
+    for part in ("episodes", "records"):
+        left, right = ({file.name: file for file in (run / part).iterdir()} for run in (one, other))
+        apart = [
+            name for name in sorted(left.keys() | right.keys())
+            if name not in left or name not in right
+            or not pq.read_table(left[name]).equals(pq.read_table(right[name]))
+        ]  # fmt: skip
+        if apart:
+            yield f"{part} of {len(apart)} steps, the first in {apart[0]}"
+    lines = [(run / "metrics.jsonl").read_text("utf-8").splitlines() for run in (one, other)]
+    if len(lines[0]) != len(lines[1]):
+        yield f"{len(lines[0])} and {len(lines[1])} lines of metrics"
+    for left, right in zip(*lines, strict=False):
+        values, others = json.loads(left), json.loads(right)
+        keys = [key for key in {**values, **others} if not same(values.get(key), others.get(key))]
+        if keys:
+            yield f"metrics of step {values['step']}: {', '.join(keys)}"
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether a metric is that of another run, up to rounding."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=1e-6)
+    return bool(one == other)
+
+
+def farthest(one: Path, other: Path) -> float:
+    """The largest difference of two runs' last weights."""
+    left, right = (
+        load_file(max((run / "checkpoints").glob("step-*")) / "model" / "model.safetensors")
+        for run in (one, other)
+    )
+    return max(float(np.abs(left[name] - right[name]).max()) for name in left)
+
+
+def main() -> int:
+    """Makes both runs and prints the differences; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kind", choices=VICTIMS, required=True, help="what is killed")
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=0, help="of the run; 0: six a kill")
+    parser.add_argument("--within", type=float, default=2.0, help="seconds after a checkpoint")
+    parser.add_argument("--seed", type=int, default=0, help="of moments and victims")
+    parser.add_argument("--out", type=Path, default=None, help="default: runs/ray-kills-KIND")
+    options = parser.parse_args()
+    steps = options.steps or 6 * options.kills
+    out = (options.out or Path("runs", f"ray-kills-{options.kind}")).absolute()
+    out.mkdir(parents=True)
+    alone, run = out / "alone", Run(out / "killed", steps)
+    print(f"{steps} steps in one process, undisturbed", flush=True)
+    subprocess.run(command(alone, steps), check=True, stdout=subprocess.DEVNULL)
+    with begun(run):
+        try:
+            seconds = disturbed(run, options.kind, options.kills, options.within, options.seed)
+            assert run.begun is not None
+            code = run.begun.wait(PATIENCE)
+        except (OverError, subprocess.TimeoutExpired) as error:
+            print(f"{error}; what the run said: {run.folder.with_suffix('.log')}")
+            return 1
+    differences = [*told_apart(alone, run.folder), *([f"exit code {code}"] if code else [])]
+    worst = farthest(alone, run.folder)
+    print(f"kills: {len(seconds)}; seconds to the next checkpoint: median "
+          f"{statistics.median(seconds):.1f}, largest {max(seconds):.1f}")  # fmt: skip
+    for line in differences:
+        print(f"differs: {line}")
+    if not differences:
+        print(f"equal: {sum(attempts(alone).values())} attempts of {steps} steps, none lost or "
+              "doubled; episodes, records and metrics of every step")  # fmt: skip
+    print(f"largest difference of the final weights: {worst:.1e}")
+    return int(bool(differences) or worst > ROUNDING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
