@@ -3,13 +3,13 @@
     pip install 'alive-rl[ray]'
     python benchmarks/ray_kills.py --kind sampler
     python benchmarks/ray_kills.py --kind rank --kills 10 --seed 1
-    python benchmarks/ray_kills.py --kind head --kills 3 --out runs/heads
+    python benchmarks/ray_kills.py --kind head --kills 3 --steps 20
 
-The seed model plays a small quickstart twice: in one process that nobody disturbs, and under
-`alive train --ray --ranks 2 --samplers 2`, a cluster of this machine. There one process at a time
-is killed (SIGKILL), at a moment drawn from the seed: a sampler, a rank, or the head, which is Ray's
-`gcs_server` and `raylet` together. After the head the same command is given again. Each time the
-next checkpoint is waited for. Printed are the seconds that took, and whether both runs have the
+The seed model plays a small quickstart twice: in one process that nobody disturbs (once for all
+that share `--out`), and under `alive train --ray --ranks 2 --samplers 2`, where one process at a
+time is killed (SIGKILL), at a moment drawn from the seed: a sampler, a rank, or the head, which is
+Ray's `gcs_server` and `raylet` together. After the head the same command is given again. Each time
+the next checkpoint is waited for. Printed are the seconds that took, and whether both runs have the
 same episodes, records and metrics; the exit code is 1 where they differ.
 """
 
@@ -262,14 +262,16 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=0, help="of the run; 0: six a kill")
     parser.add_argument("--within", type=float, default=2.0, help="seconds after a checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="of moments and victims")
-    parser.add_argument("--out", type=Path, default=None, help="default: runs/ray-kills-KIND")
+    parser.add_argument("--out", type=Path, default=Path("runs/ray-kills"), help="of all runs")
     options = parser.parse_args()
     steps = options.steps or 6 * options.kills
-    out = (options.out or Path("runs", f"ray-kills-{options.kind}")).absolute()
-    out.mkdir(parents=True)
-    alone, run = out / "alone", Run(out / "killed", steps)
-    print(f"{steps} steps in one process, undisturbed", flush=True)
-    subprocess.run(command(alone, steps), check=True, stdout=subprocess.DEVNULL)
+    alone = options.out / f"alone-{steps}"
+    run = Run(options.out / f"{options.kind}-{options.seed}-{steps}", steps)
+    if run.folder.exists():
+        parser.error(f"{run.folder} exists; remove it, or choose another --seed or --out")
+    if not (alone / "summary.json").exists():
+        print(f"{steps} steps in one process, undisturbed", flush=True)
+        subprocess.run(command(alone, steps), check=True, stdout=subprocess.DEVNULL)
     with begun(run):
         try:
             seconds = disturbed(run, options.kind, options.kills, options.within, options.seed)
