@@ -50,8 +50,11 @@ SMALL = (
 PATIENCE = 600
 """Seconds in which what is waited for has to happen."""
 
-ROUNDING = 1e-3
-"""Share by which a metric may differ, and the most by which a weight may: sums are reordered."""
+ROUNDING = 0.02
+"""Share by which a metric may differ: sums are in another order, and each step adds to it."""
+
+CLOSE = 1e-3
+"""The most by which a weight may differ."""
 
 ATTEMPT = ("step", "document_id", "task_id", "role", "attempt_index")
 """What names an attempt."""
@@ -229,18 +232,25 @@ def told_apart(one: Path, other: Path) -> Iterator[str]:
     lines = [(run / "metrics.jsonl").read_text("utf-8").splitlines() for run in (one, other)]
     if len(lines[0]) != len(lines[1]):
         yield f"{len(lines[0])} and {len(lines[1])} lines of metrics"
-    for left, right in zip(*lines, strict=False):
-        values, others = json.loads(left), json.loads(right)
-        keys = [key for key in {**values, **others} if not same(values.get(key), others.get(key))]
-        if keys:
-            yield f"metrics of step {values['step']}: {', '.join(keys)}"
+    yield from (name for share, name in metrics_apart(one, other) if share > ROUNDING)
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether a metric is that of another run, up to rounding."""
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=1e-6)
-    return bool(one == other)
+def metrics_apart(one: Path, other: Path) -> list[tuple[float, str]]:
+    """By what share each metric of each step differs, and its name."""
+    lines = ((run / "metrics.jsonl").read_text("utf-8").splitlines() for run in (one, other))
+    steps = [(json.loads(left), json.loads(right)) for left, right in zip(*lines, strict=False)]
+    return [
+        (share(left.get(key), right.get(key)), f"{key} of step {left['step']}")
+        for left, right in steps
+        for key in {**left, **right}
+    ]
+
+
+def share(one: Any, other: Any) -> float:
+    """By what share a number differs from another; of what else is unlike, without end."""
+    if isinstance(one, float) and isinstance(other, float) and one:
+        return abs(other / one - 1)
+    return 0.0 if one == other else math.inf
 
 
 def farthest(one: Path, other: Path) -> float:
@@ -289,8 +299,9 @@ def main() -> int:
     if not differences:
         print(f"equal: {sum(attempts(alone).values())} attempts of {steps} steps, none lost or "
               "doubled; episodes, records and metrics of every step")  # fmt: skip
-    print(f"largest difference of the final weights: {worst:.1e}")
-    return int(bool(differences) or worst > ROUNDING)
+    most, name = max(metrics_apart(alone, run.folder))
+    print(f"largest difference of the final weights: {worst:.1e}; of a metric: {most:.2%}, {name}")
+    return int(bool(differences) or worst > CLOSE)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
+from itertools import pairwise
 from pathlib import Path
+
+from timing import most_resident, now
 
 from alive import aio
 from alive.cluster.samplers import SamplingActor
@@ -57,19 +59,23 @@ def main() -> None:
         for step in range(options.steps):
             if step:
                 policy.update([record], learn.learning_rate)
-            began = time.perf_counter()
+            moments = [now()]
             policy.publish()
-            written = time.perf_counter()
-            aio.run(policy.sample(Request(prompt, 1, SamplingParams(1), step)))
-            read = time.perf_counter()
-            aio.run(policy.sample(Request(prompt, 1, SamplingParams(1), step)))
-            token = time.perf_counter() - read
+            moments.append(now())
+            for _ in range(2):  # the second time nothing is read
+                aio.run(policy.sample(Request(prompt, 1, SamplingParams(1), step)))
+                moments.append(now())
+            wall, cpu = (
+                [after - before for before, after in pairwise(each)]
+                for each in zip(*moments, strict=True)
+            )
             print(
-                f"publication {step + 1}: {read - began:.2f} s to the first token: written in "
-                f"{written - began:.2f} s, read in {read - written - token:.2f} s, token "
-                f"{token:.2f} s",
+                f"publication {step + 1}: {wall[0] + wall[1]:.2f} s to the first token (CPU "
+                f"{cpu[0] + cpu[1]:.2f}): written in {wall[0]:.2f} s (CPU {cpu[0]:.2f}), read in "
+                f"{wall[1] - wall[2]:.2f} s (CPU {cpu[1] - cpu[2]:.2f})",
                 flush=True,
             )
+        print(f"most memory: {most_resident() / 1e9:.2f} GB")
 
 
 if __name__ == "__main__":

@@ -62,10 +62,15 @@ class Learner:
         from rich.console import Console
 
         from alive.loop import train
+        from alive.plan import make_plan, require_fit
+        from alive.sizing import settled
 
-        config = Config.model_validate(settings)
         console = Console(quiet=environment["RANK"] != "0")
         try:
+            # Here, not where the run was asked for: that machine may have no GPU.
+            config = settled(Config.model_validate(settings), resume=resume)
+            if not resume:  # else it has fitted, and what died may not have given its memory back
+                require_fit(make_plan(config))
             return Ended("done", summary=train(config, resume, console, replicas))
         except RankError as error:
             return Ended("left", str(error), error.exit_code)
