@@ -39,9 +39,9 @@ class InProcess:
 
 @pytest.fixture
 def model(toy_world: Path, request: pytest.FixtureRequest) -> ModelConfig:
-    """Settings of the model; a test may ask for adapters on it, of a rank."""
-    rank = getattr(request, "param", 0)
-    return ModelConfig(id=str(toy_world / "model"), threads=1, dtype="float32", lora_rank=rank)
+    """Settings of the model; a test may ask for adapters of a rank, and for a type."""
+    rank, dtype = getattr(request, "param", (0, "float32"))
+    return ModelConfig(id=str(toy_world / "model"), threads=1, dtype=dtype, lora_rank=rank)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def opened(model: ModelConfig, tmp_path: Path) -> tuple[ReplicatedPolicy, Any, I
 
 
 @pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("model", [0, 4], indirect=True)
+@pytest.mark.parametrize("model", [(0, "float32"), (4, "float32"), (4, "bfloat16")], indirect=True)
 def test_a_replica_draws_what_the_policy_would(
     model: ModelConfig,
     packed: bool,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from alive.engines.attention import group_queries
-from alive.engines.copies import SamplingCopy
+from alive.engines.copies import SamplingCopy, cast_matrices
 from alive.engines.fusing import fuse
 from alive.engines.lean import LeanModel
 from alive.engines.local.stored import trainable
@@ -62,6 +62,7 @@ def fit_for_sampling(
     fused = fuse(model, precision.dtype) if fuses else {}
     if packs:
         pack(model, precision.dtype)
+    cast_matrices(model, precision.dtype)  # adapters are float32 whatever the base
     return fused
 
 
