@@ -25,8 +25,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,8 @@ from safetensors.numpy import load_file
 
 from alive.store import checkpoint_names
 
-VICTIMS = {"sampler": ("ray::SamplingActor",), "rank": ("ray::Learner",),
-           "head": ("gcs_server", "raylet")}  # fmt: skip
+HEAD = ("gcs_server", "raylet")
+VICTIMS = {"sampler": ("ray::SamplingActor",), "rank": ("ray::Learner",), "head": HEAD}
 """How the processes of a kind are called. Of the head all are killed, of the others one."""
 
 SMALL = (
@@ -46,6 +46,9 @@ SMALL = (
     *("evaluate.every=0", "evaluate.limit=16", "evaluate.condition_tasks=4"),
 )
 """What makes a step of the quickstart last about a second, and saves the run after each."""
+
+WITHIN = 2.0
+"""Seconds after a checkpoint among which a kill's moment is drawn."""
 
 PATIENCE = 600
 """Seconds in which what is waited for has to happen."""
@@ -76,7 +79,7 @@ class Run:
 
     folder: Path
     steps: int
-    begun: subprocess.Popen[bytes] | None = None
+    begun: subprocess.Popen[bytes] = field(init=False)
 
     def begin(self) -> None:
         """Gives the command; what it says is added to a file beside the run folder."""
@@ -98,20 +101,14 @@ class Run:
         """
         ends = time.monotonic() + PATIENCE
         while not done():
-            if self.code() is not None:
-                raise OverError(f"the command ended with code {self.code()}")
+            if self.begun.poll() is not None:
+                raise OverError(f"the command ended with code {self.begun.returncode}")
             if time.monotonic() > ends:
                 raise OverError(f"nothing for {PATIENCE} s")
             time.sleep(0.02)
 
-    def code(self) -> int | None:
-        """The command's exit code; None while it goes on."""
-        assert self.begun is not None
-        return self.begun.poll()
-
     def processes(self, names: tuple[str, ...]) -> list[psutil.Process]:
         """Those that the command has started and that are called so."""
-        assert self.begun is not None
         found = []
         for one in psutil.Process(self.begun.pid).children(recursive=True):
             try:
@@ -124,11 +121,12 @@ class Run:
 
     def end(self) -> None:
         """Kills the command and all that it has started."""
-        if self.begun is not None and self.code() is None:
+        if self.begun.poll() is None:
             below = psutil.Process(self.begun.pid).children(recursive=True)
             self.begun.kill()
             for one in below:
-                one.kill()
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
             psutil.wait_procs(below)
             self.begun.wait()
 
@@ -138,16 +136,6 @@ def command(folder: Path, steps: int, *more: str) -> list[str]:
     settings = [word for setting in SMALL for word in ("--set", setting)]
     given = ["--preset", "quickstart", "--steps", str(steps), "--out", str(folder), *settings]
     return [sys.executable, "-m", "alive", "train", *given, *more]
-
-
-@contextmanager
-def begun(run: Run) -> Iterator[Run]:
-    """Has a run begin, and leaves nothing of it behind."""
-    run.begin()
-    try:
-        yield run
-    finally:
-        run.end()
 
 
 def kill(run: Run, kind: str, draws: random.Random) -> str:
@@ -164,14 +152,13 @@ def kill(run: Run, kind: str, draws: random.Random) -> str:
     return f"{kind} (pid {', '.join(str(one.pid) for one in chosen)})"
 
 
-def disturbed(run: Run, kind: str, kills: int, within: float, seed: int) -> list[float]:
+def disturbed(run: Run, kind: str, kills: int, seed: int) -> list[float]:
     """Kills until there were as many kills as asked for, or the run is over.
 
     Args:
         run: Has begun.
         kind: Of process.
         kills: How many.
-        within: Seconds after a checkpoint in which a kill's moment is drawn.
         seed: Of the moments, and of who is killed.
 
     Returns:
@@ -183,13 +170,12 @@ def disturbed(run: Run, kind: str, kills: int, within: float, seed: int) -> list
     draws, seconds = random.Random(f"{kind} {seed}"), []
     run.wait_for(run.saved)
     while len(seconds) < kills:
-        time.sleep(draws.uniform(0, within))
+        time.sleep(draws.uniform(0, WITHIN))
         at = run.saved()
         if at >= run.steps - 1:
             raise OverError(f"over after {len(seconds)} kills; give more --steps")
         killed, began, noticed = kill(run, kind, draws), time.monotonic(), ""
         if kind == "head":
-            assert run.begun is not None
             run.begun.wait(PATIENCE)
             noticed = f"; {time.monotonic() - began:.1f} s until the command ended"
             at = run.saved()
@@ -270,7 +256,6 @@ def main() -> int:
     parser.add_argument("--kind", choices=VICTIMS, required=True, help="what is killed")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--steps", type=int, default=0, help="of the run; 0: six a kill")
-    parser.add_argument("--within", type=float, default=2.0, help="seconds after a checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="of moments and victims")
     parser.add_argument("--out", type=Path, default=Path("runs/ray-kills"), help="of all runs")
     options = parser.parse_args()
@@ -282,14 +267,15 @@ def main() -> int:
     if not (alone / "summary.json").exists():
         print(f"{steps} steps in one process, undisturbed", flush=True)
         subprocess.run(command(alone, steps), check=True, stdout=subprocess.DEVNULL)
-    with begun(run):
-        try:
-            seconds = disturbed(run, options.kind, options.kills, options.within, options.seed)
-            assert run.begun is not None
-            code = run.begun.wait(PATIENCE)
-        except (OverError, subprocess.TimeoutExpired) as error:
-            print(f"{error}; what the run said: {run.folder.with_suffix('.log')}")
-            return 1
+    run.begin()
+    try:
+        seconds = disturbed(run, options.kind, options.kills, options.seed)
+        code = run.begun.wait(PATIENCE)
+    except (OverError, subprocess.TimeoutExpired) as error:
+        print(f"{error}; what the run said: {run.folder.with_suffix('.log')}")
+        return 1
+    finally:
+        run.end()
     differences = [*told_apart(alone, run.folder), *([f"exit code {code}"] if code else [])]
     worst = farthest(alone, run.folder)
     print(f"kills: {len(seconds)}; seconds to the next checkpoint: median "
