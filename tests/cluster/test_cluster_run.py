@@ -155,6 +155,15 @@ def test_a_mistake_is_told_once_and_not_retried(world: dict[str, Any], tmp_path:
     assert "Traceback" not in complaints
 
 
+def test_a_run_that_does_not_fit_is_refused(world: dict[str, Any], tmp_path: Path) -> None:
+    learn = world["learn"] | {"micro_batch_tokens": 10**9, "checkpointing": "off"}
+    with started({**world, "out": str(tmp_path / "run"), "learn": learn}, "--ray") as run:
+        _, complaints = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 2
+    assert complaints.count("does not fit this machine") == 1
+    assert "Traceback" not in complaints
+
+
 def test_settings_of_another_run_are_refused(world: dict[str, Any], alone: Path) -> None:
     other = {**world, "seed": json.loads((alone / "config.json").read_text())["seed"] + 1}
     with started(other, "--ray") as run:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from alive.cluster.placing import Places, require_ray
+from alive.cluster.placing import Places, deaths, require_ray
 from alive.cluster.samplers import RayReplica, start_samplers
 from alive.cluster.supervise import Ended
 from alive.config import Config
@@ -62,10 +62,15 @@ class Learner:
         from rich.console import Console
 
         from alive.loop import train
+        from alive.plan import make_plan, require_fit
+        from alive.sizing import settled
 
-        config = Config.model_validate(settings)
         console = Console(quiet=environment["RANK"] != "0")
         try:
+            # Here, not where the run was asked for: that machine may have no GPU.
+            config = settled(Config.model_validate(settings), resume=resume)
+            if not resume:  # else it has fitted, and what died may not have given its memory back
+                require_fit(make_plan(config))
             return Ended("done", summary=train(config, resume, console, replicas))
         except RankError as error:
             return Ended("left", str(error), error.exit_code)
@@ -99,7 +104,7 @@ class LearnerGroup:
         self._refs: list[Any] = []
         try:
             met = ray.get([actor.meet.remote() for actor in self._actors])
-        except ray.exceptions.RayActorError:
+        except deaths():
             return  # which is told as of those that die later
         self._pids = [(node, pid) for node, (*_, pid) in zip(nodes, met, strict=True)]
         address, port, _ = met[0]
@@ -147,7 +152,7 @@ class LearnerGroup:
             ended: Ended = ray.get(ref, timeout=0)
         except ray.exceptions.GetTimeoutError:
             return Ended("left", "it had no answer from another")
-        except ray.exceptions.RayActorError as error:
+        except deaths() as error:
             return Ended("died", str(error).partition("\n")[0])
         return ended
 

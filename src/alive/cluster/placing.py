@@ -9,7 +9,7 @@ from typing import Any
 
 from alive.errors import ConfigError, UserError
 
-__all__ = ["Places", "connect", "in_order", "require_ray"]
+__all__ = ["Places", "connect", "deaths", "in_order", "require_ray"]
 
 PATIENCE = 600
 """Seconds in which a cluster has to find room; one that grows on demand takes some minutes."""
@@ -33,6 +33,15 @@ def require_ray() -> Any:
             raise
         raise ConfigError("--ray needs Ray: pip install 'alive-rl[ray]'") from None
     return ray
+
+
+def deaths() -> tuple[type[Exception], ...]:
+    """Returns what Ray raises in the place of an answer of an actor that is gone.
+
+    Ray itself kills actors on a node that is short of memory, and has a word of its own for that.
+    """
+    exceptions = require_ray().exceptions
+    return exceptions.RayActorError, exceptions.OutOfMemoryError
 
 
 def connect(cpus: int) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
-from alive.cluster.placing import PATIENCE, Places, require_ray
+from alive.cluster.placing import PATIENCE, Places, deaths, require_ray
 from alive.engines.together.replicas import ReplicaLost, Weights
 from alive.protocols import Request
 from alive.types import Rollout
@@ -23,14 +24,17 @@ class SamplingActor:
         self._stamp = ""
 
     async def sample(self, request: Request, weights: Weights) -> list[Rollout]:
-        """Completes a prompt by these weights, which are loaded first if others are held."""
+        """Completes a prompt by these weights, which are read first if others are held."""
         if weights.stamp != self._stamp:
-            from alive.engines.local import load_policy
+            self._stamp = ""  # a fault leaves neither these nor the earlier ones
+            if self._policy is None:
+                from alive.engines.local import load_policy
 
-            self._policy = None  # before the next is loaded: two may not fit
-            self._policy, _ = load_policy(weights.model, choices=weights.choices)
-            self._policy.version = weights.version
-            self._policy.publish()
+                self._policy, _ = load_policy(weights.model, choices=weights.choices)
+                self._policy.version = weights.version
+                self._policy.publish()
+            else:
+                self._policy.take(Path(weights.model.id), weights.version)
             self._stamp = weights.stamp
         rollouts: list[Rollout] = await self._policy.sample(request)
         return rollouts
@@ -64,10 +68,9 @@ class RayReplica:
             await asyncio.sleep(0.2)
 
     async def _answer(self, call: str, *given: Any) -> Any:
-        lost = require_ray().exceptions.RayActorError
         try:
             return await getattr(self._actor, call).remote(*given)
-        except lost as error:
+        except deaths() as error:
             raise ReplicaLost(str(error).partition("\n")[0]) from error
 
 

@@ -18,7 +18,7 @@ from transformers.pytorch_utils import Conv1D
 from alive.engines.fusing import fuse, joined
 from alive.engines.packing import PackedLinear, pack
 
-__all__ = ["SamplingCopy"]
+__all__ = ["SamplingCopy", "cast_matrices"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,7 @@ class SamplingCopy:
         fused = fuse(twin, dtype) if fuses else {}
         if packs:
             pack(twin, dtype)
-        for _, copied in _matrices(twin):
-            for name, tensor in copied.named_parameters(recurse=False):
-                if tensor.dtype == torch.float32 != dtype:
-                    low = tensor.detach().to(dtype)
-                    setattr(copied, name, torch.nn.Parameter(low, requires_grad=False))
+        cast_matrices(twin, dtype)
         return cls(model, twin.requires_grad_(False) if apart else twin, fused, apart)
 
     @torch.no_grad()
@@ -98,6 +94,15 @@ class SamplingCopy:
                 for key, tensor in copied.named_parameters(recurse=False):
                     if tensor is not getattr(parts[0], key):
                         tensor.copy_(getattr(layers[0], key))
+
+
+def cast_matrices(model: Any, dtype: torch.dtype) -> None:
+    """Puts float32 matrices of a model that is not trained into the type that is computed in."""
+    for _, module in _matrices(model):
+        for name, tensor in module.named_parameters(recurse=False):
+            if tensor.dtype == torch.float32 != dtype:
+                low = tensor.detach().to(dtype)
+                setattr(module, name, torch.nn.Parameter(low, requires_grad=False))
 
 
 class _Layer:

@@ -43,6 +43,7 @@ __all__ = [
     "load_tokenizer",
     "load_weights",
     "read_config",
+    "read_weights",
     "resolve",
     "save_folder",
     "stored_end_tokens",
@@ -147,10 +148,15 @@ def load_weights(
         folder: The folder.
         part: What the model holds of a whole weight that belongs to one of its own.
     """
-    with quiet_transformers():
-        saved = _load_weights(folder, model.dtype, 16, "cpu").state_dict()
+    saved = read_weights(folder, model.dtype).state_dict()
     own = model.state_dict()
     model.load_state_dict({name: part(value, own[name]) for name, value in saved.items()})
+
+
+def read_weights(folder: Path, dtype: torch.dtype) -> Any:
+    """Returns the model of a folder that ``save_folder`` wrote, on the CPU, for its weights."""
+    with quiet_transformers():
+        return _load_weights(folder, dtype, 16, "cpu")
 
 
 def read_config(id: str, *, cached: bool = False) -> Any:

@@ -81,9 +81,10 @@ def can_pack() -> bool:
 
 
 def packable(model: Any) -> Iterator[torch.nn.Linear]:
-    """The layers of a model that are worth it."""
-    for module in model.modules():
-        if type(module) is torch.nn.Linear and module.weight.numel() >= LEAST:
+    """The layers of a model that are worth it; of adapters none, whose weights are read as such."""
+    for name, module in model.named_modules():
+        plain = type(module) is torch.nn.Linear and ".lora_" not in f".{name}"
+        if plain and module.weight.numel() >= LEAST:
             yield module
 
 

@@ -23,6 +23,7 @@ from alive.engines.local.reading import (
     moment_bytes,
     packs_here,
     read_by_sampler,
+    refill,
 )
 from alive.engines.local.sampler import LocalSampler
 from alive.engines.local.stored import (
@@ -126,7 +127,7 @@ class LocalPolicy:
         apart = self._shards or ahead
         self._copy = None
         if learn is None:
-            fit_for_sampling(model, self._precision, packs=packs, fuses=self._lean)
+            self._fused = fit_for_sampling(model, self._precision, packs=packs, fuses=self._lean)
         elif copies and (self._precision.low or packs or apart):
             self._copy = SamplingCopy.of(
                 model, self._precision.dtype, packs=packs, fuses=self._lean, apart=apart
@@ -172,6 +173,18 @@ class LocalPolicy:
         if self._copy is not None:
             self._copy.refresh(self._replicas.whole)
         self._sampler.version = self.version
+
+    def take(self, folder: Path, version: int) -> None:
+        """Samples from weights that ``save`` of another process wrote from here on.
+
+        Args:
+            folder: Of the model, or of adapters on the base, that this one was loaded as.
+            version: Of those weights.
+        """
+        assert self.learn is None  # what it learned would be lost
+        refill(self.model, self._fused, folder, self._precision.dtype)
+        self.version = version
+        self.publish()
 
     def update(self, records: Sequence[TrainingRecord], learning_rate: float) -> UpdateStats:
         """Takes one optimiser step on records.

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from alive.engines.attention import group_queries
-from alive.engines.copies import SamplingCopy
+from alive.engines.copies import SamplingCopy, cast_matrices
 from alive.engines.fusing import fuse
 from alive.engines.lean import LeanModel
 from alive.engines.local.stored import trainable
-from alive.engines.lora import lean_adapters
+from alive.engines.lora import lean_adapters, load_adapters
 from alive.engines.memory import free_bytes, worth_packing
+from alive.engines.models import read_weights
 from alive.engines.packing import can_pack, pack, packable
 from alive.engines.precision import Precision
 
-__all__ = ["fit_for_sampling", "moment_bytes", "packs_here", "read_by_sampler"]
+__all__ = ["fit_for_sampling", "moment_bytes", "packs_here", "read_by_sampler", "refill"]
 
 
 def moment_bytes(model: Any) -> int:
@@ -42,7 +45,9 @@ def packs_here(model: Any, precision: Precision, learns: bool) -> bool:
     return bool(weights) and worth_packing(size, free)
 
 
-def fit_for_sampling(model: Any, precision: Precision, *, packs: bool, fuses: bool) -> None:
+def fit_for_sampling(
+    model: Any, precision: Precision, *, packs: bool, fuses: bool
+) -> dict[str, tuple[str, ...]]:
     """Changes a model that does nothing but sample, in place.
 
     Args:
@@ -50,11 +55,30 @@ def fit_for_sampling(model: Any, precision: Precision, *, packs: bool, fuses: bo
         precision: What is computed in.
         packs: Whether its matrices are packed.
         fuses: Whether layers that read the same are put together.
+
+    Returns:
+        The layers that were put together, and the names of their parts.
     """
-    if fuses:
-        fuse(model, precision.dtype)
+    fused = fuse(model, precision.dtype) if fuses else {}
     if packs:
         pack(model, precision.dtype)
+    cast_matrices(model, precision.dtype)  # adapters are float32 whatever the base
+    return fused
+
+
+def refill(model: Any, fused: Mapping[str, tuple[str, ...]], folder: Path, dtype: Any) -> None:
+    """Brings a model that was made fit for sampling to what ``save_weights`` wrote.
+
+    Args:
+        model: The model, in its place: whoever reads it goes on.
+        fused: What ``fit_for_sampling`` returned.
+        folder: Of the same model, or of adapters on the same base.
+        dtype: Of the weights.
+    """
+    if hasattr(model, "peft_config"):
+        load_adapters(model, folder)
+    else:
+        SamplingCopy(read_weights(folder, dtype), model, fused, apart=True).refresh()
 
 
 def read_by_sampler(
