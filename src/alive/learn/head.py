@@ -20,7 +20,8 @@ _SLICE_BYTES = {"cpu": 64 << 20, "cuda": 256 << 20}
 """Wider slices are no faster: their products fill the device already."""
 
 Values = Callable[[Tensor, slice], Tensor]
-"""Float32 logits of a slice of R tokens [r, V], and which slice -> one value for each, [r]."""
+"""Float32 logits of a slice of R tokens [r, V], and which slice -> what is wanted of each: [r], or
+[r, K]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Head:
             function: What is wanted of the logits; differentiable.
 
         Returns:
-            [R].
+            [R], or [R, K].
         """
         sliced: Callable[..., Tensor] = _Sliced.apply
         return sliced(hidden, self.weight, self.bias, self, function)
