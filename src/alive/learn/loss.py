@@ -82,9 +82,7 @@ class Forward:
             wrote = targets[where, None]
             own = torch.log_softmax(logits, -1)
             with torch.no_grad():
-                raw = teacher.logits(informed[where])
-                told = torch.log_softmax(raw / SHARPNESS, -1)
-                theirs = raw.gather(-1, wrote) - torch.logsumexp(raw, -1, keepdim=True)
+                told, theirs = _told(teacher.logits(informed[where]), wrote)
                 likely = torch.cat([own.gather(-1, wrote), theirs], -1)
             divergence = (told.exp() * (told - own)).sum(-1, keepdim=True)
             return torch.cat([divergence, likely], -1)
@@ -149,6 +147,12 @@ class Forward:
             )
             states = torch.cat([states, rest], dim=1)
         return states
+
+
+def _told(logits: Tensor, wrote: Tensor) -> tuple[Tensor, Tensor]:
+    """A teacher's log-distributions [r, V], sharpened; of what was written [r, 1], as it is."""
+    theirs = logits.gather(-1, wrote) - torch.logsumexp(logits, -1, keepdim=True)
+    return torch.log_softmax(logits / SHARPNESS, -1), theirs
 
 
 def _read(batch: MicroBatch) -> Tensor:
