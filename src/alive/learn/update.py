@@ -221,7 +221,7 @@ def _values(forward: Forward, batch: MicroBatch, teacher: Teacher | None) -> Ten
     and their log-probabilities behind it.
     """
     if batch.informed is None:
-        return forward.logprobs(batch)[:, None]
+        return torch.stack([forward.logprobs(batch)], -1)  # FSDP wants no view
     teacher = teacher or Teacher(forward)
     with torch.no_grad(), teacher.speaking():
         informed = teacher.forward.states(batch.informed)
