@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from alive.api import Policy, evaluate, open_policy
-from alive.engines.models import resolve
+from alive.engines.names import resolve
 from alive.evaluation import Suite, load_suite
 from alive.verify import final_answer
 

@@ -34,7 +34,7 @@ from alive.config import ModelConfig
 from alive.engines.floor import measure_machine, measure_speeds
 from alive.engines.local import LocalPolicy, load_policy
 from alive.engines.local.layout import Layout
-from alive.engines.models import resolve
+from alive.engines.names import resolve
 from alive.protocols import Request, SamplingParams
 
 PARTS = ("tests", "floor", "sampler", "engine", "steps", "trl")

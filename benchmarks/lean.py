@@ -40,8 +40,8 @@ class Both:
         from alive.engines.copies import SamplingCopy
         from alive.engines.lean import LeanModel, lean_decoder
         from alive.engines.local.loading import compute_type
-        from alive.engines.models import load_model
         from alive.engines.precision import Precision
+        from alive.engines.weights import load_model
         from alive.learn.loss import Forward
 
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
@@ -68,12 +69,21 @@ def on_ranks(
     )
 
 
+def assert_same_rows(one: pa.Table, other: pa.Table) -> None:
+    """The same to the last bit, but what the learner computes: it passes through other batches."""
+    likely = [name for name in one.column_names if name.endswith("_logprob")]
+    assert one.drop_columns(likely).equals(other.drop_columns(likely))
+    for name in likely:
+        told = [pytest.approx(value, abs=1e-4) for value in other[name].to_pylist()]
+        assert one[name].to_pylist() == told
+
+
 def assert_same_run(one: Path, other: Path, steps: int = STEPS) -> None:
     """The same episodes and records; the same weights, up to what Adam makes of rounding."""
     for step in range(steps):
         for part in ("episodes", "records"):
             name = f"{part}/step-{step:06d}.parquet"
-            assert pq.read_table(one / name).equals(pq.read_table(other / name))
+            assert_same_rows(pq.read_table(one / name), pq.read_table(other / name))
     first, second = (
         load_file(run / f"checkpoints/step-{steps:06d}/model/model.safetensors")
         for run in (one, other)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from alive.effect import shifts
 from alive.feedback import poser_utility, states
 from alive.game import Played
 from alive.protocols import UpdateStats
@@ -87,6 +88,7 @@ def step_metrics(
         "reviews_leaking": _mean([r.leaks for r in reviews]),
         "reviews_hollow": _mean([bool(r.hollow) for r in reviews]),
         "reviews_distinct": _distinct(judged),
+        **{f"words_shift_{side}": by for side, by in shifts(episodes, trained).items()},
         "words_leaking": sum(_leaking(e, trained) for e in episodes),
         "rehearsed": dict(sorted(Counter(record.document_id for record in replayed).items())),
         "revisions": len(revisions),

@@ -12,6 +12,7 @@ from alive.types import Prompt, Rollout, TrainingRecord
 
 __all__ = [
     "Learner",
+    "Likelihood",
     "Policy",
     "Request",
     "Sampler",
@@ -94,6 +95,20 @@ class SamplerGap:
 
 
 @dataclass(frozen=True, slots=True)
+class Likelihood:
+    """How likely a record's completion is to the learner before its step.
+
+    Attributes:
+        plain: Mean log-probability a token under the record's prompt, nats.
+        informed: The same under ``informed_prompt_ids``, by the policy that is followed; None of
+            what is not distilled.
+    """
+
+    plain: float
+    informed: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateStats:
     """What one optimiser step did.
 
@@ -105,6 +120,8 @@ class UpdateStats:
         skipped: Whether the step was left out; the weights are then as before.
         empty: Records without a completion token, which trained nothing.
         sampler: Of what a policy gradient is taken of; None where there is nothing of the kind.
+        likelihoods: One a record, in their order; None of a record that trained nothing. Empty
+            where the learner does not tell.
     """
 
     loss: float
@@ -114,6 +131,7 @@ class UpdateStats:
     skipped: bool = False
     empty: int = 0
     sampler: SamplerGap | None = None
+    likelihoods: tuple[Likelihood | None, ...] = ()
 
 
 class Sampler(Protocol):

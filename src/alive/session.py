@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from alive import measuring
 from alive.config import Config
+from alive.effect import with_likelihoods
 from alive.engines.together.dealt import DealtSampler
 from alive.errors import StorageError
 from alive.game import Games
@@ -177,6 +178,7 @@ class Session(AbstractContextManager["Session"]):
         state, step = self.state, self.state.step
         tokens = state.tokens_sampled + state.tokens_trained
         episodes = [game.episode for game in games.played]
+        trained = with_likelihoods(episodes, trained, records, stats.likelihoods, self.renderer)
         with self._signals.uninterrupted():
             self.folder.write_episode(step, episodes, trained, self.renderer.show)
             self.folder.write_records(step, records, replayed, self.renderer.show)

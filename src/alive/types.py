@@ -270,12 +270,18 @@ class Trained:
         weight: Its record's weight in the loss; 0 when it was not trained on.
         dropped: Why it was not trained on; empty when it was.
         pose_words: What the poser was told about the task, the pass rate in words.
+        plain_logprob: Mean log-probability of a token of it under the plain prompt, nats; None
+            where that is not known. Told once the step is taken (``alive.effect``).
+        words_logprob: The same under the words that it trained under, or else those under which
+            what it followed was written.
     """
 
     feedback: str | None = None
     weight: float = 0.0
     dropped: str = ""
     pose_words: str = ""
+    plain_logprob: float | None = None
+    words_logprob: float | None = None
 
 
 TrainingKey = tuple[str, int, Role]

@@ -10,7 +10,7 @@ from tiny import gpt2, llama
 
 from alive.config import Config, CorpusConfig, GameConfig, LearnConfig, ModelConfig, SamplingConfig
 from alive.engines.context import check_context, longest
-from alive.engines.models import save_folder
+from alive.engines.weights import save_folder
 from alive.errors import ConfigError, ModelError
 from alive.prompts import make_renderer
 from alive.types import MASK

@@ -33,7 +33,8 @@ from alive.engines.lora import (
     save_adapters,
     with_lora,
 )
-from alive.engines.models import load_model, load_tokenizer, read_config, save_folder
+from alive.engines.models import load_tokenizer, read_config
+from alive.engines.weights import load_model, save_folder
 from alive.errors import ModelError
 
 IDS = torch.tensor([[1, 5, 9, 4, 7, 2]])

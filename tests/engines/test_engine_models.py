@@ -14,14 +14,9 @@ from alive.config import ModelConfig
 from alive.engines.identity import identity
 from alive.engines.local import load_policy
 from alive.engines.lora import with_lora
-from alive.engines.models import (
-    end_tokens,
-    load_model,
-    load_weights,
-    read_config,
-    resolve,
-    save_folder,
-)
+from alive.engines.models import end_tokens, read_config
+from alive.engines.names import resolve
+from alive.engines.weights import load_model, load_weights, save_folder
 from alive.errors import ModelError
 from alive.worlds.primer import WORLD
 
@@ -309,7 +304,7 @@ def test_smollm2_is_converted_once_and_speaks(monkeypatch, tmp_path):
     [("runs/nope", "there is no run 'runs/nope' here"), ("seeed", "did you mean seed?")],
 )
 def test_a_slip_is_told_without_asking_the_hub(name: str, told: str) -> None:
-    from alive.engines.models import resolve
+    from alive.engines.names import resolve
 
     with pytest.raises(ModelError, match=re.escape(told)):
         resolve(name)

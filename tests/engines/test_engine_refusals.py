@@ -20,9 +20,9 @@ from transformers import (
 )
 
 from alive.engines.footprint import activation_bytes_of
-from alive.engines.models import load_model
 from alive.engines.refusals import check_quantised, explained, max_positions
 from alive.engines.shape import read_shape
+from alive.engines.weights import load_model
 from alive.errors import ModelError
 
 

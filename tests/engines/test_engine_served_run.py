@@ -158,13 +158,13 @@ def test_nobody_listening_is_told_before_a_folder_is_made(
 def test_eval_by_a_server_reads_no_weights_and_finds_what_the_local_policy_finds(
     toy_world: Path, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from alive.engines import models
+    from alive.engines.local import loading
 
     command = ["eval", str(toy_world / "model"), "--suite", str(toy_world / "birds.jsonl")]
     found = []
     for more in ([], ["--sampler", server.url]):
         if more:
-            monkeypatch.setattr(models, "load_model", None)
+            monkeypatch.setattr(loading, "load_model", None)
         assert run([*command, "--json", str(tmp_path / "result.json"), *more]) == 0
         found.append(json.loads((tmp_path / "result.json").read_text()))
     assert found[0]["completions"] == found[1]["completions"]

@@ -61,6 +61,14 @@ def test_the_loss_is_the_mean_divergence(whole: bool) -> None:
     assert found.role_loss == {"distil": pytest.approx(expected.mean().item(), rel=1e-5)}
     assert found.loss == pytest.approx(2 * expected.mean().item(), rel=1e-5)
     assert found.tokens == 4
+    for one, likely in zip((TOLD, SHORT), found.likelihoods, strict=True):
+        for prompt, told in (
+            (one.prompt_ids, likely.plain),
+            (one.informed_prompt_ids, likely.informed),
+        ):
+            own = log_softmax(logits_after(frozen, prompt, one.completion_ids), -1)
+            wrote = own.gather(1, torch.tensor(one.completion_ids)[:, None])
+            assert told == pytest.approx(wrote.mean().item(), rel=1e-5)
     for name, weight in naive.named_parameters():
         torch.testing.assert_close(kept[name], weight.grad, atol=1e-5, rtol=1e-3)
 

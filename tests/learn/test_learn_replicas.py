@@ -46,6 +46,10 @@ def test_ranks_take_the_step_of_one_process(size: int) -> None:
             assert one.loss == pytest.approx(other.loss, rel=1e-5)
             assert one.role_loss == pytest.approx(other.role_loss, rel=1e-5)
             assert one.grad_norm == pytest.approx(other.grad_norm, rel=1e-4)
+            assert [likely.plain for likely in one.likelihoods] == [
+                pytest.approx(likely.plain, rel=1e-4) for likely in other.likelihoods
+            ]
+        assert [one.likelihoods for one in stats] == [one.likelihoods for one in parts[0][1]]
 
 
 def test_each_batch_is_passed_through_on_one_rank() -> None:

@@ -126,9 +126,26 @@ def test_completions_without_tokens_are_counted_and_train_nothing() -> None:
     with_them, without = llama(), llama()
     stats = step(with_them, make_optimiser(with_them, CONFIG), [*RECORDS, nothing, unweighted])
     plain = step(without, make_optimiser(without, CONFIG), RECORDS)
-    assert stats == replace(plain, empty=1)
+    assert stats == replace(plain, empty=1, likelihoods=(*plain.likelihoods, None, None))
     left = weights_of(without)
     assert all(torch.equal(left[name], value) for name, value in weights_of(with_them).items())
+
+
+def test_each_record_is_told_how_likely_it_was_before_the_step() -> None:
+    """In their order, whatever is cut into batches, and taken together, below."""
+    model = llama()
+    records = [*RECORDS, replace(RECORDS[0], weight=0.0), RECORDS[0], record((1,), (2,))]
+    expected = []
+    for one in records:
+        logits = model(input_ids=torch.tensor([[*one.prompt_ids, *one.completion_ids]])).logits[0]
+        told = torch.log_softmax(logits[len(one.prompt_ids) - 1 : -1], -1)
+        found = told.gather(1, torch.tensor(one.completion_ids)[:, None])
+        expected.append(pytest.approx(found.mean().item(), abs=1e-5))
+    config = CONFIG.model_copy(update={"micro_batch_tokens": 8})
+    stats = step(model, make_optimiser(model, config), records, config)
+    # One without weight, of which there is another with it, is taken together with that.
+    assert [likely and likely.plain for likely in stats.likelihoods] == expected
+    assert {likely.informed for likely in stats.likelihoods} == {None}
 
 
 def test_role_weights_are_the_settings() -> None:

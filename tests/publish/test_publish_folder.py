@@ -257,7 +257,7 @@ def test_names_break_neither_the_head_nor_the_body(whole: Path, name: str) -> No
 
 
 def test_a_tokenizer_like_the_seeds_is_known_to_be_refused(tmp_path: Path) -> None:
-    from alive.engines.models import resolve
+    from alive.engines.names import resolve
 
     seed = json.loads((Path(resolve("seed")) / "tokenizer.json").read_text())
     state = {"documents": 1, "proposed": 1, "filled": 0, "tokens_sampled": 1, "tokens_trained": 1}

@@ -132,7 +132,8 @@ def test_the_curves_say_the_same_in_their_tables() -> None:
         # The first is of an earlier version, which did not look at the words of its reviews.
         metrics(
             *(1, {"4": 4}), pass_rate=1.0, held_out=0.75, reviews_hollow=0.25, reviews_distinct=0.5
-        ),
+        )
+        | {"words_shift_right": 0.0, "words_shift_revised": -0.125},
     )
     second = {"event": "step", "step": 0, "seconds": {"play": 1.5}, "memory": {"resident": 2e9}}
     charts = {chart.title: chart for chart in over_time(run_of(metrics=rows, journal=(second,)))}
@@ -164,7 +165,13 @@ def test_the_curves_say_the_same_in_their_tables() -> None:
     assert charts["Memory"].rows == (("process", "2.00", "-"),)
     assert charts["Losses"].rows == (("solve", "0.50", "0.50"),)
     assert list(over_time(run_of())) == []
+    # Of wrong attempts nothing is known; that words change nothing is something.
+    assert charts["What words change"].rows == (
+        ("right attempts", "-", "0.00"),
+        ("revisions", "-", "-0.12"),
+    )
     older = {chart.title: chart for chart in over_time(run_of(metrics=rows[:1]))}
+    assert "What words change" not in older
     assert older["Reviews"].rows[3:] == (("hollow", "-"), ("distinct", "-"))
 
 

@@ -157,10 +157,10 @@ def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_torn_seed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from alive.engines import models
+    from alive.engines import names
 
     (tmp_path / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0torn")
-    monkeypatch.setattr(models, "resolve", lambda name: tmp_path)
+    monkeypatch.setattr(names, "resolve", lambda name: tmp_path)
     [finding] = doctor._worlds()
     assert finding.state == "missing"
     assert finding.remedy == "pip install --force-reinstall alive-rl"

@@ -38,7 +38,7 @@ EPISODE = Episode(
     revisions=(Attempt("t1", 1, rollout("\\boxed{5}", "revise"), "5", True, asked=True),),
 )
 TRAINING = {
-    ("t1", 0, "solve"): Trained("every step is right", 0.5, "", "challenging"),
+    ("t1", 0, "solve"): Trained("every step is right", 0.5, "", "challenging", -0.75, -0.5),
     ("t1", 1, "solve"): Trained(dropped="unparsed", pose_words="challenging"),
     ("t1", 1, "revise"): Trained(weight=0.25, pose_words="challenging"),
 }
@@ -91,10 +91,13 @@ def test_a_row_an_attempt(tmp_path: Path) -> None:
         "pose_words": "challenging",
         "weight": 0.5,
         "dropped": "",
+        "plain_logprob": -0.75,
+        "words_logprob": -0.5,
     }
     # A lone surrogate, which UTF-8 cannot carry, does not stop a run.
     assert rows[1]["completion"] == "no ? idea"
     assert (rows[1]["weight"], rows[1]["dropped"], rows[1]["verdict"]) == (0.0, "unparsed", None)
+    assert (rows[1]["plain_logprob"], rows[1]["words_logprob"]) == (None, None)
     assert rows[1]["hollow"] == "recites its prompt"
     # No review, no record: nulls and weight 0.
     assert (rows[2]["critique"], rows[2]["pose_text"], rows[2]["weight"]) == (None, None, 0.0)

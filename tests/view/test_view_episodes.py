@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from alive.errors import RunError
-from alive.store import EPISODE_COLUMNS
+from alive.store import EPISODE_COLUMNS, LATER, RECORD_COLUMNS
 from alive.store.shards import write_shard
 from alive.view.episodes import FLAGS, PAGE, Episodes, Filters, Place
 
@@ -132,13 +132,33 @@ def test_an_earlier_versions_run_is_refused_by_the_column_it_lacks(tmp_path: Pat
         Episodes(tmp_path)
 
 
-def test_a_run_of_before_hollow_reviews_were_told_is_refused_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("newer", [False, True], ids=["older alone", "a newer step behind it"])
+def test_columns_that_came_later_are_null_in_earlier_runs(tmp_path: Path, newer: bool) -> None:
     (tmp_path / "episodes").mkdir()
-    older = {name: kind for name, kind in EPISODE_COLUMNS.items() if name != "hollow"}
+    older = {name: kind for name, kind in EPISODE_COLUMNS.items() if name not in LATER}
     rows = [{name: one.get(name) for name in older} | {"step": 0} for one in ROWS]
     write_shard(tmp_path / "episodes", "step-000000", rows, older)
-    with pytest.raises(RunError, match="has no column hollow: an earlier version"):
-        Episodes(tmp_path)
+    if newer:
+        write(tmp_path, 1, ROWS)
+    episodes = Episodes(tmp_path)
+    found = episodes.attempts(Filters()).rows
+    assert [one["hollow"] for one in found if one["step"] == 0] == [None] * len(ROWS)
+    assert [one["file_row_number"] for one in found] == [*range(len(ROWS))] * (1 + newer)
+    hollow = episodes.attempts(Filters(flag="hollow")).rows
+    assert [(one["step"], one["attempt_index"]) for one in hollow] == newer * [(1, 2), (1, 3)]
+    assert len(episodes.attempts(Filters(flag="unboxed")).rows) == 1 + 2 * newer
+    for one in (*episodes.step(0), *episodes.task(0, "t")):
+        assert {one[name] for name in LATER} == {None}
+
+
+def test_records_of_an_earlier_version_were_not_distilled(tmp_path: Path) -> None:
+    (tmp_path / "records").mkdir()
+    late = ("loss", "informed_prompt")
+    older = {name: kind for name, kind in RECORD_COLUMNS.items() if name not in late}
+    rows = [dict.fromkeys(older) | {"document_id": "d", "prompt": "p"}]
+    write_shard(tmp_path / "records", "step-000000", rows, older)
+    [found] = Episodes(tmp_path).records(0, "d")
+    assert (found["prompt"], found["loss"], found["informed_prompt"]) == ("p", None, None)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ def row(**changes: Any) -> dict[str, Any]:
         "lines": 0,
         "weight": 0.0,
         "dropped": "wrong",
+        "plain_logprob": None,
+        "words_logprob": None,
     }
     return base | changes
 
@@ -57,6 +59,19 @@ def test_a_span_is_marked_in_its_own_paragraph_alone() -> None:
     ]
     [task] = found.tasks
     assert (task.right, task.attempts, task.corrected, task.trained) == (1, 2, 0, 1)
+
+
+def test_what_words_change_is_the_mean_over_the_attempts_of_which_it_is_known() -> None:
+    known = {"plain_logprob": -1.0, "words_logprob": -0.5}
+    rows = [
+        row(**known),
+        row(attempt_index=1, plain_logprob=-0.25, words_logprob=-1.25),
+        row(attempt_index=2, plain_logprob=-9.0),
+        row(attempt_index=1, role="revise", plain_logprob=-9.0, words_logprob=-1.0),
+        row(task_id="u", words_logprob=-1.0),
+    ]
+    [found] = documents_of(rows)
+    assert [task.shift for task in found.tasks] == [(0.5 - 1.0) / 2, None]
 
 
 def test_spans_of_several_tasks_are_marked_and_the_first_of_two_that_overlap() -> None:

@@ -18,6 +18,7 @@ from toy import N
 
 from alive.cli import run as alive_command
 from alive.errors import RunError, UserError
+from alive.store import LATER
 from alive.view import export_pages, make_app, serve
 from alive.view.server import link
 
@@ -68,23 +69,75 @@ def test_a_task_shows_its_attempts_reviews_and_what_trained(
     assert all(record["prompt"] in page for record in learned)
 
 
-@pytest.mark.parametrize("verdict", [None, True])
-def test_why_a_review_is_hollow_stands_beside_its_verdict(
-    toy_run: Straight, tmp_path: Path, verdict: bool | None
-) -> None:
+def altered(run: Path, to: Path, change: Any) -> TestClient:
+    """The pages of a copy of a run, of which one step's attempts are other ones."""
     import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    shutil.copytree(run, to)
+    shard = to / "episodes" / "step-000001.parquet"
+    table = pq.read_table(shard)
+    rows = table.to_pylist()
+    change(rows)
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), shard)
+    return TestClient(make_app(to), base_url="http://127.0.0.1")
+
+
+def test_how_likely_an_attempt_is_with_its_words_and_without(
+    toy_run: Straight, tmp_path: Path
+) -> None:
+    tasks: list[str] = []
+
+    def change(rows: list[dict[str, Any]]) -> None:
+        tasks.append(rows[0]["task_id"])
+        for row in rows:
+            row |= {"plain_logprob": None, "words_logprob": None}
+            if (row["task_id"], row["role"]) == (tasks[0], "solve"):
+                row |= {"plain_logprob": -1.25, "words_logprob": -1.1251}
+                row["completion"] = "the same"
+
+    client = altered(toy_run[0], tmp_path / "run", change)
+    page = client.get(link("task", step=1, id=tasks[0])).text
+    assert "plain -1.250, under words -1.125: +0.125" in page
+    assert '<td class="num">+0.125</td>' in client.get("/step/1").text
+
+
+def test_a_run_of_an_earlier_version_is_shown(toy_run: Straight, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     run = tmp_path / "run"
     shutil.copytree(toy_run[0], run)
-    shard = run / "episodes" / "step-000001.parquet"
-    table = pq.read_table(shard)
-    rows = table.to_pylist()
-    hollow = next(row for row in rows if row["role"] == "solve")
-    hollow |= {"critique": "x", "verdict": verdict, "hollow": "<b>recites</b> its prompt"}
-    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), shard)
+    for shard in (run / "episodes").glob("*.parquet"):
+        pq.write_table(pq.read_table(shard).drop_columns(list(LATER)), shard)
     client = TestClient(make_app(run), base_url="http://127.0.0.1")
-    for url in ("/attempts?flag=hollow", link("task", step=1, id=hollow["task_id"])):
+    [task, *_] = re.findall(r"/task/1/[\w-]+", client.get("/step/1").text)
+    for url in ("/", "/step/1", task, "/attempts", "/attempts?flag=hollow", "/report"):
+        assert client.get(url).status_code == 200
+
+
+def test_a_step_that_was_left_out_has_no_loss(toy_run: Straight, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(toy_run[0], run)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines[1] |= {"loss": None, "skipped": True}
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    client = TestClient(make_app(run), base_url="http://127.0.0.1")
+    assert "loss not finite, so that nothing was learned;" in client.get("/step/1").text
+
+
+@pytest.mark.parametrize("verdict", [None, True])
+def test_why_a_review_is_hollow_stands_beside_its_verdict(
+    toy_run: Straight, tmp_path: Path, verdict: bool | None
+) -> None:
+    tasks: list[str] = []
+
+    def change(rows: list[dict[str, Any]]) -> None:
+        row = next(row for row in rows if row["role"] == "solve")
+        row |= {"critique": "x", "verdict": verdict, "hollow": "<b>recites</b> its prompt"}
+        tasks.append(row["task_id"])
+
+    client = altered(toy_run[0], tmp_path / "run", change)
+    for url in ("/attempts?flag=hollow", link("task", step=1, id=tasks[0])):
         page = client.get(url).text
         told = "no verdict" if verdict is None else "verdict: right"
         found = page.partition('<span class="wrong">&lt;b&gt;recites&lt;/b&gt; its prompt</span>')

@@ -91,7 +91,7 @@ def test_its_prompts_and_its_teacher_serve_who_holds_its_token(
 
 
 def test_its_model_is_known_by_name(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    from alive.engines.models import resolve
+    from alive.engines.names import resolve
 
     with pytest.raises(ModelError, match=r"'two' is missing from .*; rebuild it: nothing"):
         resolve("two")

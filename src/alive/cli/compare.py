@@ -71,7 +71,13 @@ ALL = "base,rft,grpo,fcp,random-mask,oracle,alive"
     help="Problems that get 64 attempts each, for pass@k; 0: none.",
 )
 @click.option("--rate", "rates", multiple=True, metavar="ARM=RATE", help="An arm's learning rate.")
-@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Processes; of several GPUs each sees one.",
+)
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0),

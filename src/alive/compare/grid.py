@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +15,7 @@ from alive.compare.cells import SETTINGS, Cell, do
 from alive.compare.measures import Measuring
 from alive.compare.report import write_report
 from alive.compare.tables import Measured
+from alive.compare.workers import gpus_here, make_workers
 from alive.config import Config
 from alive.errors import RunError
 from alive.store.atomic import write_json
@@ -41,7 +39,7 @@ class Comparison:
         rates: Learning rate by arm; others take the shared one.
         measuring: What is measured.
         out: Folder of the comparison.
-        workers: Processes, of one thread each.
+        workers: Processes, of one thread each, and a GPU each where there are several.
         minutes: Time limit of a call; 0 for none.
     """
 
@@ -147,21 +145,6 @@ def _claim(comparison: Comparison) -> None:
     write_json(path, comparison.identity)
 
 
-def end_with_parent() -> None:
-    """Makes this process end when the one that started it does, however that one was killed.
-
-    A worker that outlives its comparison would go on writing into the folder of the next one.
-    """
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 def _do_all(
     comparison: Comparison, cells: Sequence[Cell], console: Console, until: float | None
 ) -> None:
@@ -171,10 +154,7 @@ def _do_all(
         return
     shared = comparison.shared.model_dump(mode="json")
     base = {cell.seed: cell.folder for cell in comparison.cells()[0]}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        comparison.workers, mp_context=context, initializer=end_with_parent
-    ) as pool:
+    with make_workers(comparison.workers, gpus_here()) as pool:
         futures = {
             pool.submit(
                 do, cell, shared, comparison.measuring,

@@ -114,7 +114,7 @@ def read_shape(id: str) -> ModelShape:
     """Returns a model's shape from its ``config.json``; the weights are never read.
 
     Args:
-        id: As ``alive.engines.models.resolve`` takes it.
+        id: As ``alive.engines.names.resolve`` takes it.
 
     Raises:
         ModelError: There is no such model here, it cannot be reached, or it is quantised.
@@ -124,7 +124,7 @@ def read_shape(id: str) -> ModelShape:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from alive.engines.models import resolve
+    from alive.engines.names import resolve
     from alive.engines.quiet import quiet_transformers
     from alive.engines.refusals import FAULTS, check_quantised, explained, first_line
     from alive.errors import ModelError

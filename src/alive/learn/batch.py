@@ -23,6 +23,7 @@ class MicroBatch:
         mask: [B, T], 1 on completion tokens.
         weights: [B, T], the loss weight of each token, 0 off the completion.
         roles: The B records' roles.
+        records: The places of the records that each of the B rows stands for, in what was given.
         sampled: [B, T], log-probabilities under the sampling policy, 0 off the completion; None
             where the rows are to be imitated. No batch mixes the two.
         prefix_ids: [U, P], padded on the left so that all end together; None if not shared.
@@ -36,6 +37,7 @@ class MicroBatch:
     mask: Tensor
     weights: Tensor
     roles: tuple[str, ...]
+    records: tuple[tuple[int, ...], ...]
     prefix_ids: Tensor | None = None
     prefix_mask: Tensor | None = None
     owner: Tensor | None = None
@@ -57,6 +59,7 @@ class _Row:
     completion: tuple[int, ...]
     weight: float
     role: str
+    records: tuple[int, ...]
     sampled: tuple[float, ...] = ()
     informed: tuple[int, ...] = ()
 
@@ -126,11 +129,11 @@ def micro_batches(
     shares or more.
     """
     live = _merged(records, token_weights(records, role_weights))
-    prompts = [record.prompt_ids for record, _ in live]
+    prompts = [record.prompt_ids for record, _, _ in live]
     shared = shared_prefixes(prompts) if share else [0] * len(prompts)
     shared = [
         0 if record.loss == "distil" else length
-        for (record, _), length in zip(live, shared, strict=True)
+        for (record, _, _), length in zip(live, shared, strict=True)
     ]
     rows = [
         _Row(
@@ -139,10 +142,11 @@ def micro_batches(
             record.completion_ids,
             weight,
             record.role,
+            places,
             record.sampling_logprobs if record.loss == "policy_gradient" else (),
             record.informed_prompt_ids if record.loss == "distil" else (),
         )
-        for (record, weight), length in zip(live, shared, strict=True)
+        for (record, weight, places), length in zip(live, shared, strict=True)
     ]
     rows.sort(key=lambda row: (len(row.prefix), row.prefix, row.width))
     kinds = [(bool(row.sampled), bool(row.informed)) for row in rows]
@@ -155,14 +159,16 @@ def micro_batches(
 
 def _merged(
     records: Sequence[TrainingRecord], weights: Sequence[float]
-) -> list[tuple[TrainingRecord, float]]:
+) -> list[tuple[TrainingRecord, float, tuple[int, ...]]]:
     """Puts the same completions of the same prompts together: their gradients add up.
+
+    With each stand the places of all that it is taken for.
 
     Equal completions have equal log-probabilities under the policy that sampled them, so that of
     those with a policy gradient the first can stand for all.
     """
-    merged: dict[tuple[object, ...], tuple[TrainingRecord, float]] = {}
-    for record, weight in zip(records, weights, strict=True):
+    merged: dict[tuple[object, ...], tuple[TrainingRecord, float, tuple[int, ...]]] = {}
+    for place, (record, weight) in enumerate(zip(records, weights, strict=True)):
         key = (
             record.role,
             record.prompt_ids,
@@ -170,9 +176,9 @@ def _merged(
             record.loss,
             record.informed_prompt_ids,
         )
-        first, before = merged.get(key, (record, 0.0))
-        merged[key] = first, before + weight
-    return [(record, weight) for record, weight in merged.values() if weight]
+        first, before, places = merged.get(key, (record, 0.0, ()))
+        merged[key] = first, before + weight, (*places, place)
+    return [one for one in merged.values() if one[1]]
 
 
 def _cut(rows: Sequence[_Row], max_tokens: int) -> Iterator[list[_Row]]:
@@ -209,10 +215,11 @@ def _collate(rows: Sequence[_Row], pad_id: int) -> MicroBatch:
         informed = _collate(bare, pad_id)
     scale = torch.tensor([row.weight for row in rows], dtype=torch.float32)
     weights, roles = scale[:, None] * mask, tuple(row.role for row in rows)
+    places = tuple(row.records for row in rows)
     if not rows[0].prefix:
-        return MicroBatch(ids, mask, weights, roles, sampled=sampled, informed=informed)
+        return MicroBatch(ids, mask, weights, roles, places, sampled=sampled, informed=informed)
     unique: dict[tuple[int, ...], int] = {}
     owner = [unique.setdefault(row.prefix, len(unique)) for row in rows]
     prefix_ids, prefix_mask = pad(list(unique), pad_id, left=True)
     owners = torch.tensor(owner, dtype=torch.long)
-    return MicroBatch(ids, mask, weights, roles, prefix_ids, prefix_mask, owners, sampled)
+    return MicroBatch(ids, mask, weights, roles, places, prefix_ids, prefix_mask, owners, sampled)

@@ -23,7 +23,8 @@ _TOGETHER = {"cpu": 4}
 """Slices whose share of the head's gradient is one product; elsewhere each has its own."""
 
 Values = Callable[[Tensor, slice], Tensor]
-"""Float32 logits of a slice of R tokens [r, V], and which slice -> one value for each, [r]."""
+"""Float32 logits of a slice of R tokens [r, V], and which slice -> what is wanted of each: [r], or
+[r, K]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Head:
             function: What is wanted of the logits; differentiable.
 
         Returns:
-            [R].
+            [R], or [R, K].
         """
         sliced: Callable[..., Tensor] = _Sliced.apply
         return sliced(hidden, self.weight, self.bias, self, function)

@@ -58,26 +58,34 @@ class Forward:
             return self._states(_read(batch), input_ids=fed, use_cache=False)[0][ahead[:, 1:]]
         return self._continued(batch)[ahead]
 
-    def divergences(self, states: Tensor, informed: Tensor, teacher: Forward) -> Tensor:
+    def divergences(
+        self, states: Tensor, informed: Tensor, teacher: Forward, targets: Tensor
+    ) -> Tensor:
         """How far the next token's distribution is from a teacher's, ``KL(teacher || own)``.
 
         The teacher is sharpened to temperature ``SHARPNESS``, as what it is sure of is what is to
-        be learned.
+        be learned. Beside it stands how likely the token that was written is to either, the
+        teacher not sharpened.
 
         Args:
             states: [R, H], own, of ``states``.
             informed: [R, H], the teacher's before the same tokens; carries no gradient.
             teacher: Whose they are.
+            targets: [R], the tokens.
 
         Returns:
-            [R], nats.
+            [R, 3], nats: the divergence, and without a gradient the token's own log-probability and
+            the teacher's.
         """
 
         def value(logits: Tensor, where: slice) -> Tensor:
+            wrote = targets[where, None]
+            own = torch.log_softmax(logits, -1)
             with torch.no_grad():
-                told = teacher.logits(informed[where]) / SHARPNESS
-                told = torch.log_softmax(told, -1)
-            return (told.exp() * (told - torch.log_softmax(logits, -1))).sum(-1)
+                told, theirs = _told(teacher.logits(informed[where]), wrote)
+                likely = torch.cat([own.gather(-1, wrote), theirs], -1)
+            divergence = (told.exp() * (told - own)).sum(-1, keepdim=True)
+            return torch.cat([divergence, likely], -1)
 
         if self.head is None:
             return value(states.float(), slice(None))
@@ -143,6 +151,12 @@ class Forward:
             )
             states = torch.cat([states, rest], dim=1)
         return states
+
+
+def _told(logits: Tensor, wrote: Tensor) -> tuple[Tensor, Tensor]:
+    """A teacher's log-distributions [r, V], sharpened; of what was written [r, 1], as it is."""
+    theirs = logits.gather(-1, wrote) - torch.logsumexp(logits, -1, keepdim=True)
+    return torch.log_softmax(logits / SHARPNESS, -1), theirs
 
 
 def _read(batch: MicroBatch) -> Tensor:

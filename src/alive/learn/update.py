@@ -16,7 +16,7 @@ from alive.config import LearnConfig
 from alive.learn.batch import MicroBatch, micro_batches
 from alive.learn.loss import Forward, clipped, likelihood_loss, policy_gradient_loss
 from alive.learn.replicas import Replicas
-from alive.protocols import SamplerGap, UpdateStats
+from alive.protocols import Likelihood, SamplerGap, UpdateStats
 from alive.types import TrainingRecord
 
 
@@ -49,6 +49,7 @@ class _Tally:
         gap: Sum of the learner's differences to it, in nats.
         most: The largest of them.
         clipped: How many of these tokens clipping takes the gradient from.
+        likelihoods: By the place of a record how likely its completion is.
     """
 
     loss: float = 0.0
@@ -58,19 +59,24 @@ class _Tally:
     gap: float = 0.0
     most: float = 0.0
     clipped: int = 0
+    likelihoods: dict[int, Likelihood] = field(default_factory=dict)
 
     def count(self, batch: MicroBatch, values: Tensor, loss: float) -> None:
-        """Counts a pass: its values [R], and their loss."""
-        rows = torch.zeros(batch.mask.shape, device=values.device)
-        rows[batch.mask.bool()] = values
+        """Counts a pass: its values [R, K] of ``_values``, and their loss."""
+        ahead = batch.mask.bool()
+        rows = torch.zeros((values.shape[1], *batch.mask.shape), device=values.device)
+        rows[:, ahead] = values.T.float()
         counts = batch.mask.sum(-1).tolist()
+        sums = rows.sum(-1).T.tolist()
         roles = ["distil"] * len(counts) if batch.informed else batch.roles
         self.loss += loss
         self.tokens += len(values)
-        for role, row, count in zip(roles, rows.sum(-1).tolist(), counts, strict=True):
-            self._add(role, row, count)
-        if batch.sampled is not None and not batch.informed:
-            ahead = batch.mask.bool()
+        for role, places, row, count in zip(roles, batch.records, sums, counts, strict=True):
+            self._add(role, row[0], count)
+            likely = Likelihood(*(value / count for value in (row[1:] or row)))
+            self.likelihoods |= dict.fromkeys(places, likely)
+        if batch.sampled is not None:
+            values = values[:, 0]
             gaps = (values - batch.sampled[ahead]).abs()
             self.compared += len(values)
             self.gap += float(gaps.sum())
@@ -89,6 +95,7 @@ class _Tally:
             clipped=sum(part.clipped for part in parts),
         )
         for part in parts:
+            whole.likelihoods |= part.likelihoods
             for role, (value, count) in part.roles.items():
                 whole._add(role, value, count)
         return whole
@@ -180,7 +187,7 @@ def update(
         batch = _to(cpu_batch, device)
         with autocast():
             values = replicas.passing(partial(_values, forward, batch, teacher))
-        loss = _loss(values, batch)
+        loss = _loss(values[:, 0], batch)
         loss.backward()  # type: ignore[no-untyped-call]
         if counts:
             tally.count(batch, values.detach(), loss.item())
@@ -203,17 +210,24 @@ def update(
         skipped=not finite,
         empty=sum(bool(one.weight) and not one.completion_ids for one in records),
         sampler=tally.sampler,
+        likelihoods=tuple(map(tally.likelihoods.get, range(len(records)))),
     )
 
 
 def _values(forward: Forward, batch: MicroBatch, teacher: Teacher | None) -> Tensor:
-    """[R]: log-probabilities of the completions, or minus how far they are from a teacher's."""
+    """What is to be raised of the R completion tokens, in the first of K columns.
+
+    That is their log-probability; or, of what is distilled, minus how far they are from a teacher,
+    and their log-probabilities behind it.
+    """
     if batch.informed is None:
-        return forward.logprobs(batch)
+        return torch.stack([forward.logprobs(batch)], -1)  # FSDP wants no view
     teacher = teacher or Teacher(forward)
     with torch.no_grad(), teacher.speaking():
         informed = teacher.forward.states(batch.informed)
-    return -forward.divergences(forward.states(batch), informed, teacher.forward)
+    targets = batch.ids[batch.mask.bool()]
+    found = forward.divergences(forward.states(batch), informed, teacher.forward, targets)
+    return torch.cat([-found[:, :1], found[:, 1:]], -1)
 
 
 def _loss(logprobs: Tensor, batch: MicroBatch) -> Tensor:

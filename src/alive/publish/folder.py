@@ -77,7 +77,7 @@ def _copy_files(source: Path, folder: Path, pattern: str) -> None:
 
 
 def _write_merged(adapters: Path, folder: Path) -> None:
-    from alive.engines.models import write_merged
+    from alive.engines.weights import write_merged
 
     write_merged(adapters, folder)
 

@@ -20,6 +20,7 @@ EVENTS = ("guard", "resumed", "interrupted", "stopped", "notice")
 
 _MARKERS = "oDs^vP"
 _STAGES = ("play", "pose", "solve", "review", "revise", "learn", "look", "report")
+_SHIFTS = {"right": "right attempts", "wrong": "wrong attempts", "revised": "revisions"}
 Series = Mapping[str, Sequence[float | None]]
 
 
@@ -58,6 +59,7 @@ def over_time(run: Run) -> Iterator[Chart]:
             "hollow": _shares(rows, "reviews_hollow"),
             "distinct": _shares(rows, "reviews_distinct"),
         })  # fmt: skip
+    yield from _words(run)
     losses = {
         role: [row.get(f"loss_{role}") for row in rows]
         for role in ("pose", "solve", "review", "revise")
@@ -66,6 +68,25 @@ def over_time(run: Run) -> Iterator[Chart]:
         "token.", {role: column for role, column in losses.items() if any(column)},
         label="nats a token", top=None)  # fmt: skip
     yield from _cost(run)
+
+
+def _words(run: Run) -> Iterator[Chart]:
+    """Draws how much likelier their words make attempts, where that is known of any."""
+    shifts = {
+        name: [row.get(f"words_shift_{side}") for row in run.metrics]
+        for side, name in _SHIFTS.items()
+    }
+    shifts = {name: by for name, by in shifts.items() if any(one is not None for one in by)}
+    if shifts:
+        yield _lines(
+            run,
+            "What words change",
+            "Log-probability of an attempt under its words less that under the plain prompt, mean "
+            "over the attempts of a step of which both are known. At 0 words change nothing.",
+            shifts,
+            label="nats a token",
+            top=None,
+        )
 
 
 def _lines(

@@ -193,7 +193,7 @@ def _worlds() -> Iterator[Finding]:
     from safetensors import SafetensorError, safe_open
 
     from alive.doors import models
-    from alive.engines.models import resolve
+    from alive.engines.names import resolve
 
     for name in models():
         what = f"{name} model"

@@ -53,7 +53,7 @@ def serving(model: str, port: int) -> Serving:
     from alive.engines.context import room
     from alive.engines.local.loading import compute_type
     from alive.engines.memory import free_bytes
-    from alive.engines.models import is_adapters, resolve
+    from alive.engines.names import is_adapters, resolve
     from alive.engines.shape import gpu_count
     from alive.store import is_run, newest_model
 

@@ -6,13 +6,14 @@ checkpoint also carries a manifest, so that one the disk lost half of is told fr
 
 from alive.store.checkpoints import Checkpoint, checkpoint_names, newest_checkpoint
 from alive.store.claim import begun, is_run, is_running, read_config, resumable_config
-from alive.store.episodes import EPISODE_COLUMNS, episode_rows
+from alive.store.episodes import EPISODE_COLUMNS, LATER, episode_rows
 from alive.store.lineage import RECORD_COLUMNS
 from alive.store.onlooker import Onlooker
 from alive.store.run_folder import RunFolder, default_out, newest_model
 
 __all__ = [
     "EPISODE_COLUMNS",
+    "LATER",
     "RECORD_COLUMNS",
     "Checkpoint",
     "Onlooker",

@@ -42,9 +42,13 @@ EPISODE_COLUMNS: dict[str, str] = {
     "pose_words": "string",
     "weight": "float64",
     "dropped": "string",
+    "plain_logprob": "float64",
+    "words_logprob": "float64",
 }
 """Column -> Arrow type, in file order; docs/data-format.md says what each means."""
 
+LATER = ("asked", "critic", "hollow", "plain_logprob", "words_logprob")
+"""Columns that not every version wrote; a run without one is read as if it were null."""
 
 REVIEWED = (
     *("critique", "critic", "verdict", "score", "faulty_step", "privileged", "leaks", "hollow"),
@@ -138,4 +142,6 @@ def _training_cells(trained: Trained) -> dict[str, Any]:
         "pose_words": trained.pose_words,
         "weight": trained.weight,
         "dropped": trained.dropped,
+        "plain_logprob": trained.plain_logprob,
+        "words_logprob": trained.words_logprob,
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alive.errors import RunError
-from alive.store import EPISODE_COLUMNS
+from alive.store import EPISODE_COLUMNS, LATER, RECORD_COLUMNS
 
 __all__ = ["FLAGS", "PAGE", "Episodes", "Filters", "Found", "Place"]
 
@@ -49,6 +49,14 @@ _CONDITIONS = {
     "right": "correct",
     "wrong": "not correct",
 }
+_TYPES = {"string": "varchar", "bool": "boolean", "float64": "double"}
+_ABSENT = ", ".join(f"null::{_TYPES[EPISODE_COLUMNS[name]]} as {name}" for name in LATER)
+_SHARDS = f"""(
+    select * from read_parquet($shards, union_by_name = true, file_row_number = true)
+    union all by name select {_ABSENT} where false
+)"""
+"""Rows of shards that different versions may have written: null where a column is missing."""
+
 _SEARCHED = ("passage", "span", "completion", "critique", "source")
 _LISTED = (
     *("step", "document_id", "source", "domain", "task_id", "passage", "span", "role"),
@@ -137,7 +145,8 @@ class Episodes:
             patience: Seconds after which a page no longer looks further back.
 
         Raises:
-            RunError: It was written by a version that stored less.
+            RunError: It lacks columns that a version must have written; those of ``LATER`` need
+                not be there.
         """
         import duckdb
 
@@ -155,15 +164,14 @@ class Episodes:
         shard = self._shard("episodes", step)
         if shard is None:
             return []
-        return self._rows("select * from read_parquet($shard)", {"shard": shard})
+        return self._attempts("true", {"shard": shard})
 
     def task(self, step: int, task: str) -> list[Row]:
         """Returns the attempts and revisions at one task."""
         shard = self._shard("episodes", step)
         if shard is None:
             return []
-        query = "select * from read_parquet($shard) where task_id = $task"
-        return self._rows(query, {"shard": shard, "task": task})
+        return self._attempts("task_id = $task", {"shard": shard, "task": task})
 
     def records(self, step: int, document: str) -> list[Row]:
         """Returns what a step learned of a document, rehearsed reviews included."""
@@ -171,7 +179,8 @@ class Episodes:
         if shard is None:
             return []
         query = "select * from read_parquet($shard) where document_id = $document"
-        return self._rows(query, {"shard": shard, "document": document})
+        rows = self._rows(query, {"shard": shard, "document": document})
+        return [dict.fromkeys(RECORD_COLUMNS) | row for row in rows]
 
     def attempts(self, filters: Filters, after: Place | None = None) -> Found:
         """Returns the next attempts that pass the filters, newest step first.
@@ -210,10 +219,13 @@ class Episodes:
             place = {"step": after.step, "row": after.row}
         query = (
             f"select {', '.join(_LISTED)}, file_row_number "
-            "from read_parquet($shards, file_row_number = true) "
-            f"where {condition} order by step desc, file_row_number limit {PAGE + 1}"
+            f"from {_SHARDS} where {condition} order by step desc, file_row_number limit {PAGE + 1}"
         )
         return self._rows(query, {"shards": list(shards), **values, **place})
+
+    def _attempts(self, condition: str, values: Mapping[str, object]) -> list[Row]:
+        rows = self._rows(f"select * from read_parquet($shard) where {condition}", values)
+        return [dict.fromkeys(LATER) | row for row in rows]
 
     def _rows(self, query: str, values: Mapping[str, object]) -> list[Row]:
         result = self._database.cursor().execute(query, dict(values))
@@ -236,7 +248,7 @@ class Episodes:
             return
         query = "select name from parquet_schema($shard)"
         names = {row["name"] for row in self._rows(query, {"shard": str(first)})}
-        missing: Sequence[str] = [name for name in EPISODE_COLUMNS if name not in names]
+        missing = [name for name in EPISODE_COLUMNS if name not in names and name not in LATER]
         if missing:
             raise RunError(
                 f"{first} has no column {missing[0]}: an earlier version of ALIVE wrote it. "

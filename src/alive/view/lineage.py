@@ -49,6 +49,8 @@ class TaskView:
         attempts: All attempts.
         corrected: Revisions that came out right.
         trained: Attempts and revisions that trained.
+        shift: Mean of what their words change in its attempts, nats a token; None where that is
+            known of none.
     """
 
     first: Row
@@ -56,6 +58,7 @@ class TaskView:
     attempts: int
     corrected: int
     trained: int
+    shift: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +192,22 @@ def learned(records: Sequence[Row]) -> list[Learned]:
     ]
 
 
+def _shift(row: Row) -> float | None:
+    """By how much its words raise an attempt's mean log-probability; None where not known."""
+    plain, words = row["plain_logprob"], row["words_logprob"]
+    return None if plain is None or words is None else words - plain
+
+
 def _task(rows: Sequence[Row]) -> TaskView:
     solves = [row for row in rows if row["role"] == "solve"]
+    shifts = [by for row in solves if (by := _shift(row)) is not None]
     return TaskView(
         first=rows[0],
         right=sum(row["correct"] for row in solves),
         attempts=len(solves),
         corrected=sum(row["correct"] for row in rows if row["role"] == "revise"),
         trained=sum(bool(row["weight"]) for row in rows),
+        shift=sum(shifts) / len(shifts) if shifts else None,
     )
 
 

@@ -41,7 +41,8 @@ def test_the_rate_rises_and_falls() -> None:
 
 
 def test_the_shipped_seed_is_whole_and_small() -> None:
-    from alive.engines.models import load_model, resolve
+    from alive.engines.names import resolve
+    from alive.engines.weights import load_model
 
     folder = resolve("seed")
     assert sum(path.stat().st_size for path in Path(folder).iterdir()) < 8_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from alive.engines.models import load_model
+from alive.engines.weights import load_model
 from alive.worlds.primer.fresh import new_model
 
 

@@ -12,8 +12,10 @@ from alive.engines.identity import identity
 from alive.engines.local.policy import LocalPolicy
 from alive.engines.lora import with_lora
 from alive.engines.memory import give_back_freed
-from alive.engines.models import adapter_base, end_tokens, load_model, read_config
+from alive.engines.models import end_tokens, read_config
+from alive.engines.names import adapter_base
 from alive.engines.probe import choose_compute, choose_threads
+from alive.engines.weights import load_model
 from alive.prompts import Renderer, make_renderer
 from alive.ranks import ALONE, Ranks
 

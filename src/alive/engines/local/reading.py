@@ -15,9 +15,9 @@ from alive.engines.lean import LeanModel
 from alive.engines.local.stored import trainable
 from alive.engines.lora import lean_adapters, load_adapters
 from alive.engines.memory import free_bytes, worth_packing
-from alive.engines.models import read_weights
 from alive.engines.packing import can_pack, pack, packable
 from alive.engines.precision import Precision
+from alive.engines.weights import read_weights
 
 __all__ = ["fit_for_sampling", "moment_bytes", "packs_here", "read_by_sampler", "refill"]
 

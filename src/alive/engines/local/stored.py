@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from alive.engines.lora import load_adapters, save_adapters
-from alive.engines.models import load_weights, save_folder
+from alive.engines.weights import load_weights, save_folder
 from alive.learn.replicas import Replicas
 
 __all__ = ["moments", "restore_moments", "restore_weights", "save_weights", "trainable"]
