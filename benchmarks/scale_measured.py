@@ -48,10 +48,10 @@ TASKS, ATTEMPTS, REVISIONS = 2, 8, 2
 ROWS = (TASKS * ATTEMPTS, TASKS * ATTEMPTS, TASKS * REVISIONS)
 
 COSTS = Costs(
-    token=0.008,
-    row=0.0001,
+    token=0.016,
+    row=0.0002,
     slots=48,
-    weights=0.3,
+    weights=0.5,
     link=1.0,
     streams=1,
     rows=ROWS,
@@ -62,7 +62,7 @@ COSTS = Costs(
     limit=(240, 140, 240),
     read=1.0,
 )
-"""What is set: attempts, reviews and revisions, and servers that take 0.3 s to read weights."""
+"""What is set: attempts, reviews and revisions, and servers that take 0.5 s to read weights."""
 
 SIMULATED = 50
 """Steps whose mean is the prediction: lengths are drawn, and others than the servers'."""
@@ -161,7 +161,7 @@ def main() -> None:
             urls, folder = all[:number], Path(place) / str(number)
             seconds, call = apart(urls, Path(place))
             took = stages(urls, folder, options.mode, options.documents, 1 + options.steps)[1:]
-            measured[number] = [sum(step.values()) for step in took]
+            measured[number] = [step["play"] + step["learn"] for step in took]
             sent.append(seconds)
             called.append(call)
             learned += [step["learn"] for step in took]
@@ -171,7 +171,10 @@ def main() -> None:
     costs = replace(COSTS, latency=latency, weights=each, call=median(called))
     drawn = simulated("ranks", 1, 1, options.documents, costs, 0, SIMULATED).tokens
     costs = replace(costs, train=median(learned) / drawn)
-    print(f"told: {costs}")
+    print(
+        f"told: {latency:.3f} + {each:.3f} s a server for weights, {1e3 * costs.call:.2f} ms a "
+        f"request, {median(learned):.2f} s to learn a step"
+    )
     print(f"{options.mode}: replicas, measured s (median), predicted s, error %")
     for number, seconds in measured.items():
         step = simulated(options.mode, number, 1, options.documents, costs, 0, SIMULATED)

@@ -14,7 +14,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import scale_model as model  # noqa: E402
-from scale_play import Costs, document, play  # noqa: E402
+from scale_play import Costs, document, guessed, play  # noqa: E402
 
 PLAIN = Costs(row=1.0, train=1.0, read=1.0, rows=(2,), median=(10,), spread=0.0, limit=(99,))
 
@@ -37,6 +37,34 @@ def test_a_slot_that_is_free_is_given_to_one_that_waits() -> None:
     costs = replace(PLAIN, token=1.0, row=0.0, slots=2)
     # 6 and 2 begin; 3 follows 2 until 5, and 4 follows 3 until 9.
     assert play([[[6, 2, 3, 4]]], costs)[0] == 9
+
+
+def test_a_request_goes_to_the_device_with_fewest_open() -> None:
+    costs = replace(PLAIN, token=1.0, row=0.0)
+    # 3 and 4 are written side by side by the first, 5 by the second.
+    assert play([[[3, 5, 4]]], costs, 2) == (5, [4, 5])
+    # Two may be open: 4 waits until 3 has ended, and goes where that was.
+    assert play([[[3, 5, 4]]], costs, 2, 2) == (7, [7, 5])
+    # Of two requests one has the first and third completion, one the others.
+    assert play([[[1, 9, 2, 3]]], replace(costs, requests=(2,)), 2) == (9, [2, 9])
+    # A stage begins when the other device has ended as well.
+    assert play([[[3, 5], [2]]], costs, 2) == (7, [5, 5])
+
+
+def test_a_row_begins_with_a_token_of_all() -> None:
+    costs = replace(PLAIN, token=2.0, row=0.0, call=1.0)
+    # Asked at 1 and 2 seconds; the second waits for the token that is written from 1 to 3.
+    assert play([[[2, 2]]], costs) == (7, [6])
+
+
+def test_documents_wait_for_the_guesses() -> None:
+    costs = replace(PLAIN, token=1.0, row=0.0)
+    assert play([[[3]], [[5]]], costs, guesses=[4, 2])[0] == 4 + 5
+    long = replace(PLAIN, guesses=3, median=(300,), limit=(400,))
+    assert guessed(long, 0, 0) == [128] * 3
+    one = model.step_of([[[10]], [[20]]], "replicas", 2, 1, costs, [4])
+    # A device has 4 + 10 to write, the other 20; 34 tokens are learned.
+    assert (one.sampling, one.total) == (17, 24 + 30)
 
 
 def test_two_ranks_take_exactly_half() -> None:
@@ -129,6 +157,8 @@ def test_stages_have_to_match() -> None:
         Costs(rows=(1, 2))
     with pytest.raises(ValueError, match="rows at least 1"):
         replace(PLAIN, rows=(0,))
+    with pytest.raises(ValueError, match="requests need a value"):
+        replace(PLAIN, requests=(1, 1))
 
 
 def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
