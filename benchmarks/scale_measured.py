@@ -48,9 +48,9 @@ TASKS, ATTEMPTS, REVISIONS = 2, 8, 2
 ROWS = (TASKS * ATTEMPTS, TASKS * ATTEMPTS, TASKS * REVISIONS)
 
 COSTS = Costs(
-    token=0.016,
-    row=0.0002,
-    slots=48,
+    token=0.008,
+    row=0.0001,
+    slots=16,
     weights=0.5,
     link=1.0,
     streams=1,
@@ -87,8 +87,10 @@ def servers(folder: Path, number: int) -> Iterator[list[str]]:
             process.stdin.close()
 
 
-def stages(urls: Sequence[str], out: Path, mode: str, documents: int, steps: int):
-    """Trains through servers; the seconds of each step by stage."""
+def stages(
+    urls: Sequence[str], out: Path, mode: str, documents: int, steps: int
+) -> list[dict[str, float]]:
+    """Trains through servers; returns the seconds of each step by stage."""
     settings = {
         "steps": steps,
         "out": out,
@@ -150,8 +152,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mode", choices=("replicas", "off"), default="replicas")
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--documents", type=int, default=6, help="a step")
-    parser.add_argument("--steps", type=int, default=6, help="measured, after a first one")
+    parser.add_argument("--documents", type=int, default=12, help="a step")
+    parser.add_argument("--steps", type=int, default=6, help="measured, between a first and a last")
     options = parser.parse_args()
     if len(options.replicas) < 2:
         parser.error("--replicas needs two numbers or more: what a server adds is measured so")
@@ -160,7 +162,8 @@ def main() -> None:
         for number in options.replicas:
             urls, folder = all[:number], Path(place) / str(number)
             seconds, call = apart(urls, Path(place))
-            took = stages(urls, folder, options.mode, options.documents, 1 + options.steps)[1:]
+            # The first begins with nothing at hand, and beside the last nothing is sampled ahead.
+            took = stages(urls, folder, options.mode, options.documents, 2 + options.steps)[1:-1]
             measured[number] = [step["play"] + step["learn"] for step in took]
             sent.append(seconds)
             called.append(call)

@@ -66,7 +66,7 @@ class Costs:
     latency: float = 0.0
     streams: int = 0
     slots: int = 1024
-    open: int = 64
+    open: int = 256
     rows: tuple[int, ...] = (128, 128, 16)
     requests: tuple[int, ...] = ()
     guesses: int = 0
