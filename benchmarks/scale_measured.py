@@ -20,7 +20,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -147,42 +147,53 @@ def apart(urls: Sequence[str], folder: Path) -> tuple[float, float]:
     return median(sent), ask(calls, COSTS.limit[1])[1] / calls
 
 
+def predicted(
+    measured: Mapping[int, Sequence[float]], mode: str, documents: int, costs: Costs
+) -> None:
+    """Prints predictions beside the seconds of steps, by the number of replicas."""
+    print(f"{mode}: replicas, measured s (median), predicted s, error %")
+    for number, seconds in measured.items():
+        step = simulated(mode, number, 1, documents, costs, 0, SIMULATED)
+        error = 100 * (step.total / median(seconds) - 1)
+        print(f"{number}, {median(seconds):.2f}, {step.total:.2f}, {error:+.1f}")
+
+
 def main() -> None:
-    """Prints predictions beside measurements."""
+    """Measures, and prints predictions beside it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mode", choices=("replicas", "off"), default="replicas")
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--documents", type=int, default=12, help="a step")
     parser.add_argument("--steps", type=int, default=6, help="measured, between a first and a last")
     options = parser.parse_args()
+    mode, documents = options.mode, options.documents
     if len(options.replicas) < 2:
         parser.error("--replicas needs two numbers or more: what a server adds is measured so")
     measured, sent, called, learned = {}, [], [], []
-    with tempfile.TemporaryDirectory() as place, servers(Path(place), max(options.replicas)) as all:
+    most = max(options.replicas)
+    with tempfile.TemporaryDirectory() as place, servers(Path(place), most) as urls:
         for number in options.replicas:
-            urls, folder = all[:number], Path(place) / str(number)
-            seconds, call = apart(urls, Path(place))
-            # The first begins with nothing at hand, and beside the last nothing is sampled ahead.
-            took = stages(urls, folder, options.mode, options.documents, 2 + options.steps)[1:-1]
-            measured[number] = [step["play"] + step["learn"] for step in took]
+            some, folder = urls[:number], Path(place) / str(number)
+            seconds, call = apart(some, folder)
             sent.append(seconds)
             called.append(call)
+            # The first begins with nothing at hand, and beside the last nothing is sampled ahead.
+            took = stages(some, folder / mode, mode, documents, 2 + options.steps)[1:-1]
+            measured[number] = [step["play"] + step["learn"] for step in took]
+            if mode == "off":  # there the stage of learning is one of sampling too
+                took = stages(some, folder / "in-turn", "replicas", documents, 4)[1:]
             learned += [step["learn"] for step in took]
             print(f"{number}: sent in {seconds:.3f} s, {1e3 * call:.2f} ms a request", flush=True)
             print("   steps, s: " + ", ".join(f"{step:.2f}" for step in measured[number]))
     each, latency = np.polyfit(options.replicas, sent, 1)
-    costs = replace(COSTS, latency=latency, weights=each, call=median(called))
-    drawn = simulated("ranks", 1, 1, options.documents, costs, 0, SIMULATED).tokens
-    costs = replace(costs, train=median(learned) / drawn)
+    drawn = simulated("ranks", 1, 1, documents, COSTS, 0, SIMULATED).tokens
+    train = median(learned) / drawn
+    costs = replace(COSTS, latency=latency, weights=each, call=median(called), train=train)
     print(
         f"told: {latency:.3f} + {each:.3f} s a server for weights, {1e3 * costs.call:.2f} ms a "
         f"request, {median(learned):.2f} s to learn a step"
     )
-    print(f"{options.mode}: replicas, measured s (median), predicted s, error %")
-    for number, seconds in measured.items():
-        step = simulated(options.mode, number, 1, options.documents, costs, 0, SIMULATED)
-        error = 100 * (step.total / median(seconds) - 1)
-        print(f"{number}, {median(seconds):.2f}, {step.total:.2f}, {error:+.1f}")
+    predicted(measured, mode, documents, costs)
 
 
 if __name__ == "__main__":
