@@ -1,71 +1,20 @@
-"""A step on many devices as discrete events: what samples, what learns, what is sent, who waits.
+"""A step on many devices: what samples, what learns, what is sent, who waits.
 
-Events are the ends of completions. A device writes all its completions side by side, a token of all
-at a time; a document goes on to its next stage once the last completion of a stage has ended; a
-step ends with the slowest device.
+Documents are played as scale_play.py simulates it. Ranks play documents of their own, and a step
+ends with the slowest; replicas share all requests.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from heapq import heappop, heappush
 from math import ceil
 from statistics import fmean
 
-import numpy as np
+from scale_play import Costs, Document, Lengths, document, guessed, play
 
 MODES = ("ranks", "replicas", "off")
 PARTS = ("sampling", "straggling", "learning", "transfer")
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What one device takes, and what a step is made of.
-
-    Attributes:
-        token: Seconds in which every completion grows by a token, whatever their number.
-        row: Seconds more for each completion.
-        train: Seconds a token learned.
-        weights: Bytes that a sampler is sent.
-        gradients: Bytes that learners add up once a step. What a pass over sharded weights gathers
-            is taken to hide behind its arithmetic.
-        link: Bytes a second between the devices of a node.
-        network: Bytes a second between nodes.
-        node: Devices of a node.
-        latency: Seconds that a transfer takes beside its bytes: pausing, loading.
-        streams: Replicas that are sent weights at once; 0: all.
-        slots: Completions a device writes side by side at most.
-        rows: Completions of a document, by stage.
-        median: Of their lengths, tokens, by stage.
-        spread: Of the logarithm of lengths; 0: all alike. 1 is a heavy tail.
-        limit: Longest completion, tokens, by stage.
-        read: Tokens learned for a token sampled, prompts among them.
-        cores: Devices that processes share, where there are fewer than processes; 0: enough.
-    """
-
-    token: float = 0.0
-    row: float = 0.0
-    train: float = 0.0
-    weights: float = 0.0
-    gradients: float = 0.0
-    link: float = 450e9
-    network: float = 50e9
-    node: int = 8
-    latency: float = 0.0
-    streams: int = 0
-    slots: int = 1024
-    rows: tuple[int, ...] = (128, 128, 16)
-    median: tuple[float, ...] = (400, 120, 400)
-    spread: float = 0.8
-    limit: tuple[int, ...] = (2048, 512, 2048)
-    read: float = 2.0
-    cores: int = 0
-
-    def __post_init__(self) -> None:
-        if not len(self.rows) == len(self.median) == len(self.limit) or min(self.rows) < 1:
-            raise ValueError("rows, median and limit need a value for each stage, rows at least 1")
 
 
 @dataclass(frozen=True)
@@ -73,8 +22,8 @@ class Step:
     """Seconds of a step by part, means over what shares it.
 
     Attributes:
-        sampling: A device's own play.
-        straggling: Waiting for the slowest device, in play and in learning.
+        sampling: In which a device writes.
+        straggling: In which it waits for others, in play and in learning.
         learning: A learner's own records.
         transfer: Gradients and weights on their way.
         total: Of the step; less than the sum where sampling and learning overlap.
@@ -97,56 +46,6 @@ class Step:
     def dominant(self) -> str:
         """The part that takes most."""
         return max(PARTS, key=lambda part: float(getattr(self, part)))
-
-
-Document = Sequence[Sequence[int]]
-"""Lengths of completions, tokens, by stage."""
-
-
-def document(costs: Costs, seed: int, step: int, number: int) -> Document:
-    """Draws a document's lengths; they depend on nothing but these numbers."""
-    random = np.random.default_rng([seed, step, number])
-    return [
-        np.clip(np.rint(median * np.exp(costs.spread * random.standard_normal(rows))), 1, limit)
-        .astype(int)
-        .tolist()
-        for rows, median, limit in zip(costs.rows, costs.median, costs.limit, strict=True)
-    ]
-
-
-def play(documents: Sequence[Document], costs: Costs) -> float:
-    """Returns the seconds in which one device plays its documents side by side."""
-    clock, written = 0.0, 0
-    ends: list[tuple[int, int]] = []  # (tokens written when it ends, document)
-    waiting: deque[tuple[int, int]] = deque()  # (length, document)
-    stages = [iter(stages) for stages in documents]
-    open_rows = [0] * len(documents)
-
-    def begin(number: int) -> None:
-        lengths = next(stages[number], ())
-        open_rows[number] = len(lengths)
-        waiting.extend((length, number) for length in lengths)
-        fill()
-
-    def fill() -> None:
-        while waiting and len(ends) < costs.slots:
-            length, number = waiting.popleft()
-            heappush(ends, (written + length, number))
-
-    for number in range(len(documents)):
-        begin(number)
-    while ends:
-        end = ends[0][0]
-        clock += (end - written) * (costs.token + costs.row * len(ends))
-        written, ended = end, []
-        while ends and ends[0][0] == end:
-            ended.append(heappop(ends)[1])
-        fill()
-        for number in ended:
-            open_rows[number] -= 1
-            if not open_rows[number]:
-                begin(number)
-    return clock
 
 
 def dealt(documents: Sequence[Document], among: int) -> list[list[Document]]:
@@ -172,8 +71,23 @@ def sent(replicas: int, learners: int, costs: Costs) -> float:
     return costs.latency + rounds * costs.weights / link
 
 
+def played(
+    documents: Sequence[Document], mode: str, samplers: int, costs: Costs, guesses: Lengths
+) -> tuple[float, list[float]]:
+    """Returns the seconds of a step's play, and those in which each device writes."""
+    if mode != "ranks":
+        return play(documents, costs, samplers, costs.open * samplers, guesses)
+    shares = [play(share, costs, guesses=guesses) for share in dealt(documents, samplers)]
+    return max(end for end, _ in shares), [busy for _, [busy] in shares]
+
+
 def step_of(
-    documents: Sequence[Document], mode: str, samplers: int, learners: int, costs: Costs
+    documents: Sequence[Document],
+    mode: str,
+    samplers: int,
+    learners: int,
+    costs: Costs,
+    guesses: Lengths = (),
 ) -> Step:
     """Simulates a step.
 
@@ -183,20 +97,21 @@ def step_of(
         samplers: Devices that sample; of ``ranks`` all.
         learners: Devices that learn; of ``ranks`` the same ones.
         costs: What they take.
+        guesses: Lengths of what is asked for without a passage.
     """
     slower = max(1.0, samplers / costs.cores) if costs.cores else 1.0
-    plays = [slower * play(share, costs) for share in dealt(documents, samplers)]
+    end, wrote = played(documents, mode, samplers, costs, guesses)
+    plays = slower * end, slower * fmean(wrote)
     slower = max(1.0, learners / costs.cores) if costs.cores else 1.0
-    learns = [
-        slower * costs.train * costs.read * size(share) for share in dealt(documents, learners)
-    ]
+    shares = [size(share) for share in dealt(documents, learners)]
+    learns = [slower * costs.train * costs.read * each for each in (max(shares), fmean(shares))]
     transfer = added_up(learners, costs)
     if mode != "ranks":
         transfer += sent(samplers, learners, costs)
-    busy = max(plays), max(learns)
+    busy = plays[0], learns[0]
     total = transfer + (max(busy) if mode == "off" else sum(busy))
-    waited = busy[0] - fmean(plays) + busy[1] - fmean(learns)
-    return Step(fmean(plays), waited, fmean(learns), transfer, total, size(documents))
+    waited = sum(busy) - plays[1] - learns[1]
+    return Step(plays[1], waited, learns[1], transfer, total, size(documents) + sum(guesses))
 
 
 def simulated(
@@ -210,6 +125,7 @@ def simulated(
             samplers,
             learners,
             costs,
+            guessed(costs, seed, step),
         )
         for step in range(steps)
     ]

@@ -26,7 +26,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from scale_model import MODES, PARTS, Costs, knees, simulated, split
+from scale_model import MODES, PARTS, knees, simulated, split
+from scale_play import Costs
 
 
 def default_costs() -> Costs:
@@ -46,6 +47,8 @@ def default_costs() -> Costs:
         link=gpu.link,
         network=gpu.network,
         latency=0.5,
+        requests=(8, 128, 16),
+        guesses=16,
     )
 
 

@@ -5,8 +5,14 @@
 
 Completes prompts on the server, and looks each token's log-probability up in a plain pass of the
 learner. Then takes optimiser steps, sends the weights after each, and compares again, and the
-server's greedy completions with the local policy's. Where two tokens are as good as equally likely
-those may part: how far apart the two were is printed.
+server's greedy completions with the local policy's. With ``--lora-rank`` adapters train, and the
+server is sent them merged into their base.
+
+Agreement says little of weights that hardly move. So what a server would show that kept the weights
+from before a step stands beside it: how far its log-probabilities would be off, and how many greedy
+completions the step has changed, and all steps have. Where greedy completions part, it is printed
+how much likelier the learner finds its own token than the server's: next to nothing where two are
+as good as equally likely.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ import argparse
 import asyncio
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -74,60 +81,119 @@ def told(what: str, gaps: torch.Tensor) -> str:
     """A line on differences."""
     share = 100 * (gaps <= CLOSE).float().mean()
     return (
-        f"{what}: {len(gaps)} tokens, {share:.2f} % within {CLOSE} nats; "
+        f"  {what}: {len(gaps)} tokens, {share:.2f} % within {CLOSE} nats; "
         f"mean {gaps.mean():.2g}, largest {gaps.max():.2g}"
     )
 
 
-def main() -> None:
-    """Prints the differences at the start and after each step."""
+def unlike(some: Sequence[Rollout], others: Sequence[Rollout]) -> int:
+    """How many completions of the same prompts differ."""
+    pairs = zip(some, others, strict=True)
+    return sum(a.completion_ids != b.completion_ids for a, b in pairs)
+
+
+@dataclass
+class Comparison:
+    """A server beside the policy that learns.
+
+    Attributes:
+        policy: Samples on the server.
+        prompts: What is completed.
+        warm: How completions are drawn of which one learns.
+        greedy: How those are drawn that have to be equal.
+    """
+
+    policy: ServedPolicy
+    prompts: Sequence[Prompt]
+    warm: SamplingParams
+    greedy: SamplingParams
+
+    def drawn(self, seed: int) -> list[Rollout]:
+        """Draws completions on the server and prints how far their log-probabilities are off."""
+        drawn = sampled(self.policy, self.prompts, 2, self.warm, seed)
+        assert {one.policy_version for one in drawn} == {self.policy.version}
+        print(told("temperature 1", apart(self.policy.learner, drawn)))
+        return drawn
+
+    def greedily(self, earlier: Sequence[Sequence[Rollout]]) -> list[Rollout]:
+        """Completes on both sides and prints whether they are equal.
+
+        Args:
+            earlier: The learner's completions, by version.
+
+        Returns:
+            Those of now.
+        """
+        sides = (self.policy, self.policy.learner)
+        theirs, mine = (sampled(side, self.prompts, 1, self.greedy, 0) for side in sides)
+        print(told("greedy", apart(self.policy.learner, theirs)))
+        gaps = [parted(self.policy.learner, *pair) for pair in zip(mine, theirs, strict=True)]
+        ties = ", ".join(f"{gap:.2g}" for gap in gaps if gap is not None)
+        print(f"  greedy completions equal: {gaps.count(None)} of {len(gaps)}", end="")
+        print(f" (parted at tokens {ties} nats apart)" if ties else "", end="")
+        if earlier:
+            print(
+                f"; changed by this step {unlike(mine, earlier[-1])}, since the start "
+                f"{unlike(mine, earlier[0])}",
+                end="",
+            )
+        print(flush=True)
+        return mine
+
+
+def learned(policy: ServedPolicy, drawn: Sequence[Rollout], rate: float) -> None:
+    """Takes a step, and prints how far off a server would be that kept the weights from before."""
+    records = [
+        TrainingRecord("solve", one.prompt.ids, one.completion_ids, 1.0, "d") for one in drawn
+    ]
+    policy.update(records, rate)
+    policy.publish()
+    print(told("weights from before would be", apart(policy.learner, drawn)))
+
+
+def parse() -> argparse.Namespace:
+    """Reads the options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="as `alive train --model` takes it")
     parser.add_argument("url", nargs="+", help="servers")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--prompts", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=48)
-    parser.add_argument("--lora-rank", type=int, default=0)
+    parser.add_argument("--lora-rank", type=int, default=0, help="0: all weights train")
     parser.add_argument("--rate", type=float, default=0.0, help="0: 1e-4 of adapters, else 1e-5")
     parser.add_argument("--dtype", default="auto", help="what the learner computes in")
     parser.add_argument("--threads", type=int, default=0)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Prints the differences at the start and after each step."""
+    options = parse()
     rate = options.rate or (1e-4 if options.lora_rank else 1e-5)
     settings = ModelConfig(
         id=options.model, lora_rank=options.lora_rank, dtype=options.dtype, threads=options.threads
     )
     learn = LearnConfig(learning_rate=rate, micro_batch_tokens=1024)
     learner, renderer = load_policy(settings, learn, copies=False)
-    warm = SamplingParams(options.tokens)
-    greedy = SamplingParams(options.tokens, temperature=0.0)
     with tempfile.TemporaryDirectory() as folder:
         policy = ServedPolicy(learner, open_replicas(options.url), Path(folder) / "served")
-        prompts = prompts_of(renderer, options.prompts)
+        sides = Comparison(
+            policy,
+            prompts_of(renderer, options.prompts),
+            SamplingParams(options.tokens),
+            SamplingParams(options.tokens, temperature=0.0),
+        )
         drawn: list[Rollout] = []
+        greedy: list[list[Rollout]] = []
         for step in range(options.steps + 1):
+            print(f"after {step} steps:")
             if step:
-                records = [
-                    TrainingRecord("solve", one.prompt.ids, one.completion_ids, 1.0, "d")
-                    for one in drawn
-                ]
-                policy.update(records, rate)
-                policy.publish()
+                learned(policy, drawn, rate)
             began = now()[0]
-            sampled(policy, prompts[:1], 1, SamplingParams(1), 0)
-            sent = now()[0] - began
-            drawn = sampled(policy, prompts, 2, warm, 100 * step)
-            assert {one.policy_version for one in drawn} == {step}
-            theirs, mine = (sampled(p, prompts, 1, greedy, 0) for p in (policy, learner))
-            gaps = [
-                gap for pair in zip(mine, theirs, strict=True)
-                if (gap := parted(learner, *pair)) is not None
-            ]  # fmt: skip
-            print(f"after {step} steps (weights sent and checked in {sent:.1f} s):")
-            print(told("  temperature 1", apart(learner, drawn)))
-            print(told("  greedy", apart(learner, theirs)))
-            ties = ", ".join(f"{gap:.2g}" for gap in gaps)
-            print(f"  greedy completions equal: {len(mine) - len(gaps)} of {len(mine)}", end="")
-            print(f" (parted at tokens {ties} nats apart)" if gaps else "", flush=True)
+            sampled(policy, sides.prompts[:1], 1, SamplingParams(1), 0)
+            print(f"  weights sent and checked in {now()[0] - began:.1f} s")
+            drawn = sides.drawn(100 * step)
+            greedy.append(sides.greedily(greedy))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,11 @@ from tiny import llama
 Answer = Callable[[Any, dict[str, Any]], "dict[str, Any] | None"]
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256  # a run asks many at once
+
+
 class FakeServer:
     """Holds a model and a tokenizer, and speaks the routes that are used.
 
@@ -46,8 +51,7 @@ class FakeServer:
 
     def start(self) -> None:
         """Listens, on the port of before where there was one."""
-        self.http = ThreadingHTTPServer(("127.0.0.1", self.port), _handler_of(self))
-        self.http.daemon_threads = True
+        self.http = _Listener(("127.0.0.1", self.port), _handler_of(self))
         self.port = self.http.server_port
         self.url = f"http://127.0.0.1:{self.port}"
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))

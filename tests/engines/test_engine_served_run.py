@@ -135,6 +135,33 @@ def test_two_servers_are_one_sampler(
     assert one == two
 
 
+def test_one_of_two_servers_dies_and_the_other_goes_on(
+    toy_world: Path,
+    server: FakeServer,
+    fresh: Callable[[], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from alive.engines.server import client
+
+    play(settings(toy_world, tmp_path / "straight", server))
+    server.model, server.weights = fresh(), "default"
+    monkeypatch.setattr(client.Replica.__init__, "__kwdefaults__", {"retries": 1, "backoff": 0.0})
+    with FakeServer(server.tokenizer, fresh()) as other:
+        stopped = settings(toy_world, tmp_path / "run", other, server)
+        server.heard = []
+        mortal(server, 2)
+        with pytest.raises(ServerError, match="Check that it runs") as caught:
+            play(stopped)
+        server.thread.join()
+        assert server.url in str(caught.value)
+        assert result_of(tmp_path / "run")[0] == 1
+        stopped["sampling"]["servers"] = [other.url]
+        play(stopped, resume=True)
+    assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
+    server.start()  # for the fixture to stop
+
+
 def test_a_server_with_too_little_room_is_refused_before_anything_is_played(
     toy_world: Path, server: FakeServer, tmp_path: Path
 ) -> None:

@@ -14,28 +14,57 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import scale_model as model  # noqa: E402
+from scale_play import Costs, document, guessed, play  # noqa: E402
 
-PLAIN = model.Costs(row=1.0, train=1.0, read=1.0, rows=(2,), median=(10,), spread=0.0, limit=(99,))
+PLAIN = Costs(row=1.0, train=1.0, read=1.0, rows=(2,), median=(10,), spread=0.0, limit=(99,))
 
 
 def test_completions_are_written_side_by_side() -> None:
     # Three tokens of both rows, then two of the longer one.
     costs = replace(PLAIN, token=10.0)
-    assert model.play([[[3, 5]]], costs) == 3 * (10 + 2) + 2 * (10 + 1)
+    assert play([[[3, 5]]], costs)[0] == 3 * (10 + 2) + 2 * (10 + 1)
 
 
 def test_a_stage_waits_for_the_last_completion_of_the_one_before() -> None:
     costs = replace(PLAIN, token=1.0, row=0.0)
-    assert model.play([[[3, 5], [4]]], costs) == 5 + 4
+    assert play([[[3, 5], [4]]], costs)[0] == 5 + 4
     # Documents do not wait for one another.
-    assert model.play([[[3, 5], [4]], [[1], [9]]], costs) == 10
-    assert model.play([], costs) == 0
+    assert play([[[3, 5], [4]], [[1], [9]]], costs)[0] == 10
+    assert play([], costs)[0] == 0
 
 
 def test_a_slot_that_is_free_is_given_to_one_that_waits() -> None:
     costs = replace(PLAIN, token=1.0, row=0.0, slots=2)
     # 6 and 2 begin; 3 follows 2 until 5, and 4 follows 3 until 9.
-    assert model.play([[[6, 2, 3, 4]]], costs) == 9
+    assert play([[[6, 2, 3, 4]]], costs)[0] == 9
+
+
+def test_a_request_goes_to_the_device_with_fewest_open() -> None:
+    costs = replace(PLAIN, token=1.0, row=0.0)
+    # 3 and 4 are written side by side by the first, 5 by the second.
+    assert play([[[3, 5, 4]]], costs, 2) == (5, [4, 5])
+    # Two may be open: 4 waits until 3 has ended, and goes where that was.
+    assert play([[[3, 5, 4]]], costs, 2, 2) == (7, [7, 5])
+    # Of two requests one has the first and third completion, one the others.
+    assert play([[[1, 9, 2, 3]]], replace(costs, requests=(2,)), 2) == (9, [2, 9])
+    # A stage begins when the other device has ended as well.
+    assert play([[[3, 5], [2]]], costs, 2) == (7, [5, 5])
+
+
+def test_a_row_begins_with_a_token_of_all() -> None:
+    costs = replace(PLAIN, token=2.0, row=0.0, call=1.0)
+    # Asked at 1 and 2 seconds; the second waits for the token that is written from 1 to 3.
+    assert play([[[2, 2]]], costs) == (7, [6])
+
+
+def test_documents_wait_for_the_guesses() -> None:
+    costs = replace(PLAIN, token=1.0, row=0.0)
+    assert play([[[3]], [[5]]], costs, guesses=[4, 2])[0] == 4 + 5
+    long = replace(PLAIN, guesses=3, median=(300,), limit=(400,))
+    assert guessed(long, 0, 0) == [128] * 3
+    one = model.step_of([[[10]], [[20]]], "replicas", 2, 1, costs, [4])
+    # A device has 4 + 10 to write, the other 20; 34 tokens are learned.
+    assert (one.sampling, one.total) == (17, 24 + 30)
 
 
 def test_two_ranks_take_exactly_half() -> None:
@@ -97,9 +126,9 @@ def test_replicas_that_share_cores_take_turns() -> None:
 
 
 def test_lengths_depend_on_nothing_but_their_place() -> None:
-    costs = model.Costs(rows=(4000,), median=(100,), spread=1.0, limit=(2000,))
-    (lengths,) = model.document(costs, 0, 1, 2)
-    assert [lengths] == model.document(costs, 0, 1, 2) != model.document(costs, 0, 1, 3)
+    costs = Costs(rows=(4000,), median=(100,), spread=1.0, limit=(2000,))
+    (lengths,) = document(costs, 0, 1, 2)
+    assert [lengths] == document(costs, 0, 1, 2) != document(costs, 0, 1, 3)
     assert sorted(lengths)[2000] == pytest.approx(100, rel=0.1)  # the median
     assert sum(lengths) / 4000 == pytest.approx(100 * 2.718**0.5, rel=0.1)  # its tail is heavy
     assert max(lengths) <= 2000 and min(lengths) >= 1
@@ -125,9 +154,11 @@ def test_gpus_are_split_with_one_of_each_at_least() -> None:
 
 def test_stages_have_to_match() -> None:
     with pytest.raises(ValueError, match="a value for each stage"):
-        model.Costs(rows=(1, 2))
+        Costs(rows=(1, 2))
     with pytest.raises(ValueError, match="rows at least 1"):
         replace(PLAIN, rows=(0,))
+    with pytest.raises(ValueError, match="requests need a value"):
+        replace(PLAIN, requests=(1, 1))
 
 
 def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -153,7 +184,10 @@ def test_an_unknown_cost_is_named(tmp_path: Path) -> None:
     costs = tmp_path / "costs.json"
     costs.write_text('{"tokn": 1}')
     done = simulate("--costs", str(costs))
-    assert done.returncode == 1 and "no such cost: tokn; there are cores, gradients" in done.stderr
+    assert (
+        done.returncode == 1
+        and "no such cost: tokn; there are call, cores, gradients" in done.stderr
+    )
     costs.write_text('{"rows": [2]}')
     done = simulate("--costs", str(costs))
     assert done.returncode == 1 and "a value for each stage" in done.stderr

@@ -17,8 +17,9 @@ from alive.types import Rollout
 
 __all__ = ["RemoteSampler"]
 
-AT_ONCE = 64
-"""Requests that a server is asked at a time; it decodes the completions of all side by side."""
+AT_ONCE = 256
+"""Requests that a server is asked at a time. A review or a revision is a request of one completion,
+and vLLM writes 256 to 1,024 side by side."""
 
 _PLAIN = {
     "top_k": 0,
