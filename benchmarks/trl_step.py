@@ -53,6 +53,7 @@ class Task:
         gpu: Whether it is done on one.
         dtype: What is computed in: on a CPU the faster.
         paged: Whether TRL generates by transformers' continuous batching.
+        recomputes: Whether both compute activations again in the backward pass.
     """
 
     folder: Path
@@ -64,6 +65,7 @@ class Task:
     gpu: bool
     dtype: Literal["float32", "bfloat16"]
     paged: bool
+    recomputes: bool
 
     def texts(self) -> list[str]:
         """Prompts for all steps, all different."""
@@ -151,14 +153,16 @@ def alive_stepper(task: Task) -> Callable[[int], int]:
 
     from alive import aio
     from alive.arms.baselines import advantages
-    from alive.config import Config, CorpusConfig, ModelConfig, SamplingConfig
+    from alive.config import Config, CorpusConfig, LearnConfig, ModelConfig, SamplingConfig
     from alive.engines.local import load_policy
     from alive.protocols import Request, SamplingParams
     from alive.seeding import derive
     from alive.sizing import settled
     from alive.types import Prompt, Rollout, TrainingRecord
 
+    learn = LearnConfig(checkpointing="on" if task.recomputes else "off")
     config = Config(
+        learn=learn,
         model=ModelConfig(id=str(task.folder), dtype=task.dtype, threads=task.threads),
         corpus=CorpusConfig(chunk_tokens=4 * PROMPT_TOKENS),
         sampling=SamplingConfig(solve_tokens=task.tokens, review_tokens=1),
@@ -241,8 +245,8 @@ def peak_alone(side: str) -> float:
 def train_trl(task: Task, after: Callable[[], None]) -> Side:
     """Takes the steps of GRPOTrainer, and calls ``after`` behind each.
 
-    TRL's costly extras are off: no gradient checkpointing, no reference model. In bfloat16 its
-    weights and moments are that too, the faster way; ALIVE's are float32 always.
+    TRL's costly extras are off: no reference model, and no gradient checkpointing unless asked for.
+    In bfloat16 its weights and moments are that too, the faster way; ALIVE's are float32 always.
     """
     import torch
     from datasets import Dataset
@@ -276,7 +280,7 @@ def train_trl(task: Task, after: Callable[[], None]) -> Side:
             max_completion_length=task.tokens,
             max_steps=task.steps + 1,
             learning_rate=1e-6,
-            gradient_checkpointing=False,
+            gradient_checkpointing=task.recomputes,
             bf16=low,
             use_cpu=not task.gpu,
             use_transformers_continuous_batching=task.paged,
@@ -319,6 +323,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=8, help="a step, 16 completions each")
     parser.add_argument("--tokens", type=int, default=32, help="most of a completion")
     parser.add_argument("--paged", action="store_true", help="TRL by continuous batching")
+    parser.add_argument("--recompute", action="store_true", help="activations, on both sides")
     parser.add_argument("--side", choices=SIDES, help="one side alone, for its peak memory")
     options = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -351,6 +356,7 @@ def main() -> None:
             gpu=gpu,
             dtype=choose_compute(device, shape.hidden, shape.intermediate),
             paged=options.paged,
+            recomputes=options.recompute,
         )
         sides = race(task, [options.side] if options.side else SIDES)
         peak = (
