@@ -23,7 +23,7 @@ from documents import ROOT, blocks
 
 from alive import api, settings, sizing
 from alive.cli import run
-from alive.compare import grid
+from alive.compare import workers
 from alive.worlds.primer import primer
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -102,7 +102,7 @@ def scratch(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    monkeypatch.setattr(grid, "ProcessPoolExecutor", InProcess)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", InProcess)
     monkeypatch.setattr(primer, "heldout_items", heldout)
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("TRACKIO_DIR", str(folder / "trackio"))

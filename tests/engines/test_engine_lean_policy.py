@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 import tiny_models
 import torch
-from tiny import gpt2, llama, policy, record, sample
+from tiny import llama, policy, record, sample
 from tiny_lean import BEGUN, CONFIG, FAMILIES, IMITATED, adapted, needs_packing
 from torch.nn.functional import rms_norm
 
-from alive.config import LearnConfig
 from alive.engines import packing
 from alive.engines.lean import LeanDecoder, LeanModel, lean_decoder
 from alive.engines.local import LocalPolicy
@@ -21,7 +20,6 @@ from alive.engines.local.layout import TOLERANCE, plain_logprobs
 from alive.engines.lora import with_lora
 from alive.engines.packing import PackedLinear
 from alive.engines.precision import Precision
-from alive.learn import update as update_module
 from alive.learn.batch import micro_batches
 from alive.learn.loss import Forward
 from alive.learn.update import role_weights
@@ -157,22 +155,3 @@ def test_a_policy_that_only_samples_holds_its_matrices_once(seed_tokenizer: Any)
     gc.collect()
     assert isinstance(sampler._sampler.decoder.model, LeanModel)
     assert [part() for part in parts] == [None] * len(parts)
-
-
-@pytest.mark.parametrize(("make", "shares"), [(llama, True), (gpt2, False)])
-def test_beginnings_are_shared_while_activations_are_computed_again(
-    seed_tokenizer: Any, monkeypatch: pytest.MonkeyPatch, make, shares: bool
-) -> None:
-    """In the lean pass alone: the caches of transformers would grow a second time."""
-    learn = LearnConfig(learning_rate=1e-3, checkpointing="on")
-    learner = policy(seed_tokenizer, model=make(len(seed_tokenizer)), learn=learn)
-    read: list[bool] = []
-
-    def passing(forward: Forward, batch: Any, *rest: Any) -> Any:
-        read.append(batch.prefix_ids is not None)
-        return values(forward, batch, *rest)
-
-    values = update_module._values
-    monkeypatch.setattr(update_module, "_values", passing)
-    learner.update([record((*BEGUN, 40), (5, at)) for at in (6, 7)], 1e-3)
-    assert read == [shares]
