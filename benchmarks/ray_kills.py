@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
@@ -57,7 +58,10 @@ ROUNDING = 0.02
 """Share by which a metric may differ: sums are in another order, and each step adds to it."""
 
 CLOSE = 1e-3
-"""The most by which a weight may differ."""
+"""The most by which a weight may differ, and a log-probability that the learner computes."""
+
+NOTHING = 1e-4
+"""What a metric may differ by whatever its size: some are differences, and near zero."""
 
 ATTEMPT = ("step", "document_id", "task_id", "role", "attempt_index")
 """What names an attempt."""
@@ -211,7 +215,7 @@ def told_apart(one: Path, other: Path) -> Iterator[str]:
         apart = [
             name for name in sorted(left.keys() | right.keys())
             if name not in left or name not in right
-            or not pq.read_table(left[name]).equals(pq.read_table(right[name]))
+            or not alike(pq.read_table(left[name]), pq.read_table(right[name]))
         ]  # fmt: skip
         if apart:
             yield f"{part} of {len(apart)} steps, the first in {apart[0]}"
@@ -219,6 +223,20 @@ def told_apart(one: Path, other: Path) -> Iterator[str]:
     if len(lines[0]) != len(lines[1]):
         yield f"{len(lines[0])} and {len(lines[1])} lines of metrics"
     yield from (name for share, name in metrics_apart(one, other) if share > ROUNDING)
+
+
+def alike(one: pa.Table, other: pa.Table) -> bool:
+    """Whether rows are the same to the last bit, but what the learner computes in other batches."""
+    learned = [name for name in one.column_names if name.endswith("_logprob")]
+    if not one.drop_columns(learned).equals(other.drop_columns(learned)):
+        return False
+    values = (
+        np.array(table[name].to_pylist(), float) for name in learned for table in (one, other)
+    )
+    return all(
+        np.allclose(left, right, rtol=0, atol=CLOSE, equal_nan=True)
+        for left, right in zip(values, values, strict=True)
+    )
 
 
 def metrics_apart(one: Path, other: Path) -> list[tuple[float, str]]:
@@ -234,8 +252,9 @@ def metrics_apart(one: Path, other: Path) -> list[tuple[float, str]]:
 
 def share(one: Any, other: Any) -> float:
     """By what share a number differs from another; of what else is unlike, without end."""
-    if isinstance(one, float) and isinstance(other, float) and one:
-        return abs(other / one - 1)
+    if isinstance(one, float) and isinstance(other, float):
+        apart = abs(other - one)
+        return 0.0 if apart <= NOTHING else apart / max(abs(one), NOTHING)
     return 0.0 if one == other else math.inf
 
 
