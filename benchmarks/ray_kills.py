@@ -274,11 +274,11 @@ def main() -> int:
     )
     parser.add_argument("--kind", choices=VICTIMS, required=True, help="what is killed")
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=0, help="of the run; 0: six a kill")
+    parser.add_argument("--steps", type=int, default=0, help="of the run; 0: ten a kill")
     parser.add_argument("--seed", type=int, default=0, help="of moments and victims")
     parser.add_argument("--out", type=Path, default=Path("runs/ray-kills"), help="of all runs")
     options = parser.parse_args()
-    steps = options.steps or 6 * options.kills
+    steps = options.steps or 10 * options.kills
     alone = options.out / f"alone-{steps}"
     run = Run(options.out / f"{options.kind}-{options.seed}-{steps}", steps)
     if run.folder.exists():

@@ -36,7 +36,7 @@ import alive
 from alive import aio
 from alive.config import LearnConfig, ModelConfig
 from alive.engines.local import load_policy
-from alive.engines.models import resolve
+from alive.engines.names import resolve
 from alive.engines.server import ServedPolicy, open_replicas
 from alive.protocols import Request, SamplingParams
 from alive.settings import load_config

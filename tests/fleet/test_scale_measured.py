@@ -18,7 +18,7 @@ def test_a_step_asks_for_as_many_completions_as_the_simulation_is_told(tmp_path:
     from scale_measured import COSTS, stages
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from alive.engines.models import resolve
+    from alive.engines.names import resolve
 
     folder = resolve("seed")
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
