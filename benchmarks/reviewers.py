@@ -51,7 +51,8 @@ SMALL = 0.3
 """Weight of the policy gradient beside a distribution that is followed."""
 
 OPENING = SamplingConfig(review_tokens=12)
-"""A verdict stands at the beginning of a review; the rest of it is not needed to measure one."""
+"""A verdict stands at the beginning of a chat model's review; the rest is not needed to measure it.
+Reviews that have none so soon are counted as mute."""
 
 RESAMPLES = 2_000
 
@@ -255,7 +256,9 @@ def row(name: str, after: Measured, before: Measured) -> None:
         f"{value:.2f} ({low:.2f} to {high:.2f})"
         for value, (low, high) in zip([*new, *(new - old)], ends, strict=True)
     ]
-    print(f"| {name} | {' | '.join(cells)} | {scores.tpr:.2f}, {scores.fpr:.2f} |", flush=True)
+    mute = sum(said.verdict is None for said in after.reviews)
+    said = f"{scores.tpr:.2f}, {scores.fpr:.2f} | {mute} of {len(after.reviews)}"
+    print(f"| {name} | {' | '.join(cells)} | {said} |", flush=True)
 
 
 def main() -> None:
@@ -284,8 +287,10 @@ def main() -> None:
         f"({sum(i.attempt.correct for i in seen)} right), measured on {len(held)} "
         f"({sum(i.attempt.correct for i in held)} right) at other questions"
     )
-    print("| way | J | AUC | J - before | AUC - before | called right, of right and of wrong |")
-    print("|---|---:|---:|---:|---:|---:|", flush=True)
+    print(
+        "| way | J | AUC | J - before | AUC - before | called right, of right and of wrong | mute |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|", flush=True)
     before = None
     for way in options.ways.split(","):
         for measured in learned(options, way, items):
