@@ -10,9 +10,10 @@ import pytest
 from fakes import Said, ScriptedSampler
 
 from alive.config import Config, GameConfig, SamplingConfig
-from alive.game import Played, hardest, play, play_all
+from alive.game import Played, play, play_all
 from alive.prompts import make_renderer
 from alive.protocols import Request
+from alive.reviewing import hardest
 from alive.roles.memory import Seen, remembered
 from alive.roles.review import from_text
 from alive.types import Attempt, Document, Framing, Prompt, Rollout
@@ -184,6 +185,51 @@ def test_an_arm_without_reviews_ends_after_its_attempts(game, sampler) -> None:
     assert len(episode.attempts) == 2
     assert episode.reviews == episode.revisions == ()
     assert sampler.roles == ["pose", *["solve"] * 4]
+
+
+def test_second_tries_may_be_told_nothing(game, sampler, renderer) -> None:
+    """The control revises the attempts that would be revised, as many, after empty words."""
+    told = game().episode.revisions
+    calls = len(sampler.calls)
+    untold = game(with_game(revise_from="nothing")).episode
+    assert [(r.task_id, r.index) for r in untold.revisions] == [(r.task_id, r.index) for r in told]
+    shown = [renderer.show(r.rollout.prompt.ids) for r in untold.revisions]
+    assert all(renderer.words.content_free in text for text in shown)
+    assert not any("step 1 is wrong" in text for text in shown)
+    assert any("step 1 is wrong" in renderer.show(r.rollout.prompt.ids) for r in told)
+    assert [r.prompt.role for r in sampler.calls[calls:]] == sampler.roles[:calls]
+
+
+def test_reviewers_of_training_may_be_blind(game, sampler, renderer) -> None:
+    reviews = game(with_game(privileged=False)).episode.reviews
+    assert not any(review.privileged for group in reviews for review in group)
+    asked = {renderer.show(request.prompt.ids) for request in asked_of(sampler, "review")}
+    assert asked
+    assert not any("<|answer|>" in text for text in asked)
+
+
+def test_a_hint_instead_of_a_review(chat_tokenizer) -> None:
+    """STaR: wrong attempts see the answer, one of each task here, and nobody reviews."""
+    renderer = make_renderer(chat_tokenizer)
+
+    def script(prompt, text: str, index: int) -> str:
+        if prompt.role == "pose":
+            return ("12", "3")[index % 2]
+        if prompt.role == "revise":
+            return "so \\boxed{12}"
+        return f"\\boxed{{{12 if index % 2 else 99 + index}}}"
+
+    sampler = ScriptedSampler(script, read=renderer.show)
+    config = with_game(masks_per_document=1)
+    played = play(DOCUMENT, 7, sampler, renderer, config, reviewed=False, hinted=True)
+    episode = asyncio.run(played).episode
+    [task], [group], [revision] = episode.tasks, episode.attempts, episode.revisions
+    assert episode.reviews == ()
+    assert not group[revision.index].correct
+    assert revision.correct
+    assert revision.rollout.prompt == renderer.hint(task.passage, task.span)
+    assert "The answer is 12." in renderer.show(revision.rollout.prompt.ids)
+    assert group[revision.index].rollout.text not in renderer.show(revision.rollout.prompt.ids)
 
 
 @pytest.mark.parametrize("reviewed", [False, True])

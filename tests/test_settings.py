@@ -73,12 +73,12 @@ def test_override_values(override: str, key: str, value: object) -> None:
         ),
         (
             "arm=gpro",
-            "arm must be one of 'alive', 'rft', 'grpo', or your own as 'module:function', "
+            "arm must be one of 'alive', 'rft', 'star', 'grpo', or your own as 'module:function', "
             "not 'gpro' (did you mean grpo?)",
         ),
         (
             "arm=my_arm:",
-            "arm must be one of 'alive', 'rft', 'grpo', or your own as 'module:function', "
+            "arm must be one of 'alive', 'rft', 'star', 'grpo', or your own as 'module:function', "
             "not 'my_arm:'",
         ),
         (

@@ -24,7 +24,7 @@ from alive.urls import server_fault, teacher_fault
 ComputeType = Literal["float32", "bfloat16"]
 """What matrix products are computed in."""
 
-ARMS = ("alive", "rft", "grpo")
+ARMS = ("alive", "rft", "star", "grpo")
 """Arms that come along."""
 
 LOOKS = 60
@@ -113,6 +113,13 @@ class GameConfig(Section):
     random_share: Share = Field(0.125, description="share of M always filled at random, 0..1")
     revisions_per_mask: CountOrZero = Field(
         2, description="wrong attempts of a task that are revised after their review"
+    )
+    revise_from: Literal["review", "nothing"] = Field(
+        "review",
+        description="what a reviser is told: the review; or words that say nothing, as a control",
+    )
+    privileged: bool = Field(
+        True, description="reviewers of training see the hidden span; false: as blind as deployed"
     )
     reviews_per_document: CountOrZero = Field(
         0, description="attempts at a document's tasks that are reviewed, hard tasks first; 0: all"
@@ -230,11 +237,6 @@ class LearnConfig(Section):
         return self.distil_weight > 0 and self.distil_follow < 1
 
     @property
-    def shows_text(self) -> bool:
-        """Whether the policy is followed as it writes with the whole text in view."""
-        return self.distil_weight > 0 and self.distil_from == "text"
-
-    @property
     def pass_tokens(self) -> int:
         """Tokens of one pass; the most there are where nobody planned."""
         return self.micro_batch_tokens or 8192
@@ -301,7 +303,8 @@ class Config(Section):
     seed: CountOrZero = Field(0, description="run seed")
     arm: ArmName = Field(
         "alive",
-        description="what is learned: 'alive', 'rft', 'grpo', or your own as module:function",
+        description="what is learned: 'alive', 'rft', 'star', 'grpo', or your own as "
+        "module:function",
     )
     steps: Count = Field(80, description="training steps, warm-up included")
     budget_tokens: CountOrZero = Field(
@@ -321,3 +324,9 @@ class Config(Section):
     warmup: WarmupConfig = WarmupConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     log: LogConfig = LogConfig()
+
+    @property
+    def shows_text(self) -> bool:
+        """Whether the policy is asked with what is hidden in view, to be followed or as a hint."""
+        followed = self.learn.distil_weight > 0 and self.learn.distil_from == "text"
+        return followed or self.arm == "star"

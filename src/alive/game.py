@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice, zip_longest
+from itertools import chain
 
+from alive import reviewing
 from alive.config import Config, GameConfig
-from alive.feedback import condition, may_guide, positive_condition
+from alive.feedback import condition, positive_condition
 from alive.prompts import Renderer
 from alive.protocols import Sampler, SamplingParams
-from alive.roles import pose, review, solve
+from alive.reviewing import Critic, Followed
+from alive.roles import pose, solve
 from alive.roles.memory import Memory
 from alive.seeding import derive
-from alive.types import Attempt, Document, Episode, Review, Task
-
-Critic = Callable[[Sequence[Task], Sequence[Attempt]], Sequence[Review]]
-"""Writes the privileged reviews of a document's attempts in place of the policy: a teacher."""
+from alive.types import Attempt, Document, Episode, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +65,7 @@ async def play_all(
     critic: Critic | None = None,
     conditioned: bool = True,
     reviewed: bool = True,
+    hinted: bool = False,
     memory: Memory | None = None,
     guesses: Awaitable[Sequence[str]] | None = None,
 ) -> list[Played]:
@@ -75,7 +74,7 @@ async def play_all(
         *(
             play(
                 document, step, sampler, renderer, config, critic=critic, conditioned=conditioned,
-                reviewed=reviewed, memory=memory, guesses=guesses,
+                reviewed=reviewed, hinted=hinted, memory=memory, guesses=guesses,
             )
             for document in documents
         )
@@ -92,6 +91,7 @@ async def play(
     critic: Critic | None = None,
     conditioned: bool = True,
     reviewed: bool = True,
+    hinted: bool = False,
     memory: Memory | None = None,
     guesses: Awaitable[Sequence[str]] | None = None,
 ) -> Played:
@@ -107,6 +107,7 @@ async def play(
         conditioned: Whether attempts are sampled under the positive condition.
         reviewed: Whether attempts are reviewed and revised at all, and asked for an answer that
             they lack. Baselines take them as they are.
+        hinted: Whether wrong attempts are tried again with the hidden text in view, unreviewed.
         memory: Spans that were posed lately.
         guesses: Answers the policy gives without any passage; awaited once they are needed.
 
@@ -120,9 +121,6 @@ async def play(
         SamplingParams(tokens, sampling.temperature, sampling.top_p)
         for tokens in (sampling.pose_tokens, sampling.solve_tokens)
     )
-    # Greedy, as reviewers are deployed: chance in a verdict teaches nobody (docs/LOG.md, 19).
-    judging = SamplingParams(sampling.review_tokens, temperature=0.0)
-
     seen = (memory or {}).get(document.id)
     posed = await pose.pose(sampler, renderer, document, game, posing, seed, seen, guesses)
     groups = await asyncio.gather(
@@ -131,44 +129,27 @@ async def play(
             for task in posed.tasks
         )
     )
-    owners = [task for task, group in zip(posed.tasks, groups, strict=True) for _ in group]
-    attempts = list(chain.from_iterable(groups))
-    reviews: list[Review] = []
-    revisions: list[Attempt] = []
-    silent = 0
-    if reviewed:
-        judged = hardest(groups, game.reviews_per_document)
-        judged_tasks = [owners[i] for i in judged]
-        judged_attempts = [attempts[i] for i in judged]
-        if critic is not None:
-            written = critic(judged_tasks, judged_attempts)
-            silent = sum(not review_.given for review_ in written)
-        else:
-            written = await review.review_each(
-                sampler, renderer, judged_tasks, judged_attempts, True, judging, seed, review.TRIES
-            )
-        review_at = dict(zip(judged, written, strict=True))
-        reviews = [review_at.get(i) or review.none(owners[i], a) for i, a in enumerate(attempts)]
-        drawn = derive(seed, "choose", document.id)
-        chosen = _to_revise(owners, attempts, reviews, game.revisions_per_mask, drawn)
-        revisions = await asyncio.gather(
-            *(
-                _revision(sampler, renderer, owners[i], attempts[i], reviews[i], solving, seed)
-                for i in chosen
-            )
+    followed = Followed()
+    if hinted:
+        followed = await reviewing.hinted(
+            document, posed.tasks, groups, sampler, renderer, config, solving, seed
         )
-    n = game.solutions_per_mask
+    elif reviewed:
+        followed = await reviewing.reviewed(
+            document, posed.tasks, groups, sampler, renderer, config, solving, seed, critic
+        )
+    n, reviews = game.solutions_per_mask, followed.reviews
     episode = Episode(
         step=step,
         document=document,
         tasks=posed.tasks,
         attempts=tuple(groups),
         reviews=tuple(tuple(reviews[at : at + n]) for at in range(0, len(reviews), n)),
-        revisions=tuple(revisions),
+        revisions=tuple(followed.revisions),
         pose_rollouts=posed.rollouts,
         pose_reasons=posed.reasons,
     )
-    return Played(episode, posed.proposed_valid, posed.filled, posed.invalid, silent)
+    return Played(episode, posed.proposed_valid, posed.filled, posed.invalid, followed.silent)
 
 
 async def _attempts(
@@ -200,62 +181,3 @@ async def _attempts(
     if not asked:
         return tuple(attempts)
     return await solve.answered(sampler, renderer, task, attempts, params, seed)
-
-
-async def _revision(
-    sampler: Sampler,
-    renderer: Renderer,
-    task: Task,
-    attempt: Attempt,
-    review_: Review,
-    params: SamplingParams,
-    seed: int,
-) -> Attempt:
-    """Has an attempt revised after its review."""
-    made = await solve.revise(sampler, renderer, task, attempt, review_, params, seed)
-    [revision] = await solve.answered(sampler, renderer, task, [made], params, seed)
-    return revision
-
-
-def hardest(groups: Sequence[Sequence[Attempt]], most: int) -> list[int]:
-    """Chooses which attempts at a document's tasks are reviewed: wrong and right ones in turn.
-
-    Tasks that fewest attempts solved come first, and none twice before each has come once.
-    Identical attempts share a review and count as one. Right ones are reviewed only as many as
-    wrong ones: reviews of right attempts alone teach nobody.
-
-    Args:
-        groups: The attempts at each task.
-        most: How many; 0 for all.
-    """
-    sides: dict[bool, list[tuple[int, int, int, str]]] = {False: [], True: []}
-    for task, group in enumerate(groups):
-        solved = sum(attempt.correct for attempt in group)
-        for correct, side in sides.items():
-            texts = dict.fromkeys(a.rollout.text for a in group if a.correct is correct)
-            side += [(turn, solved, task, text) for turn, text in enumerate(texts)]
-    wrong, right = (sorted(sides[correct]) for correct in (False, True))
-    turns = chain.from_iterable(zip_longest(wrong, right[: len(wrong)] if most else right))
-    chosen = {entry[2:] for entry in islice(filter(None, turns), most or None)}
-    flat = [(task, a.rollout.text) for task, group in enumerate(groups) for a in group]
-    return [at for at, completion in enumerate(flat) if completion in chosen]
-
-
-def _to_revise(
-    tasks: Sequence[Task],
-    attempts: Sequence[Attempt],
-    reviews: Sequence[Review],
-    a_task: int,
-    seed: int,
-) -> list[int]:
-    """Chooses wrong attempts whose review may guide a reviser, at most ``a_task`` of each task."""
-    by_task: dict[str, list[int]] = {}
-    for i, (task, attempt, review_) in enumerate(zip(tasks, attempts, reviews, strict=True)):
-        if not attempt.correct and may_guide(review_, task.span):
-            by_task.setdefault(attempt.task_id, []).append(i)
-    rng = random.Random(seed)
-    return sorted(
-        chain.from_iterable(
-            rng.sample(indices, min(a_task, len(indices))) for indices in by_task.values()
-        )
-    )

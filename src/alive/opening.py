@@ -144,7 +144,7 @@ def _load(
         policy, renderer = load_policy(model, config.learn, config.seed, state.choices, ranks)
     if not ranks.rank:
         ranks.gather((dict(policy.choices), state.threads))
-    if config.learn.shows_text:
+    if config.shows_text:
         renderer.inform("", "")  # refused before anything is played
     folder.check_model(
         {"model": policy.identity, "dtype": policy.choices["dtype"], **renderer.identity}

@@ -42,7 +42,7 @@ def opened(run: Session, step: int, sampler: Sampler) -> Callable[[], Games]:
         return await play_all(
             documents, step, sampler, run.renderer, config,
             critic=critic, conditioned=conditioned, reviewed=arms.reviews(config),
-            memory=memory, guesses=asyncio.ensure_future(unread),
+            hinted=arms.hints(config), memory=memory, guesses=asyncio.ensure_future(unread),
         )  # fmt: skip
 
     def games() -> Games:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alive.config import Config
-from alive.game import Critic
 from alive.prompts import Renderer, load_templates
+from alive.reviewing import Critic
 from alive.roles.review import from_text, none
 from alive.teacher import EndpointTeacher
 from alive.types import Attempt, Review, Task

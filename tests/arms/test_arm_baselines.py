@@ -1,11 +1,11 @@
-"""RFT and GRPO on an episode worked by hand."""
+"""RFT, STaR and GRPO on an episode worked by hand."""
 
 from __future__ import annotations
 
 import pytest
 from test_arm_alive import BAD, GOOD, HONEST_RIGHT, HONEST_WRONG, Board
 
-from alive.arms.baselines import grpo, rft
+from alive.arms.baselines import grpo, rft, star
 from alive.prompts import make_renderer
 from alive.types import Trained
 
@@ -36,6 +36,22 @@ def test_rft_imitates_right_attempts_under_the_prompt_they_were_sampled_from(
     assert outcomes["task0", 0, "solve"] == Trained(weight=1.0)
     assert outcomes["task1", 3, "solve"] == Trained(dropped="wrong")
     assert len(outcomes) == 8
+
+
+def test_star_adds_what_was_right_after_the_hint_and_forgets_the_hint(
+    board: Board, renderer
+) -> None:
+    hinted = board.revise(board.tasks[1], 2, GOOD, True)
+    board.revise(board.tasks[1], 0, BAD, False)
+    [right, added], outcomes = star(board.episode, renderer)
+    assert right == rft(board.episode)[0][0]
+    plain = renderer.solve(board.tasks[1].passage, None)
+    assert (added.role, added.prompt_ids, added.weight) == ("solve", plain.ids, 1.0)
+    assert added.completion_ids == hinted.completion_ids
+    assert (added.task_id, added.attempt_index, added.loss) == ("task1", 2, "likelihood")
+    assert outcomes["task1", 2, "revise"] == Trained(weight=1.0)
+    assert outcomes["task1", 0, "revise"] == Trained(dropped="still wrong")
+    assert outcomes["task1", 2, "solve"] == Trained(dropped="wrong")
 
 
 def test_grpo_weighs_attempts_by_their_groups_advantage(board: Board, renderer) -> None:

@@ -56,6 +56,11 @@ def test_arms_differ_where_they_say() -> None:
     fcp = settings("fcp")
     assert (fcp.arm, fcp.learn.review_weight, fcp.learn.pose_weight) == ("alive", 0.0, 0.0)
     assert settings("corrected").learn.corrected_weight == 0.0
+    assert (settings("star").arm, settings("star").game.conditioned) == ("star", False)
+    assert not settings("self-refine").game.privileged
+    words, conditions = settings("words").game, settings("conditions").game
+    assert (words.conditioned, words.revise_from) == (False, "nothing")
+    assert (conditions.conditioned, conditions.revise_from) == (False, "review")
 
 
 def test_rate_and_corpus_are_the_cells() -> None:

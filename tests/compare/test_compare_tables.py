@@ -30,9 +30,11 @@ def cell(trained_on: str, seed: int, sampled: dict[str, float], **more: Any) -> 
             "sampled": sampled[name],
             "worded": sampled[name],
             "correct": sampled[name] > 0.5,
+            "verdict": None if name == "d" else name == "a",
+            "score": None if name == "d" else 8.0 if name == "a" else 2.0,
             "revised_correct": True,
-            "second_correct": False,
-            "empty_correct": False,
+            "revision": "again" if name != "a" else None,  # the review calls all but one wrong
+            **({"second_correct": name == "c", "empty_correct": False} if name != "a" else {}),
             **({"wide": more["wide"][name]} if name in more.get("wide", {}) else {}),
         }
         for name, domain in DOMAINS.items()
@@ -114,10 +116,38 @@ def test_corrections_are_pooled_over_attempts() -> None:
     }  # fmt: skip
     found = pooled([MATHS, cell("code", 0, dict.fromkeys(DOMAINS, 0.0), summary=spent)])
     assert found["wrong made right"] == 0.5
-    assert (found["right made wrong"], found["net of revising"]) == (0.0, 0.25)
+    assert found["right made wrong"] == 0.0
     assert (found["reviewer J"], found["calibration error"]) == (0.5, pytest.approx(0.1))
     assert (found["tokens"], found["steps"], found["seconds"]) == (42, 2, 4.0)
     assert pooled([MATHS])["tokens"] is None
+
+
+def test_controls_retry_what_the_review_calls_wrong_and_nothing_else() -> None:
+    """Right at first: a of MATHS. Called wrong: all but a. A second sample solves c alone."""
+    found = figures([MATHS], [MATHS], 4, 0)
+    assert found["after self-correction"].mean == 1.0
+    assert found["with a second sample instead"].mean == pytest.approx((1 + 0 + 1 + 0) / 4)
+    assert found["with a content-free critique instead"].mean == pytest.approx(1 / 4)
+    assert found["net of revising"].mean == pytest.approx(3 / 4)
+    assert found["more than by a second sample"].mean == pytest.approx(2 / 4)
+    assert found["more than by a content-free critique"].mean == pytest.approx(3 / 4)
+
+
+def test_a_gain_that_all_problems_share_may_be_a_loss_elsewhere() -> None:
+    nothing = cell("all", 0, dict.fromkeys(DOMAINS, 1.0))  # all right, before and after
+    found = figures([nothing], [nothing], 4, 0)["net of revising"]
+    assert found.mean == 0.0
+    assert found.low == -found.high < 0
+
+
+def test_the_judge_of_own_attempts() -> None:
+    """CODE: c alone is right, and called wrong with a score of 2; a is called right, with 8."""
+    found = pooled([CODE])
+    assert found["reviewer J, own attempts"] == pytest.approx(0 / 1 - 1 / 3)
+    assert found["reviewer AUC, own attempts"] == pytest.approx((0 + 0.5 + 1) / 3)
+    all_right = pooled([cell("all", 0, dict.fromkeys(DOMAINS, 1.0))])
+    assert all_right["reviewer J, own attempts"] is None
+    assert all_right["reviewer AUC, own attempts"] is None
 
 
 def test_accuracy_by_domain_wherever_a_cell_was_trained() -> None:

@@ -8,7 +8,7 @@ from alive.errors import ConfigError
 from alive.prompts import Renderer
 from alive.types import Episode, Trained, TrainingKey, TrainingRecord
 
-__all__ = ["check", "records", "reviews"]
+__all__ = ["check", "hints", "records", "reviews"]
 
 
 def check(config: Config) -> None:
@@ -45,7 +45,12 @@ def reviews(config: Config) -> bool:
 
     Of one that may not attempts are left as they are, too: who came to no answer is wrong.
     """
-    return config.arm not in ("rft", "grpo")
+    return config.arm not in ("rft", "grpo", "star")
+
+
+def hints(config: Config) -> bool:
+    """Tells whether wrong attempts are tried again with the hidden text as a hint."""
+    return config.arm == "star"
 
 
 def records(
@@ -67,6 +72,8 @@ def records(
         return baselines.grpo(episode)
     if config.arm == "rft":
         return baselines.rft(episode)
+    if config.arm == "star":
+        return baselines.star(episode, renderer)
     if config.arm not in ARMS:
         arm = own.load(config.arm)
         returned = arm(episode, renderer, config, conditioned=conditioned, warm=warm)

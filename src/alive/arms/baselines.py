@@ -1,4 +1,4 @@
-"""Arms that hear right or wrong and no word: RFT and GRPO. Pure.
+"""Arms that hear right or wrong and no word: RFT, STaR and GRPO. Pure.
 
 GRPO as it is practised now: advantages normalised within the group, groups without variance
 dropped, token-level normalisation and a higher upper clip (DAPO, arXiv 2503.14476), no KL term.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from alive.arms.attempts import record
+from alive.prompts import Renderer
 from alive.types import Episode, Trained, TrainingKey, TrainingRecord
 
 Records = tuple[list[TrainingRecord], dict[TrainingKey, Trained]]
@@ -21,6 +23,24 @@ EPSILON = 1e-4
 def rft(episode: Episode) -> Records:
     """Rejection-sampling fine-tuning: each right attempt is imitated under its own prompt."""
     return _records(episode, list, "wrong", imitated=True)
+
+
+def star(episode: Episode, renderer: Renderer) -> Records:
+    """STaR: what RFT learns, and right second tries that had the answer as a hint, without it.
+
+    The same information as ALIVE's reviewers have, and no word of theirs.
+
+    Source: Zelikman et al., arXiv 2203.14465.
+    """
+    records, outcomes = rft(episode)
+    tasks = {task.id: task for task in episode.tasks}
+    for made in episode.revisions:
+        outcome = Trained(weight=1.0) if made.correct else Trained(dropped="still wrong")
+        outcomes[made.task_id, made.index, "revise"] = outcome
+        if made.correct:
+            task = tasks[made.task_id]
+            records.append(record(task, made, renderer.solve(task.passage, None), 1.0))
+    return records, outcomes
 
 
 def grpo(episode: Episode) -> Records:

@@ -50,6 +50,11 @@ ARMS: dict[str, Arm] = {
         Arm("base", "the model as it comes", trains=False),
         Arm("rft", "right attempts are imitated, nothing else", {"arm": "rft", **_ALONE}),
         Arm(
+            "star",
+            "the same, and wrong ones are tried again with the hidden text as a hint",
+            {"arm": "star", **_ALONE},
+        ),
+        Arm(
             "grpo",
             "the match with the text is a reward",
             {"arm": "grpo", **_ALONE, **_AS_IT_WRITES},
@@ -74,6 +79,11 @@ ARMS: dict[str, Arm] = {
             "ALIVE with the warm-up's critiques throughout; the primer's can calculate",
             {"warmup": {"steps": ENDLESS}},
         ),
+        Arm(
+            "self-refine",
+            "ALIVE whose reviewers never see the hidden text",
+            {"game": {"privileged": False}, "warmup": {"steps": 0}},
+        ),
         Arm("alive", "the whole method"),
         *(
             Arm(
@@ -96,7 +106,12 @@ ABLATIONS: dict[str, Arm] = {
         Arm("adversary", "the poser does not learn", {"learn": {"pose_weight": 0.0}}),
         Arm("review", "the blind reviewer does not learn", {"learn": {"review_weight": 0.0}}),
         Arm("warm-up", "no teacher's critiques at the start", {"warmup": {"steps": 0}}),
-        Arm("words", "no words before any attempt", {"game": {"conditioned": False}}),
+        Arm(
+            "words",
+            "no words before any attempt, nor what is wrong with it before a second try",
+            {"game": {"conditioned": False, "revise_from": "nothing"}},
+        ),
+        Arm("conditions", "no words before any attempt", {"game": {"conditioned": False}}),
         Arm("corrected", "corrected attempts do not train", {"learn": {"corrected_weight": 0.0}}),
     )
 }

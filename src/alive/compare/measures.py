@@ -75,11 +75,15 @@ async def _measure(
     )
     rows = [dict(row) for row in result.rows]
     tasks = [as_task(item, renderer.asks) for suite in suites for item in suite.items]
-    # The controls of self-correction: as many tokens, and no word of what is wrong.
-    second = await sampled_attempts(sampler, renderer, tasks, 1, sampling, derive(seed, "second"))
-    first = [FrozenAttempt.from_row({**row, "passage": row["question"]}).attempt for row in rows]
-    empty = await revise_without_review(sampler, renderer, tasks, first, sampling, seed)
-    for row, (other,), revised in zip(rows, second, empty, strict=True):
+    # The controls of self-correction: the same attempts once more, and no word of what is wrong.
+    again = [(task, row) for task, row in zip(tasks, rows, strict=True) if row["revision"]]
+    retried = [task for task, _ in again]
+    second = await sampled_attempts(sampler, renderer, retried, 1, sampling, derive(seed, "second"))
+    first = [
+        FrozenAttempt.from_row({**row, "passage": row["question"]}).attempt for _, row in again
+    ]
+    empty = await revise_without_review(sampler, renderer, retried, first, sampling, seed)
+    for (_, row), (other,), revised in zip(again, second, empty, strict=True):
         row["second_correct"], row["empty_correct"] = other.correct, revised.correct
     worded = await sampled_attempts(
         sampler, renderer, tasks, measuring.samples, sampling, derive(seed, "worded"),

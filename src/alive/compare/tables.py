@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alive.evaluation import Difference, Estimate
-from alive.evaluation.statistics import unanimous
+from alive.evaluation.statistics import area_under_roc, unanimous
 from alive.seeding import derive
 
 RESAMPLES = 2_000
@@ -60,6 +60,19 @@ def out_of_domain(key: str) -> Value:
 def after_correction(_: Measured, row: Row) -> float:
     """Whether the problem is right after review and revision."""
     return float(row["revised_correct"])
+
+
+def instead(key: str) -> Value:
+    """Whether the problem is right if ``key`` stands in for the revision, where there was one.
+
+    The controls of self-correction: of the same attempts, those that the review calls wrong.
+    """
+    return lambda _, row: float(row["correct" if row["revision"] is None else key])
+
+
+def gained(over: Value) -> Value:
+    """By how much a problem is righter after review and revision than otherwise, -1 to 1."""
+    return lambda cell, row: after_correction(cell, row) - (over(cell, row) or 0.0)
 
 
 def by_domain(cells: Sequence[Measured]) -> dict[str, Value]:
@@ -126,14 +139,23 @@ class Sums:
         return np.asarray(np.divide(top, bottom, out=unknown, where=bottom > 0))
 
 
-def estimated(cells: Sequence[Measured], value: Value, seed: int) -> Estimate | None:
-    """Returns a figure's mean over seeds and problems, with its interval; None without any."""
+def estimated(
+    cells: Sequence[Measured], value: Value, seed: int, least: float = 0.0
+) -> Estimate | None:
+    """Returns a figure's mean over seeds and problems, with its interval; None without any.
+
+    Args:
+        cells: An arm's.
+        value: The figure, ``least`` to 1.
+        seed: Of the resampling.
+        least: What it may be at least.
+    """
     sums = Sums(cells, value)
     if sums.mean is None:
         return None
     low, high = np.percentile(sums.resampled(seed), (2.5, 97.5))
     if low == high:
-        low, high = unanimous(sums.mean, sums.problems, 0.0, 1.0)
+        low, high = unanimous(sums.mean, sums.problems, least, 1.0)
     return Estimate(int(sums.counts.sum()), sums.mean, float(low), float(high))
 
 
@@ -192,14 +214,22 @@ def figures(
         "out of domain, sampled": out_of_domain("sampled"),
         "out of domain, greedy": out_of_domain("correct"),
         "after self-correction": after_correction,
-        "second sample instead": lambda _, row: float(row["second_correct"]),
-        "content-free critique instead": lambda _, row: float(row["empty_correct"]),
+        "with a second sample instead": instead("second_correct"),
+        "with a content-free critique instead": instead("empty_correct"),
         "unsolved by base": on_hard(base, wide),
         **by_domain(base),
     }
     for k in (k for k in WIDTHS if k <= wide):
         values[f"pass@{k}"] = _passing(wide, k)
-    return {name: estimated(cells, value, derive(seed, name)) for name, value in values.items()}
+    gains: dict[str, Value] = {
+        "net of revising": gained(lambda _, row: float(row["correct"])),
+        "more than by a second sample": gained(instead("second_correct")),
+        "more than by a content-free critique": gained(instead("empty_correct")),
+    }
+    found = {name: estimated(cells, value, derive(seed, name)) for name, value in values.items()}
+    return found | {
+        name: estimated(cells, value, derive(seed, name), -1.0) for name, value in gains.items()
+    }
 
 
 def _passing(n: int, k: int) -> Value:
@@ -223,14 +253,32 @@ def pooled(cells: Sequence[Measured]) -> dict[str, float | None]:
     return {
         "wrong made right": total["corrected"] / wrong if wrong else None,
         "right made wrong": total["harmed"] / right if right else None,
-        "net of revising": mean([counts["net"] for counts in corrections]),
         "reviewer J": mean([cell.result["reviewer_j"] for cell in cells]),
+        "reviewer J, own attempts": _own_j(cells),
+        "reviewer AUC, own attempts": _own_auc(cells),
         "calibration error": mean([cell.result["reviewer"]["ece"] for cell in cells]),
         "steps": mean([run["steps"] for run in trained]),
         "tokens": mean([run["tokens_sampled"] + run["tokens_trained"] for run in trained]),
         "seconds": mean([run["seconds"] for run in trained]),
         "tasks the poser proposed": mean([run["proposed_share"] for run in trained]),
     }
+
+
+def _own_j(cells: Sequence[Measured]) -> float | None:
+    """True minus false "right" of blind verdicts on the greedy attempts of the policy itself."""
+    called: dict[bool, list[bool]] = {True: [], False: []}
+    for row in (row for cell in cells for row in cell.rows):
+        called[bool(row["correct"])].append(row["verdict"] is True)
+    if not called[True] or not called[False]:
+        return None
+    true, false = (sum(said) / len(said) for said in (called[True], called[False]))
+    return true - false
+
+
+def _own_auc(cells: Sequence[Measured]) -> float | None:
+    """How often a right one of those attempts is scored above a wrong one, 0..1."""
+    rows = [row for cell in cells for row in cell.rows]
+    return area_under_roc([row["score"] or 0.0 for row in rows], [row["correct"] for row in rows])
 
 
 def transfer(cells: Sequence[Measured], base: Sequence[Measured]) -> float | None:

@@ -104,7 +104,7 @@ def longest(renderer: Renderer, config: Config) -> Need:
             revise = renderer.revise("", "", "")
             seen = (solved,) if renderer.templates.shows("revise", "attempt") else ()
             needs.append(need("revision", len(revise.ids), (passage, *seen, reviewed), solved))
-    if config.learn.shows_text:
+    if config.shows_text:
         informed = renderer.inform(MASK, "")
         role = "solution with the text in view"
         needs.append(need(role, len(informed.ids), (passage, passage), solved))

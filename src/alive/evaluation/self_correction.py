@@ -143,7 +143,7 @@ async def revise_without_review(
     sampling: SamplingConfig,
     seed: int,
 ) -> tuple[Attempt, ...]:
-    """Revises every attempt (greedily) after words that say nothing: a control.
+    """Revises attempts (greedily) after words that say nothing: a control.
 
     Args:
         sampler: The policy, as reviser.

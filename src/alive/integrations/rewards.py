@@ -7,7 +7,7 @@ good nor bad, and no baseline should count it.
 from __future__ import annotations
 
 from alive.feedback import poser_utility
-from alive.game import hardest
+from alive.reviewing import hardest
 from alive.roles.pose import BLAMELESS
 from alive.types import Attempt, Episode, Review, Task
 

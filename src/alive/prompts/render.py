@@ -156,11 +156,19 @@ class Renderer:
         """
         if "inform" not in self.templates.templates:
             raise ConfigError(
-                "learn.distil_from = 'text': the prompts of this model have no inform.txt, which "
-                "shows it the text; use 'review'"
+                "the prompts of this model have no inform.txt, which shows it the text: neither "
+                "learn.distil_from = 'text' nor arm star can be had"
             )
         slots = {"passage": self._passage(passage), "document": self._clean(document)}
         return self._boxed(self._prompt("solve", "inform", None, **slots))
+
+    def hint(self, passage: str, span: str) -> Prompt:
+        """Asks for a second attempt from who is told what is hidden, and nothing else of the text.
+
+        Raises:
+            ConfigError: The prompt set has no template that shows a text.
+        """
+        return replace(self.inform(passage, f"The answer is {span}."), role="revise")
 
     def complete(self, text: str) -> tuple[int, ...]:
         """Encodes a completion that no policy sampled, its end token included. Untrusted text."""

@@ -48,6 +48,8 @@ _LEARNED = {
     "alive": "posing problems on it, solving them, reviewing its own tries in words, and learning "
     "from what came of that",
     "rft": "posing problems on it, solving them, and learning from the tries that were right",
+    "star": "posing problems on it, solving them, trying again with the answer as a hint, and "
+    "learning from the tries that were right",
     "grpo": "posing problems on it, solving them, and learning from right and wrong tries by "
     "policy gradient",
 }

@@ -17,7 +17,7 @@ from alive.seeding import derive
 from alive.types import Attempt, Review, Rollout, Task
 from alive.verify import extract_answer, matches
 
-__all__ = ["answered", "revise", "solve"]
+__all__ = ["answered", "rationalise", "revise", "solve"]
 
 ANSWER_TOKENS = 64
 """Most tokens of an answer that is asked for by an open box."""
@@ -93,6 +93,36 @@ async def revise(
         )
     prompt = renderer.revise(task.passage, attempt.rollout.text, review.text)
     own = derive(seed, "revise", task.id, attempt.index)
+    (rollout,) = await sampler.sample(Request(prompt, 1, params, own))
+    return _attempt(task, attempt.index, rollout)
+
+
+async def rationalise(
+    sampler: Sampler,
+    renderer: Renderer,
+    task: Task,
+    attempt: Attempt,
+    params: SamplingParams,
+    seed: int,
+) -> Attempt:
+    """Writes a second attempt with the hidden text as a hint, and no word of what was wrong.
+
+    Args:
+        sampler: The policy.
+        renderer: Renders the prompt.
+        task: The task.
+        attempt: The first attempt at it.
+        params: How the second one is drawn.
+        seed: Seed of what this is part of.
+
+    Returns:
+        The second attempt; ``index`` names the first one.
+
+    Raises:
+        ConfigError: The prompt set shows nobody what is hidden.
+    """
+    prompt = renderer.hint(task.passage, task.span)
+    own = derive(seed, "rationalise", task.id, attempt.index)
     (rollout,) = await sampler.sample(Request(prompt, 1, params, own))
     return _attempt(task, attempt.index, rollout)
 
