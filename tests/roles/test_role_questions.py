@@ -99,6 +99,21 @@ def test_an_answer_that_the_question_states_is_no_task(asks: str) -> None:
     assert invalid_reason(document, "72", GAME, ()) is not None
 
 
+@pytest.mark.parametrize(
+    ("asks", "said"),
+    [
+        ("All lions are students. Are all students lions? (Answer Yes or No)", "No"),
+        ("Either Liam is a saint and Harper a sinner, or both are saints?", "both are saints"),
+    ],
+)
+def test_of_the_choices_that_a_question_names_one_is_the_answer(asks: str, said: str) -> None:
+    document = asking(said, asks)
+    span = answer(document)
+    assert span == said
+    assert invalid_reason(document, span, GAME, ()) is None
+    assert question(document, span) == asks
+
+
 def test_a_question_cannot_forge_a_mask() -> None:
     asks = r"What stands for \mask{} in the sum of these 5 numbers?"
     shown = passage(asking("It is 72.", asks), "72")

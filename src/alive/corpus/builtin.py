@@ -1,4 +1,4 @@
-"""Corpora that need no download: what Python says of itself, and those of the worlds."""
+"""Corpora that need no download: what Python says of itself, puzzles, those of the worlds."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from alive.corpus.columns import Keep, Source
 from alive.errors import CorpusError
 
 PYTHON_DOCS = "builtin:python-docs"
+LOGIC = "builtin:logic"
 
 
 def names() -> list[str]:
     """Returns the builtin corpora that there are."""
-    return [*doors.corpora(), PYTHON_DOCS]
+    return [*doors.corpora(), PYTHON_DOCS, LOGIC]
 
 
 def check(name: str) -> None:
@@ -25,7 +26,10 @@ def check(name: str) -> None:
 def read(name: str, key: str, keep: Keep) -> Iterator[Source]:
     """Yields the source documents of a builtin corpus in a fixed order."""
     corpus = doors.corpora().get(name)
-    documents = _of_world(corpus, name, key) if corpus else _python_docs(name, key)
+    if corpus:
+        documents = _of_world(corpus, name, key)
+    else:
+        documents = _logic(name, key) if name == LOGIC else _python_docs(name, key)
     return (source for source in documents if keep(source.key))
 
 
@@ -47,3 +51,13 @@ def _python_docs(name: str, key: str) -> Iterator[Source]:
     for found in docstrings():
         place = f"{name} {found.name}"
         yield Source(place, f"{key}/{found.group}.py", [found.text], "python-examples")
+
+
+def _logic(name: str, key: str) -> Iterator[Source]:
+    """Yields puzzles, each a text that asks a question and ends with its answer."""
+    from alive.corpus.logic import puzzles
+
+    for puzzle in puzzles():
+        at = f"{puzzle.group} {puzzle.number}"
+        text = [f"{puzzle.question}\n\n{puzzle.answer}"]
+        yield Source(f"{name} {at}", f"{key}/{at}", text, puzzle.group, asked=puzzle.question)

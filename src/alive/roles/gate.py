@@ -8,7 +8,7 @@ from collections.abc import Collection
 from alive.config import GameConfig
 from alive.feedback import leaks
 from alive.prompts import neutralise_mask
-from alive.roles.questions import answer, question
+from alive.roles.questions import answer, is_choice, question
 from alive.roles.spans import STOP_WORDS, around, candidates, occurrences, shown
 from alive.scripts import LETTER, count_words
 from alive.types import MASK, Document
@@ -71,7 +71,9 @@ def invalid_reason(
     large = not asked and len(span) > MAX_SPAN_SHARE * len(document.text)
     if large or len(words) + unspaced > MAX_SPAN_WORDS:
         return "too long"
-    if not re.search(r"[^\W_]", span) or all(_bare(word) in STOP_WORDS for word in words):
+    # No is an answer, and a stop-word.
+    bare = not asked and all(_bare(word) in STOP_WORDS for word in words)
+    if bare or not re.search(r"[^\W_]", span):
         return "only stop-words or punctuation"
     if _holds_marker(span):
         return "holds a marker"
@@ -85,6 +87,8 @@ def invalid_reason(
         map(len, left)
     ) < MIN_CONTEXT_SHARE * len(text):
         return "too little context"
+    if asked and is_choice(span):
+        return None
     # Part by part: the words on both sides of a hidden place are no phrase.
     return "still in the text" if any(leaks(part, span) for part in left) else None
 

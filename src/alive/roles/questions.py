@@ -14,7 +14,7 @@ from alive.roles.spans import NUMBER, occurrences
 from alive.types import Document
 from alive.verify import final_answer, is_value
 
-__all__ = ["answer", "question"]
+__all__ = ["answer", "is_choice", "question"]
 
 _MEASURE = re.compile(r"[^\w\s]{0,2}\d\S*(?:[ ][^\W\d]+){0,2}\.?")
 """A number, with what it counts perhaps: any noun, where the verifier knows units."""
@@ -52,7 +52,15 @@ def answer(document: Document) -> str:
 def question(document: Document, span: str) -> str:
     """Returns the question to which a span is the answer; empty if it is a piece of text to hide.
 
-    A span that stands in the question itself is none.
+    Words may be one of the choices that the question names. A number that it states is none: it
+    would be found by copying some number.
     """
     asked = document.text[: document.asked].strip()
-    return asked if span and span == answer(document) and not occurrences(asked, span) else ""
+    if not span or span != answer(document):
+        return ""
+    return asked if is_choice(span) or not occurrences(asked, span) else ""
+
+
+def is_choice(span: str) -> bool:
+    """Whether an answer may stand in its question: words may, numbers may not."""
+    return not re.search(r"\d", span)

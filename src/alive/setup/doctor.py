@@ -25,7 +25,7 @@ PACKAGE = "alive-rl"
 EXTRAS = {
     "lora": "LoRA adapters (model.lora_rank)",
     "datasets": "Hugging Face datasets as a corpus",
-    "gym": "suites of reasoning-gym",
+    "gym": "suites of reasoning-gym, builtin:logic",
     "smollm2": "reading the SmolLM2 weights",
     "tensorboard": "live figures in TensorBoard",
     "wandb": "live figures in Weights & Biases",
