@@ -32,7 +32,11 @@ class Arm:
     trains: bool = True
 
 
-_ALONE = {"game": {"conditioned": False}, "warmup": {"steps": 0}}
+_ALONE = {
+    "game": {"conditioned": False},
+    "learn": {"distil_weight": 0.0},
+    "warmup": {"steps": 0},
+}
 _AS_IT_WRITES = {"sampling": {"temperature": 1.0, "top_p": 1.0}}
 """A policy gradient needs completions as likely as the policy would write them."""
 _UNTRAINED = {
@@ -40,6 +44,7 @@ _UNTRAINED = {
     "review_weight": 0.0,
     "revise_weight": 0.0,
     "corrected_weight": 0.0,
+    "distil_weight": 0.0,
 }
 
 OWN = "an arm of your own"
@@ -88,8 +93,15 @@ ARMS: dict[str, Arm] = {
         *(
             Arm(
                 name,
-                f"ALIVE that also follows, token by token, {whom}",
-                {"learn": {"distil_weight": 1.0, "distil_follow": 0.0, "distil_from": read}},
+                f"ALIVE that imitates no revision; it follows, token by token, {whom}",
+                {
+                    "learn": {
+                        "corrected_weight": 0.0,
+                        "distil_weight": 1.0,
+                        "distil_follow": 0.0,
+                        "distil_from": read,
+                    }
+                },
             )
             for name, read, whom in (
                 ("distil", "review", "what it writes once it has read its review"),
@@ -108,8 +120,11 @@ ABLATIONS: dict[str, Arm] = {
         Arm("warm-up", "no teacher's critiques at the start", {"warmup": {"steps": 0}}),
         Arm(
             "words",
-            "no words before any attempt, nor what is wrong with it before a second try",
-            {"game": {"conditioned": False, "revise_from": "nothing"}},
+            "no words before any attempt, none that says what is wrong, and nothing distilled",
+            {
+                "game": {"conditioned": False, "revise_from": "nothing"},
+                "learn": {"distil_weight": 0.0},
+            },
         ),
         Arm("conditions", "no words before any attempt", {"game": {"conditioned": False}}),
         Arm("corrected", "corrected attempts do not train", {"learn": {"corrected_weight": 0.0}}),
