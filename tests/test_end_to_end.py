@@ -16,9 +16,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file, save_file
-from toy import STEPS, M, N, play, settings_of
+from tiny import llama
+from toy import STEPS, M, N, play, settings_of, write_corpus
 
+from alive.cli import run
 from alive.engines.local import LocalPolicy
+from alive.engines.weights import save_folder
 from alive.errors import RunError
 from alive.protocols import Request
 
@@ -301,7 +304,9 @@ def test_resuming_a_finished_run_changes_nothing(
 KILLED = """
 import json, os, signal, sys
 import alive.loop
+from alive.cli import run
 from alive.engines.local import LocalPolicy
+from alive.engines.weights import save_folder
 sys.path.insert(0, sys.argv[1])
 from test_end_to_end import command, play, press_ctrl_c, strike
 from alive.cli import run
@@ -434,6 +439,33 @@ def test_arms_without_words_play_and_learn(settings: dict[str, Any], arm: str) -
     assert any(row["weight"] > 0 for row in rows)
     assert any(row["weight"] < 0 for row in rows) == (arm == "grpo")
     assert summary["tokens_trained"] > 0
+
+
+def test_wrong_attempts_are_tried_again_with_a_hint(tmp_path: Path, chat_tokenizer) -> None:
+    """STaR by the whole loop; random weights get nothing right, so that every group tries again."""
+    model, corpus, out = tmp_path / "model", tmp_path / "corpus.jsonl", tmp_path / "run"
+    save_folder(llama(len(chat_tokenizer)), chat_tokenizer, model)
+    write_corpus(corpus)
+    settings = ["--model", str(model), "--corpus", str(corpus), "--set", "arm=star", "--steps", "1"]
+    for assignment in (
+        "model.threads=1",
+        "model.dtype=float32",
+        "sampling.solve_tokens=6",
+        "game.conditioned=false",
+        "game.masks_per_document=1",
+        "game.solutions_per_mask=4",
+        "game.revisions_per_mask=2",
+        "evaluate.suites=[]",
+        "warmup.steps=0",
+    ):
+        settings += ["--set", assignment]
+    assert run(["train", *settings, "--out", str(out)]) == 0
+    rows = pq.read_table(out / "episodes").to_pylist()
+    assert [row["role"] for row in rows] == ["solve"] * 4 + ["revise"] * 2
+    assert {row["critique"] for row in rows} == {None}
+    for row in rows[4:]:
+        assert f"The answer is {row['span']}." in row["prompt"]
+        assert row["weight"] == float(row["correct"])
 
 
 def test_what_the_text_says_is_learned(settings: dict[str, Any]) -> None:
