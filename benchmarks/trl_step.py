@@ -54,6 +54,7 @@ class Task:
         dtype: What is computed in: on a CPU the faster.
         paged: Whether TRL generates by transformers' continuous batching.
         recomputes: Whether both compute activations again in the backward pass.
+        whole: Whether TRL's weights and moments are float32 whatever is computed in, as ALIVE's.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class Task:
     dtype: Literal["float32", "bfloat16"]
     paged: bool
     recomputes: bool
+    whole: bool
 
     def texts(self) -> list[str]:
         """Prompts for all steps, all different."""
@@ -246,7 +248,8 @@ def train_trl(task: Task, after: Callable[[], None]) -> Side:
     """Takes the steps of GRPOTrainer, and calls ``after`` behind each.
 
     TRL's costly extras are off: no reference model, and no gradient checkpointing unless asked for.
-    In bfloat16 its weights and moments are that too, the faster way; ALIVE's are float32 always.
+    In bfloat16 its weights and moments are that too, the faster way, unless ``task.whole``; ALIVE's
+    are float32 always.
     """
     import torch
     from datasets import Dataset
@@ -293,7 +296,7 @@ def train_trl(task: Task, after: Callable[[], None]) -> Side:
         )
         trainer = GRPOTrainer(
             model=AutoModelForCausalLM.from_pretrained(
-                task.folder, dtype=torch.bfloat16 if low else torch.float32
+                task.folder, dtype=torch.bfloat16 if low and not task.whole else torch.float32
             ),
             reward_funcs=rewards,
             args=settings,
@@ -324,6 +327,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=32, help="most of a completion")
     parser.add_argument("--paged", action="store_true", help="TRL by continuous batching")
     parser.add_argument("--recompute", action="store_true", help="activations, on both sides")
+    parser.add_argument("--float32", action="store_true", help="TRL's weights and moments too")
     parser.add_argument("--side", choices=SIDES, help="one side alone, for its peak memory")
     options = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -357,6 +361,7 @@ def main() -> None:
             dtype=choose_compute(device, shape.hidden, shape.intermediate),
             paged=options.paged,
             recomputes=options.recompute,
+            whole=options.float32,
         )
         sides = race(task, [options.side] if options.side else SIDES)
         peak = (
