@@ -12,7 +12,7 @@ from alive.config import Config, GameConfig
 from alive.feedback import condition, positive_condition
 from alive.prompts import Renderer
 from alive.protocols import Sampler, SamplingParams
-from alive.reviewing import Critic, Followed
+from alive.reviewing import Attempted, Critic, Followed
 from alive.roles import pose, solve
 from alive.roles.memory import Memory
 from alive.seeding import derive
@@ -129,14 +129,12 @@ async def play(
             for task in posed.tasks
         )
     )
-    followed = Followed()
+    attempted, followed = Attempted(document, posed.tasks, groups), Followed()
     if hinted:
-        followed = await reviewing.hinted(
-            document, posed.tasks, groups, sampler, renderer, config, solving, seed
-        )
+        followed = await reviewing.hinted(attempted, sampler, renderer, config, solving, seed)
     elif reviewed:
         followed = await reviewing.reviewed(
-            document, posed.tasks, groups, sampler, renderer, config, solving, seed, critic
+            attempted, sampler, renderer, config, solving, seed, critic
         )
     n, reviews = game.solutions_per_mask, followed.reviews
     episode = Episode(

@@ -16,13 +16,35 @@ from alive.roles import review, solve
 from alive.seeding import derive
 from alive.types import Attempt, Document, Review, Task
 
-__all__ = ["Critic", "Followed", "hardest", "hinted", "reviewed"]
+__all__ = ["Attempted", "Critic", "Followed", "hardest", "hinted", "reviewed"]
 
 Critic = Callable[[Sequence[Task], Sequence[Attempt]], Sequence[Review]]
 """Writes the privileged reviews of a document's attempts in place of the policy: a teacher."""
 
-Groups = Sequence[Sequence[Attempt]]
-"""The attempts at each of a document's tasks."""
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """A document whose tasks were attempted.
+
+    Attributes:
+        document: What the tasks were made of.
+        tasks: Its tasks.
+        groups: The attempts at each.
+    """
+
+    document: Document
+    tasks: Sequence[Task]
+    groups: Sequence[Sequence[Attempt]]
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """All attempts, task by task."""
+        return list(chain.from_iterable(self.groups))
+
+    @property
+    def owners(self) -> list[Task]:
+        """The task of each attempt."""
+        return [task for task, group in zip(self.tasks, self.groups, strict=True) for _ in group]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +63,7 @@ class Followed:
 
 
 async def reviewed(
-    document: Document,
-    tasks: Sequence[Task],
-    groups: Groups,
+    attempted: Attempted,
     sampler: Sampler,
     renderer: Renderer,
     config: Config,
@@ -54,9 +74,7 @@ async def reviewed(
     """Reviews a document's attempts, and has wrong ones revised after their reviews.
 
     Args:
-        document: What the tasks were made of.
-        tasks: Its tasks.
-        groups: The attempts at each.
+        attempted: The document.
         sampler: The policy.
         renderer: Its prompts.
         config: The run's settings.
@@ -65,8 +83,8 @@ async def reviewed(
         critic: A teacher; None: the policy reviews.
     """
     game = config.game
-    owners, attempts = _flat(tasks, groups)
-    judged = hardest(groups, game.reviews_per_document)
+    owners, attempts = attempted.owners, attempted.attempts
+    judged = hardest(attempted.groups, game.reviews_per_document)
     judged_tasks, judged_attempts = [owners[i] for i in judged], [attempts[i] for i in judged]
     silent = 0
     if critic is not None:
@@ -85,7 +103,8 @@ async def reviewed(
         not attempt.correct and may_guide(review_, task.span)
         for task, attempt, review_ in zip(owners, attempts, reviews, strict=True)
     ]
-    chosen = _chosen(attempts, guided, game.revisions_per_mask, derive(seed, "choose", document.id))
+    drawn = derive(seed, "choose", attempted.document.id)
+    chosen = _chosen(attempts, guided, game.revisions_per_mask, drawn)
 
     async def revision(task: Task, attempt: Attempt, read: Review) -> Attempt:
         if game.revise_from == "nothing":
@@ -101,9 +120,7 @@ async def reviewed(
 
 
 async def hinted(
-    document: Document,
-    tasks: Sequence[Task],
-    groups: Groups,
+    attempted: Attempted,
     sampler: Sampler,
     renderer: Renderer,
     config: Config,
@@ -116,9 +133,9 @@ async def hinted(
 
     Source: Zelikman et al., STaR, arXiv 2203.14465.
     """
-    owners, attempts = _flat(tasks, groups)
+    owners, attempts = attempted.owners, attempted.attempts
     wrong = [not attempt.correct for attempt in attempts]
-    drawn = derive(seed, "choose", document.id)
+    drawn = derive(seed, "choose", attempted.document.id)
     chosen = _chosen(attempts, wrong, config.game.revisions_per_mask, drawn)
     return Followed(
         revisions=await asyncio.gather(
@@ -152,12 +169,6 @@ def hardest(groups: Sequence[Sequence[Attempt]], most: int) -> list[int]:
     chosen = {entry[2:] for entry in islice(filter(None, turns), most or None)}
     flat = [(task, a.rollout.text) for task, group in enumerate(groups) for a in group]
     return [at for at, completion in enumerate(flat) if completion in chosen]
-
-
-def _flat(tasks: Sequence[Task], groups: Groups) -> tuple[list[Task], list[Attempt]]:
-    """Returns each attempt's task, and the attempts."""
-    owners = [task for task, group in zip(tasks, groups, strict=True) for _ in group]
-    return owners, list(chain.from_iterable(groups))
 
 
 def _chosen(
