@@ -2,9 +2,9 @@
 
 Of questions that a model answers rightly in some of its attempts and wrongly in others, one wrong
 attempt each is tried again: from the question alone; after words that say nothing; and after the
-model's own review, in view of the answer, as far as one may guide a reviser; the last two under the
-shipped prompt, and under one with the first attempt in view. Words teach where they beat words that
-say nothing, and a revision is worth its tokens where it beats a new attempt.
+model's own review, in view of the answer, or of the whole working, as far as one may guide a
+reviser; under the shipped prompt, and under one with the first attempt in view. Words teach where
+they beat words that say nothing, and a revision is worth its tokens where it beats a new attempt.
 
     python benchmarks/revisions.py MODEL SUITE [--questions 60] [--wrong 24] [--samples 3]
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prompts import Variant, renderer_of
 from timing import now
@@ -46,21 +46,47 @@ Use the review to try again. Please reason step by step, and put your final answ
 """
 VARIANTS = {"shipped": Variant(), "attempt in view": Variant({"revise.txt": SEEN})}
 
+WORKING = """Here is an attempt at a task, which is a question or a text in which $blank stands for a missing piece.
+
+Task:
+$passage
+
+Attempt:
+$attempt
+
+For your eyes only, this is how it is worked out:
+$span
+
+Compared with that the attempt is $outcome. Say to its author in one or two sentences which step is the first wrong one and what has to be worked out in its place, and why. Do not state the answer. Begin with "The attempt is $outcome because".
+"""  # noqa: E501
+VIEWS = {
+    "own review": Variant(),
+    "review of the working": Variant({"review_privileged.txt": WORKING}),
+}
+"""What the reviewer sees beside the attempt: the answer, or all that leads to it."""
+
 
 @dataclass(frozen=True)
 class Case:
-    """A wrong attempt, and the words that may guide another; None where there are none."""
+    """A wrong attempt, and by view the words that may guide another; None where there are none."""
 
     task: Task
     wrong: Attempt
-    words: Review | None
+    words: dict[str, Review | None]
 
 
 async def cases(
-    policy: LocalPolicy, tasks: Sequence[Task], limit: int, params: SamplingParams
+    policy: LocalPolicy, workings: dict[Task, str], limit: int, params: SamplingParams
 ) -> list[Case]:
-    """Finds wrong attempts at questions that are answered rightly as well; has them reviewed."""
-    renderer = policy.renderer
+    """Finds wrong attempts at questions that are answered rightly as well; has them reviewed.
+
+    Args:
+        policy: Who answers and reviews.
+        workings: The questions, and what leads to each answer.
+        limit: Most cases.
+        params: How attempts are drawn.
+    """
+    tasks, renderer = list(workings), policy.renderer
     groups = await asyncio.gather(
         *(solve(policy, renderer, task, 4, params, None, SEED) for task in tasks)
     )
@@ -70,12 +96,28 @@ async def cases(
         if any(a.correct for a in group)
         and any(not a.correct and a.rollout.stop == "stop" for a in group)
     ][:limit]
-    asked, wrong = [task for task, _ in chosen], [attempt for _, attempt in chosen]
+    wrong = [attempt for _, attempt in chosen]
     judging = SamplingParams(160, temperature=0.0)
-    reviews = await review_each(policy, renderer, asked, wrong, True, judging, SEED, TRIES)
+    views: dict[str, list[Review | None]] = {}
+    for name, variant in VIEWS.items():
+        shown = renderer_of(policy, variant)
+        seen = [
+            task if name == "own review" else replace(task, span=workings[task])
+            for task, _ in chosen
+        ]
+        said = await review_each(policy, shown, seen, wrong, True, judging, SEED, TRIES)
+        # Whatever was seen, what must not be stated is the answer.
+        read = [
+            from_text(task, attempt, one.text, shown.templates.said, rollout=one.rollout)
+            for (task, attempt), one in zip(chosen, said, strict=True)
+        ]
+        views[name] = [
+            one if may_guide(one, task.span) else None
+            for (task, _), one in zip(chosen, read, strict=True)
+        ]
     return [
-        Case(task, attempt, said if may_guide(said, task.span) else None)
-        for task, attempt, said in zip(asked, wrong, reviews, strict=True)
+        Case(task, attempt, {name: words[at] for name, words in views.items()})
+        for at, (task, attempt) in enumerate(chosen)
     ]
 
 
@@ -130,12 +172,13 @@ def main() -> None:
     parser.add_argument("--only", default="", help="names of variants, separated by ;")
     options = parser.parse_args()
     policy, _ = load_policy(ModelConfig(id=options.model))
-    tasks = [
-        as_task(item, asks=True) for item in load_suite(options.suite, options.questions).items
-    ]
+    workings = {
+        as_task(item, asks=True): item.worked or item.answer
+        for item in load_suite(options.suite, options.questions).items
+    }
     params = SamplingParams(options.tokens, temperature=1.0)
-    found = aio.run(cases(policy, tasks, options.wrong, params))
-    usable = [case for case in found if case.words]
+    found = aio.run(cases(policy, workings, options.wrong, params))
+    usable = [case for case in found if all(case.words.values())]
     print(
         f"{options.model}, {len(found)} wrong attempts, {len(usable)} with words that may guide\n"
     )
@@ -156,14 +199,14 @@ def main() -> None:
     for name in names:
         renderer = renderer_of(policy, VARIANTS[name])
         shares = {}
-        for words in ("nothing", "own review"):
+        for words in ("nothing", *VIEWS):
 
             async def tries(
                 words: str = words, renderer: Renderer = renderer
             ) -> list[list[Attempt]]:
                 said = [
-                    case.words
-                    if words == "own review"
+                    case.words[words]
+                    if words in VIEWS
                     else from_text(
                         case.task, case.wrong, renderer.words.content_free, privileged=False
                     )
@@ -180,13 +223,11 @@ def main() -> None:
             began = now()[0]
             made = aio.run(tries())
             shares[words] = row(f"{name}, {words}", made, usable, now()[0] - began)
-        for left, right, what in (
-            (shares["own review"], shares["nothing"], "words - nothing"),
-            (shares["own review"], fresh, "words - question alone"),
-        ):
-            change = paired_difference(right, left, SEED)
-            ends = ", ".join(f"{100 * end:+.0f}" for end in (change.low, change.high))
-            print(f"  {name}: {what} {100 * change.mean:+.0f} ({ends})", flush=True)
+        for view in VIEWS:
+            for other, what in ((shares["nothing"], "nothing"), (fresh, "question alone")):
+                change = paired_difference(other, shares[view], SEED)
+                ends = ", ".join(f"{100 * end:+.0f}" for end in (change.low, change.high))
+                print(f"  {name}: {view} - {what} {100 * change.mean:+.0f} ({ends})", flush=True)
 
 
 if __name__ == "__main__":
