@@ -179,10 +179,11 @@ class LearnConfig(Section):
         description="lambda_D, how far the plain prompt follows what the policy would write in an "
         "attempt's place once it has read more: see distil_from",
     )
-    distil_from: Literal["review", "text", "nothing"] = Field(
+    distil_from: Literal["review", "empty", "text", "nothing"] = Field(
         "review",
-        description="what it has read: a wrong attempt's honest review; the whole text that the "
-        "task was made of; or nothing more, which is a control, for it is sharpened alone",
+        description="what it has read: a wrong attempt's honest review; words that say nothing in "
+        "its place, a control; the whole text that the task was made of; or nothing more, a "
+        "control too, for it is sharpened alone",
     )
     distil_follow: Share = Field(
         1.0,

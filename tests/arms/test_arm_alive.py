@@ -457,6 +457,20 @@ def test_a_wrong_attempt_is_distilled_under_its_honest_review_alone(renderer) ->
     assert {record.loss for record in made} == {"likelihood"}
 
 
+def test_the_control_of_a_review_is_read_at_the_same_attempts(renderer) -> None:
+    board = Board(renderer)
+    board.add(HONEST_RIGHT, HONEST_WRONG, (BAD, False, {"verdict": True}))
+    followed = {}
+    for read in ("review", "empty"):
+        made, _ = board.records(LearnConfig(distil_weight=1.0, distil_from=read))
+        [followed[read]] = [record for record in made if record.loss == "distil"]
+    told, untold = followed["review"], followed["empty"]
+    assert replace(told, informed_prompt_ids=()) == replace(untold, informed_prompt_ids=())
+    empty = renderer.words.content_free
+    assert told.informed_prompt_ids == renderer.revise(PASSAGE, BAD, SAYS_WRONG).ids
+    assert untold.informed_prompt_ids == renderer.revise(PASSAGE, BAD, empty).ids
+
+
 @pytest.mark.parametrize("read", ["text", "nothing"])
 def test_every_answered_attempt_follows_who_has_read_the_text_or_nothing(
     seed_tokenizer, read

@@ -116,7 +116,9 @@ class Learned:
             return self.plain
         if attempt.correct or not may_guide(review, self.task.span):
             return None
-        return self.renderer.revise(passage, attempt.rollout.text, review.text)
+        empty = self.learn.distil_from == "empty"
+        said = self.renderer.words.content_free if empty else review.text
+        return self.renderer.revise(passage, attempt.rollout.text, said)
 
     def _plainly(self, attempt: Attempt, weight: float) -> TrainingRecord:
         return record(self.task, attempt, self.plain, weight)

@@ -93,7 +93,7 @@ ARMS: dict[str, Arm] = {
         *(
             Arm(
                 name,
-                f"ALIVE that imitates no revision; it follows, token by token, {whom}",
+                f"ALIVE whose revisions train only the reviser; it follows, token by token, {whom}",
                 {
                     "learn": {
                         "corrected_weight": 0.0,
@@ -105,8 +105,9 @@ ARMS: dict[str, Arm] = {
             )
             for name, read, whom in (
                 ("distil", "review", "what it writes once it has read its review"),
+                ("distil-empty", "empty", "what it writes there after words that say nothing"),
                 ("distil-text", "text", "what it writes with the whole text in view"),
-                ("distil-nothing", "nothing", "itself, only surer: a control of the other two"),
+                ("distil-nothing", "nothing", "itself, only surer: a control of the others"),
             )
         ),
     )
