@@ -16,6 +16,7 @@ The first writes FILE.jsonl as `alive judge` reads it; the second learns adapter
     both            imitate and follow
     verdict         the blind view writes; a policy gradient on its verdict being right
     follow+verdict  follow, and that gradient at a third
+    name            no review is drawn: the true verdict is learned as the beginning of one
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from alive.roles.solve import solve
 from alive.types import Attempt, Prompt, Review, Rollout, Task, TrainingRecord
 
 SEED = 16
-WAYS = ("imitate", "follow", "follow-live", "both", "verdict", "follow+verdict")
+WAYS = ("imitate", "follow", "follow-live", "both", "verdict", "follow+verdict", "name")
 SMALL = 0.3
 """Weight of the policy gradient beside a distribution that is followed."""
 
@@ -155,6 +156,8 @@ def records(
     tasks, attempts = [i.task for i in batch], [i.attempt for i in batch]
     made: list[TrainingRecord] = []
     notes = []
+    if way == "name":
+        return [named(policy, item) for item in batch], f"{len(batch)} verdicts"
 
     def drawn(privileged: bool, temperature: float, tries: int) -> tuple[Review, ...]:
         params = SamplingParams(tokens, temperature=temperature)
@@ -208,6 +211,15 @@ def records(
     return made, ", ".join(notes)
 
 
+def named(policy: LocalPolicy, item: FrozenAttempt) -> TrainingRecord:
+    """The true verdict as the beginning of a blind review."""
+    said = "right" if item.attempt.correct else "wrong"
+    renderer, text = policy.renderer, f"The attempt is {said} because"
+    prompt = renderer.review(item.task.passage, item.attempt.rollout.text)
+    ids = renderer.complete(text)[:-1]  # a review goes on from here
+    return TrainingRecord("review", prompt.ids, ids, 1.0, item.task.id)
+
+
 def learned(
     options: argparse.Namespace, way: str, items: Sequence[FrozenAttempt]
 ) -> Iterator[Measured]:
@@ -227,6 +239,8 @@ def learned(
     for step, batch in enumerate(batches(seen, options.batch), start=1):
         spent = policy.usage
         if spent.tokens_sampled + spent.tokens_trained - start.tokens_sampled >= options.tokens:
+            break
+        if step > options.updates > 0:
             break
         made, note = records(policy, batch, way, options.review_tokens, step)
         if made:
@@ -271,6 +285,7 @@ def main() -> None:
     parser.add_argument("--attempts", type=int, default=4, help="a question")
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--tokens", type=int, default=16_000, help="sampled and trained, each way")
+    parser.add_argument("--updates", type=int, default=0, help="at most; 0: by tokens alone")
     parser.add_argument("--batch", type=int, default=12, help="attempts an update")
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--review-tokens", type=int, default=96)
