@@ -46,6 +46,7 @@ from alive.evaluation.statistics import Difference, Estimate
 from alive.game import play_all
 from alive.prompts import Renderer
 from alive.protocols import SamplingParams
+from alive.store.atomic import write_json
 from alive.types import Episode, Task, TrainingRecord
 
 SEED = 56
@@ -58,7 +59,11 @@ BEFORE = "before"
 RAMP = 3
 """Updates over which the rate rises."""
 
-GAMES = TypeAdapter(list[Episode])
+TOGETHER = 8
+"""Documents that are played side by side, and then kept."""
+
+GAMES = TypeAdapter(tuple[int, list[Episode]])
+"""Documents that were taken, and the games of those that hold a task."""
 
 
 def settings(options: argparse.Namespace, seed: int, way: str = "", rate: float = 1e-4) -> Config:
@@ -91,23 +96,18 @@ def opened(config: Config, policy: LocalPolicy) -> Corpus:
 
 def games(options: argparse.Namespace, seed: int, path: Path) -> list[Episode]:
     """The games of a seed, played now where they are not kept yet."""
-    played: list[Episode] = GAMES.validate_json(path.read_bytes()) if path.exists() else []
+    taken, played = GAMES.validate_json(path.read_bytes()) if path.exists() else (0, [])
     if len(played) >= options.documents:
         return played
     config = settings(options, seed)
     policy, renderer = load_policy(config.model)
-    seen = {game.document.id for game in played}
-    # The stream never ends, so of a small corpus documents come again.
-    stream = (
-        document
-        for number, document in enumerate(opened(config, policy).documents("train"))
-        if number >= options.documents or document.id not in seen
-    )
+    stream = opened(config, policy).documents("train", taken)
     while len(played) < options.documents:
-        some = list(islice(stream, 8))
+        some = list(islice(stream, TOGETHER))
         new = aio.run(play_all(some, 0, policy, renderer, config, conditioned=False))
+        taken += len(some)
         played += [game.episode for game in new if game.episode.tasks]
-        path.write_bytes(GAMES.dump_json(played))
+        write_json(path, GAMES.dump_python((taken, played), mode="json"))
         right = sum(a.correct for game in played for group in game.attempts for a in group)
         print(f"  seed {seed}: {len(played)} documents, {right} attempts right", flush=True)
     return played
@@ -132,18 +132,17 @@ def records(episode: Episode, renderer: Renderer, config: Config, way: str) -> l
 
 
 def read(episode: Episode, renderer: Renderer) -> list[TrainingRecord]:
-    """The text that follows its question, under the plain prompt; as often as it was attempted."""
+    """The text that follows its question, under the plain prompt."""
     made = []
-    for task, attempts in zip(episode.tasks, episode.attempts, strict=True):
-        before, question, rest = episode.document.text.partition(task.passage)
-        if not question or before.strip() or not rest.strip():
+    for task in episode.tasks:
+        document = episode.document
+        question, rest = document.text[: document.asked], document.text[document.asked :]
+        if not question or question.strip() != task.passage.strip():
             continue
         text = f"{rest.strip()}\n\\boxed{{{task.span}}}"
-        one = TrainingRecord(
-            "solve", renderer.solve(task.passage, None).ids, renderer.complete(text), 1.0,
-            task.document_id, task.id,
-        )  # fmt: skip
-        made += [one] * len(attempts)
+        ids = renderer.complete(text)
+        prompt = renderer.solve(task.passage, None)
+        made.append(TrainingRecord("solve", prompt.ids, ids, 1.0, task.document_id, task.id))
     return made
 
 
@@ -197,18 +196,19 @@ def measured(policy: LocalPolicy, config: Config, count: int) -> list[dict[str, 
 
 def cell(options: argparse.Namespace, seed: int, named: str) -> Measured:
     """What is measured of one way and seed, done now where it is not kept yet."""
-    folder = Path(options.folder) / f"seed-{seed}"
+    way, _, rate = named.partition("@")
+    # Before it learns, the model is the same whatever the seed.
+    folder = Path(options.folder) / ("" if way == BEFORE else f"seed-{seed}")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{named}.json"
     if not path.exists():
-        way, _, rate = named.partition("@")
         config = settings(options, seed)
         if way == BEFORE:
             policy, _ = load_policy(config.model)
         else:
             played = games(options, seed, folder / "games.json")
             policy = learned(options, seed, played, way, float(rate))
-        path.write_text(json.dumps(measured(policy, config, options.held)), "utf-8")
+        write_json(path, measured(policy, config, options.held))
     return Measured("all", seed, json.loads(path.read_text("utf-8")), {}, {})
 
 
@@ -236,7 +236,18 @@ def claim(options: argparse.Namespace) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and json.loads(path.read_text("utf-8")) != kept:
         raise SystemExit(f"{options.folder} holds lessons with other settings; name another one")
-    path.write_text(json.dumps(kept), "utf-8")
+    write_json(path, kept)
+
+
+def named(way: str, rate: float) -> str:
+    """A way with its rate, spelled in one way only; refuses what cannot be learned."""
+    parts, _, own = way.partition("@")
+    for part in parts.split("+"):
+        if part not in WAYS:
+            raise SystemExit(f"there is no way {part!r}; there are {', '.join(WAYS)}")
+    if sum(part in DISTILLED for part in parts.split("+")) > 1:
+        raise SystemExit(f"{parts}: one of {', '.join(DISTILLED)} at a time")
+    return f"{parts}@{float(own or rate):g}"
 
 
 def parsed() -> argparse.Namespace:
@@ -267,12 +278,12 @@ def main() -> None:
     """Does what is not done, and prints the table."""
     options = parsed()
     claim(options)
-    ways = [w if "@" in w else f"{w}@{options.rate:g}" for w in options.ways.split(",")]
+    ways = [named(way, options.rate) for way in options.ways.split(",")]
     seeds = range(options.seed, options.seed + options.seeds)
     # Seed by seed, so that an early look sees whole rows.
     done = [{name: cell(options, seed, name) for name in (BEFORE, *ways)} for seed in seeds]
     cells = {name: [one[name] for one in done] for name in (BEFORE, *ways)}
-    against = next((name for name in ways if name.partition("@")[0] == options.against), None)
+    against = next((name for name in ways if options.against in (name, name.split("@")[0])), None)
     others = [cells[name] for name in (BEFORE, against) if name]
     names = ["before", *([against] if against else [])]
     print(

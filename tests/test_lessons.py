@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from alive.prompts import make_renderer
+from alive.types import Document, Episode, Task
+
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 SMALL = (
@@ -32,7 +35,7 @@ def test_every_way_learns_the_same_games_and_none_is_done_twice(
     games = tmp_path / "kept/seed-56/games.json"
     kept = games.read_bytes()
     assert [row.split("|")[1].strip() for row in first] == [
-        "way @ rate", "---", "before", "rft@0.0003", "rft+review@1e-3",
+        "way @ rate", "---", "before", "rft@0.0003", "rft+review@0.001",
     ]  # fmt: skip
     assert any(note.startswith("  rft+review, seed 56, update 2") for note in notes)
     again, notes = printed("--ways", "rft,rft+review@1e-3,grpo")
@@ -52,5 +55,28 @@ def test_a_way_that_learns_nothing_leaves_the_model_as_it_was(
     line = ("lessons.py", "seed", "builtin:primer", str(tmp_path), *SMALL, "--ways", "read")
     monkeypatch.setattr(sys, "argv", [*line])
     lessons.main()
-    before, read = capsys.readouterr().out.splitlines()[-2:]
+    printed = capsys.readouterr().out
+    assert "update" not in printed
+    before, read = printed.splitlines()[-2:]
     assert before.split("|")[2:] == read.split("|")[2:]
+
+
+def test_what_follows_a_question_is_read_once_with_its_answer_in_a_box(seed_tokenizer) -> None:
+    import lessons
+
+    question = "What is 2 + 2?"
+    document = Document("d", f"{question}\n\nIt is four.\n#### 4", "test", asked=len(question))
+    asked = Task("t", "d", question, "4", "random")
+    hidden = Task("u", "d", f"{question} It is [MASK].", "four", "random")
+    renderer = make_renderer(seed_tokenizer)
+    [record] = lessons.read(Episode(0, document, (asked, hidden), ((), ()), ((), ())), renderer)
+    assert record.prompt_ids == renderer.solve(asked.passage, None).ids
+    assert renderer.decode(record.completion_ids) == "It is four.\n#### 4\n\\boxed{4}"
+
+
+@pytest.mark.parametrize(("way", "why"), [("rtf", "no way 'rtf'"), ("review+empty", "at a time")])
+def test_ways_that_cannot_be_learned_are_refused(way: str, why: str) -> None:
+    import lessons
+
+    with pytest.raises(SystemExit, match=why):
+        lessons.named(way, 1e-3)
