@@ -7,19 +7,30 @@ top.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from alive.config.kinds import Count, CountOrZero, Positive, Section, Share, listed
+from alive.config.learning import LearnConfig
 from alive.urls import server_fault, teacher_fault
+
+__all__ = [
+    "ARMS",
+    "LOOKS",
+    "ComputeType",
+    "Config",
+    "CorpusConfig",
+    "EvaluateConfig",
+    "GameConfig",
+    "LearnConfig",
+    "LogConfig",
+    "ModelConfig",
+    "SamplingConfig",
+    "Section",
+    "WarmupConfig",
+]
 
 ComputeType = Literal["float32", "bfloat16"]
 """What matrix products are computed in."""
@@ -39,21 +50,6 @@ def _arm(name: str) -> str:
 
 
 ArmName = Annotated[str, AfterValidator(_arm)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
-
-
-def _listed(value: Any) -> Any:
-    """A lone name stands for the list of it."""
-    return (value,) if isinstance(value, str) else value
-
-
-class Section(BaseModel):
-    """Base of every section: frozen, and no key it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ModelConfig(Section):
@@ -140,7 +136,7 @@ class SamplingConfig(Section):
     pose_tokens: Count = Field(16, description="longest span proposal, tokens")
     solve_tokens: Count = Field(512, description="longest attempt, tokens")
     review_tokens: Count = Field(256, description="longest review, tokens")
-    servers: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+    servers: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         (), description="URLs of vLLM servers that sample in this process's place, each a replica"
     )
 
@@ -153,94 +149,6 @@ class SamplingConfig(Section):
         if fault:
             raise PydanticCustomError("together", "{said}", {"said": f"sampling.servers {fault}"})
         return self
-
-
-class LearnConfig(Section):
-    """The loss and the optimiser."""
-
-    learning_rate: Annotated[float, Field(ge=0.0)] = Field(
-        0.0,
-        description="Adam's, peak; 0: a usual one for the model's size, far lower where all "
-        "weights train than for adapters",
-    )
-    weight_decay: Annotated[float, Field(ge=0.0)] = Field(0.0, description="AdamW's")
-    pose_weight: Annotated[float, Field(ge=0.0)] = Field(0.2, description="lambda_C, pose loss")
-    solve_weight: Annotated[float, Field(ge=0.0)] = Field(1.0, description="lambda_S, solve loss")
-    review_weight: Annotated[float, Field(ge=0.0)] = Field(0.5, description="lambda_R, review loss")
-    revise_weight: Annotated[float, Field(ge=0.0)] = Field(0.5, description="lambda_V, revise loss")
-    negative_weight: Share = Field(
-        0.0, description="weight of wrong attempts under their own words, relative to right ones"
-    )
-    corrected_weight: Annotated[float, Field(ge=0.0)] = Field(
-        0.0, description="weight of corrected attempts as attempts, relative to right ones"
-    )
-    distil_weight: Annotated[float, Field(ge=0.0)] = Field(
-        0.0,
-        description="lambda_D, how far the plain prompt follows what the policy would write in an "
-        "attempt's place once it has read more: see distil_from",
-    )
-    distil_from: Literal["review", "empty", "text", "nothing"] = Field(
-        "review",
-        description="what it has read: a wrong attempt's honest review; words that say nothing in "
-        "its place, a control; the whole text that the task was made of; or nothing more, a "
-        "control too, for it is sharpened alone",
-    )
-    distil_follow: Share = Field(
-        1.0,
-        description="how fast the policy that has read it is brought up to date, 0..1 a step; 0: "
-        "that of the beginning",
-    )
-    micro_batch_tokens: CountOrZero = Field(
-        0,
-        description="tokens (padding included) of one forward and backward pass; 0: the most, up "
-        "to 32,768, that fits the memory that is free at the start",
-    )
-    checkpointing: Literal["auto", "on", "off"] = Field(
-        "auto",
-        description="recompute activations in the backward pass; auto: where they would not fit",
-    )
-
-    sharding: Literal["auto", "on", "off"] = Field(
-        "auto",
-        description="of several ranks each holds a part of all weights, by FSDP2; auto: where they "
-        "are GPUs and all weights train",
-    )
-
-    staleness: Literal[0, 1] = Field(
-        0,
-        description="1: the next step is played while this one is learned, by the weights from "
-        "before it; 0: by those that have learned it",
-    )
-
-    @model_validator(mode="after")
-    def _teacher_is_whole(self) -> LearnConfig:
-        """A teacher with weights of its own is not sharded."""
-        if self.sharding == "on" and self.keeps_teacher:
-            raise PydanticCustomError(
-                "together",
-                "learn.distil_follow below 1 keeps a teacher's weights whole on every rank. Set "
-                "learn.sharding=off, or train adapters with model.lora_rank=16",
-            )
-        return self
-
-    def shards(self, ranks: int, *, on_gpus: bool, adapters: bool) -> bool:
-        """Whether each of so many ranks holds a part of the weights alone.
-
-        Not where a teacher holds weights of its own, which are whole.
-        """
-        if ranks == 1 or adapters or self.sharding == "off" or self.keeps_teacher:
-            return False
-        return on_gpus or self.sharding == "on"
-
-    @property
-    def keeps_teacher(self) -> bool:
-        """Whether weights beside the policy's are kept, which follow them."""
-        return self.distil_weight > 0 and self.distil_follow < 1
-
-    @property
-    def pass_tokens(self) -> int:
-        """Tokens of one pass; the most there are where nobody planned."""
-        return self.micro_batch_tokens or 8192
 
 
 class WarmupConfig(Section):
@@ -293,7 +201,7 @@ class LogConfig(Section):
     """Live logging."""
 
     to: Annotated[
-        tuple[Literal["tensorboard", "wandb", "trackio"], ...], BeforeValidator(_listed)
+        tuple[Literal["tensorboard", "wandb", "trackio"], ...], BeforeValidator(listed)
     ] = Field((), description="'tensorboard', 'wandb', 'trackio', or a list of them")
     project: str = Field("alive", description="project in wandb and trackio")
 
