@@ -91,15 +91,15 @@ def counted(values: dict[str, Any], ranks: int) -> Rank:
                 for state in optimizer.state.values()
                 for name in ("exp_avg", "exp_avg_sq")
             ]
-            held = [local_bytes(parameters), local_bytes(moments)]
-            held.append(local_bytes([parameter.grad for parameter in parameters]))
+            gradients = [parameter.grad for parameter in parameters]
+            held = [local_bytes(some) for some in (parameters, moments, gradients)]
             peak = tracker.get_tracker_snapshot("peak")
     finally:
         dist.destroy_process_group()
     (kinds,) = peak.values()
-    weights, moments, gradients = held
+    weights, moments_held, gradients_held = held
     # The optimiser was not there yet. Activations of so few tokens are next to nothing.
-    return Rank(weights, moments, gradients, kinds["Total"] - weights - gradients)
+    return Rank(weights, moments_held, gradients_held, kinds["Total"] - weights - gradients_held)
 
 
 def local_bytes(tensors: list[Any]) -> int:

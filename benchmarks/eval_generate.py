@@ -81,7 +81,10 @@ def generator(model: str, tokens: int, batch: int) -> Callable[[Suite, list[str]
         if not tokenizer.chat_template:
             return prompts
         chats = [[{"role": "user", "content": f"{one.question}\n{USUAL}"}] for one in suite.items]
-        return tokenizer.apply_chat_template(chats, add_generation_prompt=True, tokenize=False)
+        told: list[str] = tokenizer.apply_chat_template(
+            chats, add_generation_prompt=True, tokenize=False
+        )
+        return told
 
     def answer(suite: Suite, prompts: list[str]) -> Answers:
         began, found = time.perf_counter(), []

@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,18 +95,18 @@ def main() -> None:
     for model in options.models or ["seed"]:
         name = Path(model).name
         if "sampler" in options.only:
-            note(f"sampler: {name}", lambda m=model: sampler(m, small))
+            note(f"sampler: {name}", partial(sampler, model, small))
         if "trl" in options.only:
-            note(f"trl: {name}", lambda m=model: trl(m, small))
+            note(f"trl: {name}", partial(trl, model, small))
         for rank in (0, 16):
             kind = f"{name}, {'LoRA' if rank else 'full'}"
             if "engine" in options.only:
-                note(f"engine: {kind}", lambda r=rank, m=model: engine(m, r, small))
+                note(f"engine: {kind}", partial(engine, model, rank, small))
             if "steps" in options.only:
-                note(f"steps: {kind}", lambda r=rank, m=model: steps(m, r, options.corpus))
+                note(f"steps: {kind}", partial(steps, model, rank, options.corpus))
         if "compare" in options.only:
             out = options.out.with_name(f"compare-{name}")
-            note(f"compare: {name}", lambda m=model, o=out: compare(m, o, options, small))
+            note(f"compare: {name}", partial(compare, model, out, options, small))
 
 
 def sampler(model: str, small: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from timing import now
@@ -115,12 +116,13 @@ class Both:
                 self.total += str(function).split(".")[1] not in VIEWS
                 return function(*arguments, **(named or {}))
 
-        counts = []
+        counts: list[int] = []
         for tokens in (4, 5):
             with Count() as count:
                 self.sample(side, 2, tokens)
             counts.append(count.total)
-        return counts[1] - counts[0]
+        fewer, more = counts
+        return more - fewer
 
 
 def compared(both: Both, call: Callable[[str], None], rounds: int) -> dict[str, float]:
@@ -164,7 +166,7 @@ def main() -> None:
     for rows in options.rows:
         row(
             f"sampling, {rows} rows, s",
-            compared(both, lambda side, rows=rows: both.sample(side, rows), options.rounds),
+            compared(both, partial(both.sample, rows=rows), options.rounds),
         )
     row("gradients, s", compared(both, both.learn, options.rounds))
 

@@ -17,18 +17,19 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scale_play import Costs, drawn
+from scale_play import Costs, costs_of, drawn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests" / name) for name in ("engines", "")]
 
-from served import FakeServer  # noqa: E402
+from fake_server import FakeServer  # noqa: E402
 
 WRONG = "\n\\boxed{QQ}"
 ENDINGS = (WRONG, "\nSummary: the answer is made up\nVerdict: wrong\nScore: 2", WRONG)
@@ -54,7 +55,7 @@ class Writer:
         self._rows: list[list[Any]] = []  # tokens to come, of which request
         threading.Thread(target=self._write, daemon=True).start()
 
-    def write(self, lengths: list[int]) -> None:
+    def write(self, lengths: Sequence[int]) -> None:
         """Returns when as many tokens would have been written."""
         job = Job(len(lengths))
         with self._changed:
@@ -99,7 +100,8 @@ class PacedServer(FakeServer):
             return self._paced(body)
         if path == "/collective_rpc":
             time.sleep(self._costs.weights / self._costs.link)
-        return super().answer(path, query, body)
+        told: dict[str, Any] = super().answer(path, query, body)
+        return told
 
     def _paced(self, body: dict[str, Any]) -> dict[str, Any]:
         costs, most = self._costs, body["max_tokens"]
@@ -126,8 +128,7 @@ def main() -> None:
     parser.add_argument("costs", type=Path, help="JSON of costs, as scale_sim.py takes it")
     parser.add_argument("--servers", type=int, default=1)
     options = parser.parse_args()
-    told = json.loads(options.costs.read_text("utf-8"))
-    costs = Costs(**{k: tuple(v) if isinstance(v, list) else v for k, v in told.items()})
+    costs = costs_of(json.loads(options.costs.read_text("utf-8")))
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     with ExitStack() as servers:
         for _ in range(options.servers):

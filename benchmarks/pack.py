@@ -103,7 +103,9 @@ def pack(out: Path, checkout: Path, model: Path | None, wheels: Path, size: int)
         for name in tracked(checkout):
             archive.add(checkout / name, f"checkout/{name}", recursive=False)
         for folder, inside in ((wheels, "wheels"), (model, "model")):
-            for path in sorted(folder.rglob("*")) if folder else ():
+            if folder is None:
+                continue
+            for path in sorted(folder.rglob("*")):
                 if path.is_file():
                     archive.add(path.resolve(), f"{inside}/{path.relative_to(folder)}")
     pieces.close()

@@ -461,7 +461,7 @@ def print_reviews(
                 )
             )
             different = len({r.text for r in reviews})
-            tokens = sum(len(r.rollout.completion_ids) for r in reviews) / n
+            tokens = sum(len(r.rollout.completion_ids) for r in reviews if r.rollout) / n
             counted = different, f"{tokens:.0f}", f"{now()[0] - started:.0f}"
             cells = name, n, view, parsed, passed, caught, leaking, hollow, kept, *counted
             print(f"| {' | '.join(map(str, cells))} |", flush=True)

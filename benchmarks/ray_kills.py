@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,10 @@ class Run:
         names = checkpoint_names(self.folder / "checkpoints")
         return max((int(name[5:].removesuffix(".new")) for name in names), default=0)
 
+    def later(self, step: int) -> bool:
+        """Whether a checkpoint after a step is there."""
+        return self.saved() > step
+
     def wait_for(self, done: Callable[[], object]) -> None:
         """Waits for something that the command does.
 
@@ -149,7 +154,12 @@ def kill(run: Run, kind: str, draws: random.Random) -> str:
         OverError: The run is over.
     """
     victims: list[psutil.Process] = []
-    run.wait_for(lambda: victims.extend(run.processes(VICTIMS[kind])) or victims)
+
+    def found() -> bool:
+        victims.extend(run.processes(VICTIMS[kind]))
+        return bool(victims)
+
+    run.wait_for(found)
     chosen = victims if kind == "head" else [draws.choice(victims)]
     for one in chosen:
         one.kill()
@@ -171,7 +181,8 @@ def disturbed(run: Run, kind: str, kills: int, seed: int) -> list[float]:
     Raises:
         OverError: The command ended by itself before it should, or does not go on.
     """
-    draws, seconds = random.Random(f"{kind} {seed}"), []
+    draws = random.Random(f"{kind} {seed}")
+    seconds: list[float] = []
     run.wait_for(run.saved)
     while len(seconds) < kills:
         time.sleep(draws.uniform(0, WITHIN))
@@ -184,7 +195,7 @@ def disturbed(run: Run, kind: str, kills: int, seed: int) -> list[float]:
             noticed = f"; {time.monotonic() - began:.1f} s until the command ended"
             at = run.saved()
             run.begin()
-        run.wait_for(lambda at=at: run.saved() > at)
+        run.wait_for(partial(run.later, at))
         seconds.append(time.monotonic() - began)
         print(f"{killed} after step {at}: next checkpoint after {seconds[-1]:.1f} s{noticed}",
               flush=True)  # fmt: skip

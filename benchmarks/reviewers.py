@@ -115,7 +115,11 @@ def gather(model: str, path: str, suite: str, questions: int, a_question: int) -
                 for correct in (True, False):
                     texts = dict.fromkeys(a.rollout.text for a in ended if a.correct is correct)
                     for text in list(texts)[:2]:
-                        row = {"id": task.id, "question": task.passage, "answer": task.span}
+                        row: dict[str, str | bool] = {
+                            "id": task.id,
+                            "question": task.passage,
+                            "answer": task.span,
+                        }
                         row |= {"attempt": text, "correct": correct}
                         file.write(json.dumps(row) + "\n")
             file.flush()
@@ -171,6 +175,7 @@ def records(
         passage, text = item.task.passage, item.attempt.rollout.text
         prompt = policy.renderer.review(passage, text)
         rollout = written.rollout
+        assert rollout is not None  # a policy wrote it
         return TrainingRecord(
             "review", prompt.ids, rollout.completion_ids, weight, item.task.id,
             sampling_logprobs=rollout.logprobs, policy_version=rollout.policy_version,

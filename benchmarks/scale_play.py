@@ -9,10 +9,11 @@ Several devices are asked request by request, each time the one that has fewest 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import ceil, inf
+from typing import Any
 
 import numpy as np
 
@@ -83,12 +84,23 @@ class Costs:
             raise ValueError("requests need a value for each stage, or none")
 
 
+def costs_of(values: Mapping[str, Any]) -> Costs:
+    """Costs as JSON has them, whose tuples are lists.
+
+    Raises:
+        ValueError: Stages do not agree.
+    """
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return Costs(**given)
+
+
 def drawn(
     random: np.random.Generator, rows: int, median: float, spread: float, most: int
 ) -> Lengths:
     """Draws the lengths of completions, tokens."""
     lengths = median * np.exp(spread * random.standard_normal(rows))
-    return np.clip(np.rint(lengths), 1, most).astype(int).tolist()
+    whole: list[int] = np.clip(np.rint(lengths), 1, most).astype(int).tolist()
+    return whole
 
 
 def document(costs: Costs, seed: int, step: int, number: int) -> Document:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from scale_model import MODES, PARTS, knees, simulated, split
-from scale_play import Costs
+from scale_play import Costs, costs_of
 
 
 def default_costs() -> Costs:
@@ -63,7 +63,7 @@ def read_costs(path: Path) -> Costs:
     if unknown := ", ".join(sorted(set(values) - known)):
         sys.exit(f"{path}: no such cost: {unknown}; there are {', '.join(sorted(known))}")
     try:
-        return Costs(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        return costs_of(values)
     except ValueError as error:
         sys.exit(f"{path}: {error}")
 

@@ -48,7 +48,9 @@ def prompts_of(renderer: Renderer, count: int) -> list[Prompt]:
     return [renderer.solve(passage, None) for passage in islice(shown, count)]
 
 
-def sampled(sampler: Sampler, prompts: Sequence[Prompt], n: int, params: SamplingParams, seed: int):
+def sampled(
+    sampler: Sampler, prompts: Sequence[Prompt], n: int, params: SamplingParams, seed: int
+) -> list[Rollout]:
     """The rollouts of prompts that are completed side by side, in their order."""
 
     async def together() -> list[list[Rollout]]:

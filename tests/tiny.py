@@ -10,7 +10,7 @@ import torch
 from alive import aio
 from alive.config import LearnConfig
 from alive.protocols import Request
-from alive.types import Rollout, TrainingRecord
+from alive.types import Role, Rollout, TrainingRecord
 
 
 def llama(vocabulary: int = 32, seed: int = 0, layers: int = 2) -> Any:
@@ -89,13 +89,14 @@ def sample(sampler: Any, *requests: Request) -> list[list[Rollout]]:
     """The rollouts of requests that are made at the same time."""
 
     async def together() -> list[list[Rollout]]:
-        return await asyncio.gather(*(sampler.sample(request) for request in requests))
+        made = await asyncio.gather(*(sampler.sample(request) for request in requests))
+        return list(made)
 
     return aio.run(together())
 
 
 def record(
-    prompt: tuple[int, ...], completion: tuple[int, ...], weight: float = 1.0, role: str = "solve"
+    prompt: tuple[int, ...], completion: tuple[int, ...], weight: float = 1.0, role: Role = "solve"
 ) -> TrainingRecord:
     return TrainingRecord(role, prompt, completion, weight, "d")
 

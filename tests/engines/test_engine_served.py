@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from served import FakeServer, slow
+from fake_server import FakeServer, slow
 from tiny import llama, policy, sample
 
 from alive import aio

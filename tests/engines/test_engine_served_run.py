@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from served import FakeServer
+from fake_server import FakeServer
 from test_end_to_end import command
 from toy import STEPS, play, settings_of
 from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -120,7 +120,8 @@ class FakeServer:
 
     @torch.no_grad()
     def _drawn(self, body: dict[str, Any], index: int) -> dict[str, Any]:
-        prompt, ids, told, reason = body["prompt"], [], [], "length"
+        ids: list[int] = []
+        prompt, told, reason = body["prompt"], [], "length"
         generator = torch.Generator().manual_seed(body.get("seed", 0) + index)
         bias = {int(token): by for token, by in body.get("logit_bias", {}).items()}
         while len(ids) < body["max_tokens"] and reason == "length":
