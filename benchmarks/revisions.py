@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from prompts import Variant, renderer_of
+from prompt_variants import Variant, renderer_of
 from timing import now
 
 from alive import aio
